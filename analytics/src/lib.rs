@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+
+mod money;
+mod pricing;
+
+mod block;
+mod report;
+
+mod live;
+
+mod human;
+
+mod render;
+
+pub use block::{BLOCK_LENGTH, Block, anchors, blocks, cuts};
+pub use human::{Elapsed, Tokens};
+pub use live::{Live, LiveConversation, LiveInput, SourceState, State};
+pub use money::Usd;
+pub use pricing::{Price, PriceBook, PriceBookError, TokenRates};
+pub use render::{live_json, report_csv, report_json};
+pub use report::{By, ClientCheck, Figures, Filter, Hit, Problems, Report, ReportOptions, Row, Totals, quota_hits};

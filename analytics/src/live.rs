@@ -1,0 +1,290 @@
+//! What a monitor shows: the conversations as they are now.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use session_store::{CellSum, ConversationId, Fact, ModelId, Timestamp, Usage, Zone};
+
+use crate::block::{self, Block};
+use crate::money::Usd;
+use crate::pricing::PriceBook;
+use crate::report::{Figures, Hit, Totals, is_project, projects, quota_hits};
+
+/// The stretch over which the burn rate is measured.
+const BURN_WINDOW: Duration = Duration::from_secs(10 * 60);
+/// An open turn that wrote nothing for so long is taken as abandoned.
+const ABANDONED_AFTER: Duration = Duration::from_secs(10 * 60);
+
+/// What a live view is made of.
+#[derive(Debug)]
+pub struct LiveInput<'a> {
+    /// Sums and facts of all time, divided at the cuts of the anchored blocks.
+    pub figures: &'a Figures,
+    /// The turns of the last ten minutes or more.
+    pub recent: &'a session_store::Ledger,
+    /// The sources of main transcripts.
+    pub sources: &'a [SourceState],
+    /// The prices.
+    pub book: &'a PriceBook,
+    /// Where days begin.
+    pub zone: &'a Zone,
+    /// The project shown, all where `None`.
+    pub scope: Option<&'a str>,
+    /// The moment.
+    pub now: Timestamp,
+}
+
+/// How the main transcript of a conversation stands.
+#[derive(Clone, Debug)]
+pub struct SourceState {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Whether a reply is outstanding.
+    pub turn_open: bool,
+    /// When it was last written.
+    pub written_at: Timestamp,
+}
+
+/// The conversations as they are now.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    /// The moment.
+    pub at: Timestamp,
+    /// The conversations in scope, the latest first.
+    pub conversations: Vec<LiveConversation>,
+    /// Everything in scope, of all time.
+    pub totals: Totals,
+    /// Everything in scope, of today.
+    pub today: Totals,
+    /// The running five-hour block, over all projects: limits belong to the account.
+    pub block: Option<(Block, Totals)>,
+    /// Tokens a minute over all projects.
+    pub tokens_per_minute: f64,
+    /// Dollars an hour over all projects.
+    pub cost_per_hour: Usd,
+    /// The latest quota hit, over all projects.
+    pub last_limit: Option<Hit>,
+    /// Models without a price.
+    pub unpriced_models: BTreeSet<ModelId>,
+    /// Whether the scope held nothing and everything is shown in its place.
+    pub scope_widened: bool,
+}
+
+/// One conversation as it is now.
+#[derive(Clone, Debug)]
+pub struct LiveConversation {
+    /// Its id.
+    pub id: ConversationId,
+    /// Its project.
+    pub project: String,
+    /// The model of its latest turns.
+    pub model: Option<ModelId>,
+    /// Whether it works.
+    pub state: State,
+    /// What it used in all.
+    pub totals: Totals,
+    /// Tokens a minute over the last ten minutes.
+    pub tokens_per_minute: f64,
+    /// When it last did something.
+    pub last_activity: Timestamp,
+}
+
+/// Whether a conversation works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// A reply is outstanding.
+    Working,
+    /// A limit was hit and neither its reset nor another reply has come.
+    Limited,
+    /// It waits for the user.
+    Idle,
+}
+
+impl State {
+    /// Returns the name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Working => "working",
+            Self::Limited => "limited",
+            Self::Idle => "idle",
+        }
+    }
+}
+
+impl Live {
+    /// Makes the view; `project_of` tells the project of a working folder.
+    pub fn build(input: &LiveInput<'_>, project_of: &dyn Fn(&str) -> String) -> Self {
+        let projects = projects(&input.figures.facts, project_of);
+        let in_scope = |id: &ConversationId| {
+            input.scope.is_none_or(|scope| projects.get(id).is_some_and(|project| is_project(project, scope)))
+        };
+        let scope_is_empty = !input.figures.cells.iter().any(|cell| in_scope(&cell.key.conversation));
+        let scope_widened = input.scope.is_some() && scope_is_empty && !input.figures.cells.is_empty();
+        let wanted = |id: &ConversationId| scope_widened || in_scope(id);
+
+        let hits = quota_hits(&input.figures.facts);
+        let mut live = Self { at: input.now, scope_widened, last_limit: hits.last().cloned(), ..Self::default() };
+        let mut conversations = live.sum_up(input, &wanted);
+        for hit in &hits {
+            if let Some(it) = conversations.get_mut(&hit.conversation) {
+                it.totals.rate_limit_events += 1;
+            } else if wanted(&hit.conversation) {
+                let mut it = LiveConversation::new(hit.conversation.clone());
+                it.totals.rate_limit_events = 1;
+                conversations.insert(hit.conversation.clone(), it);
+            }
+        }
+        live.totals.rate_limit_events =
+            conversations.values().map(|conversation| conversation.totals.rate_limit_events).sum();
+        describe(&mut conversations, input, &projects);
+        live.burn(input, &mut conversations);
+        settle_states(&mut conversations, input, &hits);
+        live.conversations = conversations.into_values().collect();
+        live.conversations.sort_by(|a, b| (b.last_activity, &b.id).cmp(&(a.last_activity, &a.id)));
+        live
+    }
+
+    /// Sums the cells by conversation, today, block and in all.
+    fn sum_up(
+        &mut self,
+        input: &LiveInput<'_>,
+        wanted: &dyn Fn(&ConversationId) -> bool,
+    ) -> BTreeMap<ConversationId, LiveConversation> {
+        let blocks = block::blocks(&input.figures.cells, &block::anchors(&input.figures.facts));
+        let running = blocks.last().filter(|block| block.contains(input.now)).copied();
+        let mut block_totals = Totals::default();
+        let today = input.zone.start_of(input.zone.date_of(input.now));
+        let mut conversations: BTreeMap<ConversationId, LiveConversation> = BTreeMap::new();
+        for cell in &input.figures.cells {
+            let key = &cell.key;
+            let priced = self.price(input.book, key, &cell.sum);
+            if running.is_some_and(|block| block.contains(key.start)) {
+                block_totals.add(&priced);
+            }
+            if !wanted(&key.conversation) {
+                continue;
+            }
+            if key.start >= today {
+                self.today.add(&priced);
+            }
+            self.totals.add(&priced);
+            let conversation = conversations
+                .entry(key.conversation.clone())
+                .or_insert_with(|| LiveConversation::new(key.conversation.clone()));
+            conversation.totals.add(&priced);
+            conversation.model = Some(key.model.clone());
+            conversation.last_activity = conversation.last_activity.max(key.start);
+        }
+        self.block = running.map(|block| (block, block_totals));
+        conversations
+    }
+
+    fn price(&mut self, book: &PriceBook, key: &session_store::CellKey, sum: &CellSum) -> Totals {
+        let price = book.price(&key.model, key.start, key.class);
+        if price.is_none() {
+            self.unpriced_models.insert(key.model.clone());
+        }
+        Totals {
+            sum: *sum,
+            estimated: price.as_ref().is_some_and(|price| price.estimated),
+            cost: price.map_or(Usd::ZERO, |price| price.cost(&sum.usage)),
+            models: BTreeSet::from([key.model.clone()]),
+            rate_limit_events: 0,
+        }
+    }
+
+    /// Measures how fast tokens and money go.
+    fn burn(&mut self, input: &LiveInput<'_>, conversations: &mut BTreeMap<ConversationId, LiveConversation>) {
+        let since = input.now.before(BURN_WINDOW);
+        let mut latest: BTreeMap<&ConversationId, Timestamp> = BTreeMap::new();
+        let mut tokens: BTreeMap<&ConversationId, u64> = BTreeMap::new();
+        let mut cost = Usd::ZERO;
+        for (event, turn) in input.recent.turns().filter(|(event, _)| event.at >= since) {
+            let id = &event.owner.conversation;
+            *tokens.entry(id).or_default() += turn.usage.total();
+            if latest.get(id).is_none_or(|at| *at <= event.at) {
+                latest.insert(id, event.at);
+                if let Some(conversation) = conversations.get_mut(id) {
+                    conversation.model = Some(turn.model.clone());
+                }
+            }
+            let class = session_store::PriceClass::of(turn);
+            let price = input.book.price(&turn.model, event.at, class);
+            cost += price.map_or(Usd::ZERO, |price| price.cost(&turn.usage));
+        }
+        let minutes = BURN_WINDOW.as_secs_f64() / 60.0;
+        for (id, tokens) in &tokens {
+            if let Some(conversation) = conversations.get_mut(*id) {
+                conversation.tokens_per_minute = *tokens as f64 / minutes;
+            }
+        }
+        self.tokens_per_minute = tokens.values().sum::<u64>() as f64 / minutes;
+        self.cost_per_hour = Usd::from_picos(cost.as_picos() * 3600 / BURN_WINDOW.as_secs() as i128);
+    }
+}
+
+/// Adds project and times to the conversations.
+fn describe(
+    conversations: &mut BTreeMap<ConversationId, LiveConversation>,
+    input: &LiveInput<'_>,
+    projects: &BTreeMap<ConversationId, String>,
+) {
+    for (id, conversation) in conversations.iter_mut() {
+        conversation.project = projects.get(id).cloned().unwrap_or_default();
+    }
+    for event in input.figures.facts.iter() {
+        if let Fact::Conversation(told) = &event.fact {
+            if let Some(conversation) = conversations.get_mut(&event.owner.conversation) {
+                conversation.last_activity = conversation.last_activity.max(told.last.at);
+            }
+        }
+    }
+}
+
+fn settle_states(
+    conversations: &mut BTreeMap<ConversationId, LiveConversation>,
+    input: &LiveInput<'_>,
+    hits: &[Hit],
+) {
+    for source in input.sources {
+        if let Some(conversation) = conversations.get_mut(&source.conversation) {
+            if source.turn_open && input.now.since(source.written_at) < ABANDONED_AFTER {
+                conversation.state = State::Working;
+                conversation.last_activity = conversation.last_activity.max(source.written_at.min(input.now));
+            }
+        }
+    }
+    let mut last_turn: BTreeMap<&ConversationId, Timestamp> = BTreeMap::new();
+    for (event, _) in input.recent.turns() {
+        let at = last_turn.entry(&event.owner.conversation).or_insert(event.at);
+        *at = (*at).max(event.at);
+    }
+    for hit in hits {
+        let Some(conversation) = conversations.get_mut(&hit.conversation) else { continue };
+        let until = hit.resets_at.unwrap_or_else(|| hit.at.after(block::BLOCK_LENGTH));
+        let went_on = last_turn.get(&hit.conversation).is_some_and(|at| *at > hit.at)
+            || conversation.last_activity > hit.at.after(Duration::from_secs(60));
+        if (hit.at..until).contains(&input.now) && !went_on {
+            conversation.state = State::Limited;
+        }
+    }
+}
+
+impl LiveConversation {
+    fn new(id: ConversationId) -> Self {
+        Self {
+            id,
+            project: String::new(),
+            model: None,
+            state: State::Idle,
+            totals: Totals::default(),
+            tokens_per_minute: 0.0,
+            last_activity: Timestamp::MIN,
+        }
+    }
+
+    /// Returns the usage.
+    pub fn usage(&self) -> &Usage {
+        self.totals.usage()
+    }
+}

@@ -1,0 +1,61 @@
+//! Reports as CSV (RFC 4180), safe to open in a spreadsheet.
+
+use std::fmt::Write as _;
+
+use crate::report::{Report, Totals};
+
+const HEADER: &str = "key,messages,input_tokens,output_tokens,cache_write_5m_tokens,cache_write_1h_tokens,\
+                      cache_read_tokens,total_tokens,web_searches,cost_usd,estimated,models,rate_limit_events";
+
+/// Writes a report as CSV with a header and one line for each row; the totals are left to the reader.
+///
+/// Texts that a spreadsheet would run as a formula are prefixed with an apostrophe.
+pub fn report_csv(report: &Report) -> String {
+    let mut out = format!("{HEADER}\r\n");
+    for row in &report.rows {
+        write_row(&mut out, &row.key, &row.totals);
+    }
+    out
+}
+
+fn write_row(out: &mut String, key: &str, totals: &Totals) {
+    let usage = totals.usage();
+    let models: Vec<&str> = totals.models.iter().map(|model| model.as_str()).collect();
+    let _ = write!(
+        out,
+        "{},{},{},{},{},{},{},{},{},{},{},{},{}\r\n",
+        cell(key),
+        totals.sum.messages,
+        usage.input,
+        usage.output,
+        usage.cache_write_5m,
+        usage.cache_write_1h,
+        usage.cache_read,
+        usage.total(),
+        usage.web_searches,
+        totals.cost.as_dollars(),
+        totals.estimated,
+        cell(&models.join(" ")),
+        totals.rate_limit_events,
+    );
+}
+
+/// Quotes a text where it needs it, and keeps spreadsheets from taking it for a formula.
+fn cell(text: &str) -> String {
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\0']);
+    let text = if formula { format!("'{text}") } else { text.to_owned() };
+    if text.contains([',', '"', '\n', '\r', '\'']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cell;
+
+    #[test]
+    fn cells_are_quoted_and_harmless() {
+        assert_eq!(cell("claude-opus-5-5"), "claude-opus-5-5");
+        assert_eq!(cell("a,b"), "\"a,b\"");
+        assert_eq!(cell("say \"hi\""), "\"say \"\"hi\"\"\"");
+        assert_eq!(cell("=1+1"), "\"'=1+1\"");
+    }
+}

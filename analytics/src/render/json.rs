@@ -1,0 +1,230 @@
+//! Versioned JSON types: fields are added, never renamed or removed within a schema version.
+
+use serde::Serialize;
+use session_store::Timestamp;
+
+use crate::live::Live;
+use crate::report::{By, Report, Row, Totals};
+
+const SCHEMA_VERSION: u32 = 1;
+/// The conversations a live line tells of, the latest ones.
+const CONVERSATIONS_MAX: usize = 200;
+
+#[derive(Serialize)]
+struct ReportOut<'a> {
+    schema_version: u32,
+    by: &'a str,
+    timezone: String,
+    since: Option<String>,
+    until: Option<String>,
+    rows: Vec<RowOut<'a>>,
+    totals: TotalsOut<'a>,
+    problems: ProblemsOut<'a>,
+}
+
+#[derive(Serialize)]
+struct RowOut<'a> {
+    key: &'a str,
+    #[serde(flatten)]
+    totals: TotalsOut<'a>,
+    #[serde(flatten)]
+    block: Option<BlockOut>,
+    #[serde(flatten)]
+    conversation: Option<ConversationRowOut<'a>>,
+}
+
+#[derive(Serialize)]
+struct TotalsOut<'a> {
+    messages: u64,
+    input_tokens: u64,
+    output_tokens: u64,
+    cache_write_5m_tokens: u64,
+    cache_write_1h_tokens: u64,
+    cache_read_tokens: u64,
+    total_tokens: u64,
+    web_searches: u64,
+    cost_usd: f64,
+    estimated: bool,
+    models: Vec<&'a str>,
+    rate_limit_events: u64,
+}
+
+#[derive(Serialize)]
+struct BlockOut {
+    start: String,
+    end: String,
+    active: bool,
+    anchored: bool,
+}
+
+#[derive(Serialize)]
+struct ConversationRowOut<'a> {
+    project: Option<&'a str>,
+    started_at: Option<String>,
+    last_activity: Option<String>,
+    client_cost_usd: Option<f64>,
+    client_difference_usd: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct ProblemsOut<'a> {
+    lines_skipped: u64,
+    files_skipped: u64,
+    unpriced_models: Vec<&'a str>,
+    under_reported_messages: u64,
+}
+
+/// Writes a report as one JSON object.
+pub fn report_json(report: &Report) -> String {
+    let moment = |at: Timestamp| (at != Timestamp::MIN && at != Timestamp::MAX).then(|| at.to_string());
+    let out = ReportOut {
+        schema_version: SCHEMA_VERSION,
+        by: report.by.name(),
+        timezone: report.zone.to_string(),
+        since: moment(report.range.start),
+        until: moment(report.range.end),
+        rows: report.rows.iter().map(|row| RowOut::of(row, report.by)).collect(),
+        totals: TotalsOut::of(&report.totals),
+        problems: ProblemsOut {
+            lines_skipped: report.problems.lines_skipped,
+            files_skipped: report.problems.files_skipped,
+            unpriced_models: report.problems.unpriced_models.iter().map(|model| model.as_str()).collect(),
+            under_reported_messages: report.problems.under_reported_messages,
+        },
+    };
+    text(&out)
+}
+
+impl<'a> RowOut<'a> {
+    fn of(row: &'a Row, by: By) -> Self {
+        Self {
+            key: &row.key,
+            totals: TotalsOut::of(&row.totals),
+            block: row.block.map(|(block, active)| BlockOut {
+                start: block.start.to_string(),
+                end: block.end.to_string(),
+                active,
+                anchored: block.anchored,
+            }),
+            conversation: (by == By::Conversation).then(|| ConversationRowOut {
+                project: row.project.as_deref(),
+                started_at: row.span.map(|(start, _)| start.to_string()),
+                last_activity: row.span.map(|(_, end)| end.to_string()),
+                client_cost_usd: row.client.map(|client| client.cost.as_dollars()),
+                client_difference_usd: row
+                    .client
+                    .and_then(|client| client.difference)
+                    .map(|difference| difference.as_dollars()),
+            }),
+        }
+    }
+}
+
+impl<'a> TotalsOut<'a> {
+    fn of(totals: &'a Totals) -> Self {
+        let usage = totals.usage();
+        Self {
+            messages: totals.sum.messages,
+            input_tokens: usage.input,
+            output_tokens: usage.output,
+            cache_write_5m_tokens: usage.cache_write_5m,
+            cache_write_1h_tokens: usage.cache_write_1h,
+            cache_read_tokens: usage.cache_read,
+            total_tokens: usage.total(),
+            web_searches: usage.web_searches,
+            cost_usd: totals.cost.as_dollars(),
+            estimated: totals.estimated,
+            models: totals.models.iter().map(|model| model.as_str()).collect(),
+            rate_limit_events: totals.rate_limit_events,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct LiveOut<'a> {
+    schema_version: u32,
+    at: String,
+    conversations: Vec<LiveConversationOut<'a>>,
+    conversations_total: usize,
+    totals: TotalsOut<'a>,
+    today: TotalsOut<'a>,
+    block: Option<LiveBlockOut<'a>>,
+    tokens_per_minute: f64,
+    cost_usd_per_hour: f64,
+    last_limit: Option<HitOut<'a>>,
+    unpriced_models: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct LiveConversationOut<'a> {
+    conversation_id: &'a str,
+    project: &'a str,
+    model: Option<&'a str>,
+    state: &'a str,
+    #[serde(flatten)]
+    totals: TotalsOut<'a>,
+    tokens_per_minute: f64,
+    last_activity: String,
+}
+
+#[derive(Serialize)]
+struct LiveBlockOut<'a> {
+    #[serde(flatten)]
+    block: BlockOut,
+    #[serde(flatten)]
+    totals: TotalsOut<'a>,
+}
+
+#[derive(Serialize)]
+struct HitOut<'a> {
+    at: String,
+    conversation_id: &'a str,
+    window: &'a str,
+    resets_at: Option<String>,
+}
+
+/// Writes a live view as one line of JSON; of the conversations it tells the 200 latest.
+pub fn live_json(live: &Live) -> String {
+    let conversations = live.conversations.iter().take(CONVERSATIONS_MAX);
+    let out = LiveOut {
+        schema_version: SCHEMA_VERSION,
+        at: live.at.to_string(),
+        conversations: conversations
+            .map(|it| LiveConversationOut {
+                conversation_id: it.id.as_str(),
+                project: &it.project,
+                model: it.model.as_ref().map(|model| model.as_str()),
+                state: it.state.name(),
+                totals: TotalsOut::of(&it.totals),
+                tokens_per_minute: it.tokens_per_minute,
+                last_activity: it.last_activity.to_string(),
+            })
+            .collect(),
+        conversations_total: live.conversations.len(),
+        totals: TotalsOut::of(&live.totals),
+        today: TotalsOut::of(&live.today),
+        block: live.block.as_ref().map(|(block, totals)| LiveBlockOut {
+            block: BlockOut {
+                start: block.start.to_string(),
+                end: block.end.to_string(),
+                active: true,
+                anchored: block.anchored,
+            },
+            totals: TotalsOut::of(totals),
+        }),
+        tokens_per_minute: live.tokens_per_minute,
+        cost_usd_per_hour: live.cost_per_hour.as_dollars(),
+        last_limit: live.last_limit.as_ref().map(|hit| HitOut {
+            at: hit.at.to_string(),
+            conversation_id: hit.conversation.as_str(),
+            window: hit.window.name(),
+            resets_at: hit.resets_at.map(|at| at.to_string()),
+        }),
+        unpriced_models: live.unpriced_models.iter().map(|model| model.as_str()).collect(),
+    };
+    text(&out)
+}
+
+fn text(out: &impl Serialize) -> String {
+    serde_json::to_string(out).expect("because these types hold neither maps with odd keys nor failing parts")
+}

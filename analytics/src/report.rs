@@ -1,0 +1,427 @@
+//! Figures by day, week, month, conversation, project, model or block.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::time::Duration;
+
+use session_store::{
+    Cell, CellSum, ConversationId, Fact, Ledger, LimitCause, LimitWindow, ModelId, Timestamp, Usage, Zone,
+    fold_cells,
+};
+
+use crate::block::{self, Block};
+use crate::money::Usd;
+use crate::pricing::PriceBook;
+
+/// What a report is made of: sums of turns, and everything else that happened.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// The sums, in the order of their keys, divided at [`block::cuts`] where blocks are wanted.
+    pub cells: Vec<Cell>,
+    /// Limit hits, cost states, the facts of conversations; turns in it are passed over.
+    pub facts: Ledger,
+}
+
+impl Figures {
+    /// Takes the figures from a ledger in memory.
+    pub fn of(ledger: &Ledger) -> Self {
+        let cuts = block::cuts(&block::anchors(ledger));
+        Self { cells: fold_cells(ledger, Timestamp::MIN..Timestamp::MAX, &cuts), facts: ledger.clone() }
+    }
+}
+
+/// By what the rows of a report are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum By {
+    /// The day, in the report's zone.
+    Daily,
+    /// The week, by its Monday.
+    Weekly,
+    /// The month.
+    Monthly,
+    /// The conversation.
+    Conversation,
+    /// The project.
+    Project,
+    /// The model.
+    Model,
+    /// The five-hour block.
+    Block,
+}
+
+impl By {
+    /// Returns the name in options and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Daily => "daily",
+            Self::Weekly => "weekly",
+            Self::Monthly => "monthly",
+            Self::Conversation => "conversation",
+            Self::Project => "project",
+            Self::Model => "model",
+            Self::Block => "block",
+        }
+    }
+}
+
+/// What a report covers and how it is told.
+#[derive(Clone, Debug)]
+pub struct ReportOptions {
+    /// What the rows are.
+    pub by: By,
+    /// Where days begin.
+    pub zone: Zone,
+    /// The time covered; the end is exclusive.
+    pub range: Range<Timestamp>,
+    /// What is left out.
+    pub filter: Filter,
+    /// The moment of the report, which tells the active block.
+    pub now: Timestamp,
+}
+
+/// Which turns are counted.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only projects at or below this path, or whose last part is this name.
+    pub project: Option<String>,
+    /// Only models whose name contains this.
+    pub model: Option<String>,
+    /// Only this conversation, by its id or the beginning of it.
+    pub conversation: Option<String>,
+}
+
+/// What was not counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problems {
+    /// Lines that could not be read, over all sources.
+    pub lines_skipped: u64,
+    /// Files and folders that could not be read.
+    pub files_skipped: u64,
+    /// Models without a price, whose turns cost nothing here.
+    pub unpriced_models: BTreeSet<ModelId>,
+    /// Turns whose output Claude Code is known to have recorded too low.
+    pub under_reported_messages: u64,
+}
+
+/// The result.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What the rows are.
+    pub by: By,
+    /// Where days begin.
+    pub zone: Zone,
+    /// The time covered.
+    pub range: Range<Timestamp>,
+    /// The rows, in the order of their keys.
+    pub rows: Vec<Row>,
+    /// The sum of all rows.
+    pub totals: Totals,
+    /// What was not counted.
+    pub problems: Problems,
+}
+
+/// One row.
+#[derive(Clone, Debug, Default)]
+pub struct Row {
+    /// What the row is about: a date, an id, a path, a name.
+    pub key: String,
+    /// The figures.
+    pub totals: Totals,
+    /// The project of a conversation.
+    pub project: Option<String>,
+    /// The first and the last moment of a conversation.
+    pub span: Option<(Timestamp, Timestamp)>,
+    /// Claude Code's own cost of a conversation, where it wrote one.
+    pub client: Option<ClientCheck>,
+    /// The block, and whether it is running.
+    pub block: Option<(Block, bool)>,
+}
+
+/// Claude Code's own total of a conversation beside ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientCheck {
+    /// What Claude Code says the conversation cost.
+    pub cost: Usd,
+    /// Ours minus Claude Code's; `None` where its total includes a conversation this one was forked from.
+    pub difference: Option<Usd>,
+}
+
+/// What some turns come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Turns and tokens.
+    pub sum: CellSum,
+    /// What they cost by the price book.
+    pub cost: Usd,
+    /// Whether a price was taken from a model's family.
+    pub estimated: bool,
+    /// The models.
+    pub models: BTreeSet<ModelId>,
+    /// Quota hits.
+    pub rate_limit_events: u64,
+}
+
+/// A quota hit: all lines of one conversation that tell of the same window and reset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// When it was first told.
+    pub at: Timestamp,
+    /// The conversation that was refused.
+    pub conversation: ConversationId,
+    /// The limit.
+    pub window: LimitWindow,
+    /// When requests are accepted again, where it was said.
+    pub resets_at: Option<Timestamp>,
+}
+
+/// Returns the quota hits in a ledger, in the order of their times.
+///
+/// Sub-agents and repeated tries are told of by lines of their own; the same conversation, window and reset make one
+/// hit. Hits without a reset are one while they follow within five hours. Burst limits are none.
+pub fn quota_hits(facts: &Ledger) -> Vec<Hit> {
+    let mut lines: Vec<Hit> = facts
+        .iter()
+        .filter_map(|event| match &event.fact {
+            Fact::LimitHit(hit) if hit.cause == LimitCause::Quota => Some(Hit {
+                at: event.at,
+                conversation: event.owner.conversation.clone(),
+                window: hit.window.clone(),
+                resets_at: hit.resets_at.0,
+            }),
+            _ => None,
+        })
+        .collect();
+    lines.sort_by(|a, b| (a.at, &a.conversation).cmp(&(b.at, &b.conversation)));
+    let mut hits: Vec<Hit> = Vec::new();
+    for line in lines {
+        let is_same = |hit: &&Hit| {
+            hit.conversation == line.conversation
+                && hit.window == line.window
+                && is_same_reset(hit, &line)
+        };
+        if hits.iter().rev().find(is_same).is_none() {
+            hits.push(line);
+        }
+    }
+    hits
+}
+
+fn is_same_reset(earlier: &Hit, later: &Hit) -> bool {
+    match (earlier.resets_at, later.resets_at) {
+        (Some(one), Some(other)) => one.max(other).since(one.min(other)) <= Duration::from_secs(60),
+        (None, None) => later.at.since(earlier.at) < block::BLOCK_LENGTH,
+        _ => false,
+    }
+}
+
+impl Report {
+    /// Makes a report.
+    ///
+    /// `project_of` tells the project of a working folder, for instance its repository's root. The same arguments
+    /// give the same report.
+    pub fn build(
+        figures: &Figures,
+        book: &PriceBook,
+        options: &ReportOptions,
+        project_of: &dyn Fn(&str) -> String,
+    ) -> Self {
+        let mut builder = Builder {
+            options,
+            book,
+            projects: projects(&figures.facts, project_of),
+            blocks: Vec::new(),
+            rows: BTreeMap::new(),
+            problems: Problems::default(),
+        };
+        if options.by == By::Block {
+            let anchors = block::anchors(&figures.facts);
+            builder.blocks = block::blocks(&figures.cells, &anchors);
+        }
+        builder.count_cells(&figures.cells);
+        builder.count_hits(&figures.facts);
+        builder.describe(&figures.facts);
+        builder.finish()
+    }
+}
+
+/// Returns the project of each conversation whose folder is known.
+pub(crate) fn projects(
+    facts: &Ledger,
+    project_of: &dyn Fn(&str) -> String,
+) -> BTreeMap<ConversationId, String> {
+    facts
+        .iter()
+        .filter_map(|event| match &event.fact {
+            Fact::Conversation(told) => {
+                let folder = told.first.folder.as_ref().or(told.last.folder.as_ref())?;
+                Some((event.owner.conversation.clone(), project_of(folder)))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+struct Builder<'a> {
+    options: &'a ReportOptions,
+    book: &'a PriceBook,
+    projects: BTreeMap<ConversationId, String>,
+    blocks: Vec<Block>,
+    rows: BTreeMap<String, Row>,
+    problems: Problems,
+}
+
+/// The row of turns whose project is not known.
+const UNKNOWN: &str = "unknown";
+
+impl Builder<'_> {
+    fn count_cells(&mut self, cells: &[Cell]) {
+        for cell in cells {
+            let key = &cell.key;
+            if !self.covers(key.start) || !self.wants(&key.conversation) || !self.wants_model(&key.model) {
+                continue;
+            }
+            let name = self.row_name(key.start, &key.conversation, Some(&key.model));
+            let price = self.book.price(&key.model, key.start, key.class);
+            if price.is_none() {
+                self.problems.unpriced_models.insert(key.model.clone());
+            }
+            self.problems.under_reported_messages += cell.sum.under_reported;
+            let row = self.rows.entry(name).or_default();
+            row.totals.sum.add(&cell.sum);
+            row.totals.models.insert(key.model.clone());
+            row.totals.estimated |= price.as_ref().is_some_and(|price| price.estimated);
+            row.totals.cost += price.map_or(Usd::ZERO, |price| price.cost(&cell.sum.usage));
+        }
+    }
+
+    /// Adds the quota hits; a hit has no model, so by model only the totals tell of it.
+    fn count_hits(&mut self, facts: &Ledger) {
+        if self.options.filter.model.is_some() || self.options.by == By::Model {
+            return;
+        }
+        for hit in quota_hits(facts) {
+            if self.covers(hit.at) && self.wants(&hit.conversation) {
+                let name = self.row_name(hit.at, &hit.conversation, None);
+                self.rows.entry(name).or_default().totals.rate_limit_events += 1;
+            }
+        }
+    }
+
+    /// Adds what is known of conversations and blocks beside the sums.
+    fn describe(&mut self, facts: &Ledger) {
+        match self.options.by {
+            By::Conversation => self.describe_conversations(facts),
+            By::Block => {
+                for block in &self.blocks {
+                    if let Some(row) = self.rows.get_mut(&block.start.to_string()) {
+                        row.block = Some((*block, block.contains(self.options.now)));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn describe_conversations(&mut self, facts: &Ledger) {
+        // A forked conversation starts with its parent's totals and the parent's start.
+        let mut oldest: BTreeMap<Timestamp, (Timestamp, &ConversationId)> = BTreeMap::new();
+        let mut begun: BTreeMap<&ConversationId, Timestamp> = BTreeMap::new();
+        for event in facts.iter() {
+            if let Fact::Conversation(told) = &event.fact {
+                let name = event.owner.conversation.as_str();
+                if let Some(row) = self.rows.get_mut(name) {
+                    row.project = self.projects.get(&event.owner.conversation).cloned();
+                    row.span = Some((told.first.at, told.last.at));
+                }
+                begun.insert(&event.owner.conversation, told.first.at);
+            }
+        }
+        let states = || {
+            facts.iter().filter_map(|event| match &event.fact {
+                Fact::CostState(state) => Some((event, state)),
+                _ => None,
+            })
+        };
+        for (event, _) in states() {
+            let conversation = &event.owner.conversation;
+            let candidate = (begun.get(conversation).copied().unwrap_or(Timestamp::MAX), conversation);
+            let first = oldest.entry(event.at).or_insert(candidate);
+            *first = (*first).min(candidate);
+        }
+        for (event, state) in states() {
+            let conversation = &event.owner.conversation;
+            let Some(row) = self.rows.get_mut(conversation.as_str()) else { continue };
+            let is_fork = oldest.get(&event.at).is_some_and(|(_, first)| *first != conversation);
+            let cost = Usd::from_nanos(state.cost_nanos);
+            let difference = (!is_fork).then(|| row.totals.cost - cost);
+            row.client = Some(ClientCheck { cost, difference });
+        }
+    }
+
+    fn finish(self) -> Report {
+        let mut totals = Totals::default();
+        let rows: Vec<Row> = self.rows.into_iter().map(|(key, row)| Row { key, ..row }).collect();
+        for row in &rows {
+            totals.add(&row.totals);
+        }
+        let ReportOptions { by, zone, range, .. } = self.options.clone();
+        Report { by, zone, range, rows, totals, problems: self.problems }
+    }
+
+    fn covers(&self, at: Timestamp) -> bool {
+        self.options.range.contains(&at)
+    }
+
+    fn wants(&self, conversation: &ConversationId) -> bool {
+        let Filter { project, conversation: prefix, .. } = &self.options.filter;
+        let in_project = project.as_ref().is_none_or(|wanted| {
+            self.projects.get(conversation).is_some_and(|project| is_project(project, wanted))
+        });
+        in_project && prefix.as_ref().is_none_or(|prefix| conversation.as_str().starts_with(prefix))
+    }
+
+    fn wants_model(&self, model: &ModelId) -> bool {
+        self.options.filter.model.as_ref().is_none_or(|part| model.as_str().contains(part.as_str()))
+    }
+
+    fn row_name(&self, at: Timestamp, conversation: &ConversationId, model: Option<&ModelId>) -> String {
+        let date = || self.options.zone.date_of(at);
+        match self.options.by {
+            By::Daily => date().to_string(),
+            By::Weekly => date().monday().to_string(),
+            By::Monthly => date().to_string()[..7].to_owned(),
+            By::Conversation => conversation.to_string(),
+            By::Project => self.projects.get(conversation).cloned().unwrap_or_else(|| UNKNOWN.to_owned()),
+            By::Model => model.map_or_else(|| UNKNOWN.to_owned(), ModelId::to_string),
+            By::Block => {
+                let after = self.blocks.partition_point(|block| block.start <= at);
+                let block = after.checked_sub(1).map(|last| &self.blocks[last]);
+                block.map_or_else(|| UNKNOWN.to_owned(), |block| block.start.to_string())
+            }
+        }
+    }
+}
+
+/// Tells whether a project is the wanted one: at or below its path, or of its name.
+pub(crate) fn is_project(project: &str, wanted: &str) -> bool {
+    let wanted = wanted.trim_end_matches('/');
+    let below = project.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    below || project.rsplit(['/', '\\']).next() == Some(wanted)
+}
+
+impl Totals {
+    /// Adds other totals.
+    pub fn add(&mut self, other: &Self) {
+        self.sum.add(&other.sum);
+        self.cost += other.cost;
+        self.estimated |= other.estimated;
+        self.models.extend(other.models.iter().cloned());
+        self.rate_limit_events += other.rate_limit_events;
+    }
+
+    /// Returns the usage.
+    pub fn usage(&self) -> &Usage {
+        &self.sum.usage
+    }
+}

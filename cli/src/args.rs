@@ -1,0 +1,126 @@
+//! The command line. The doc comments are the help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Watches every Claude Code session: usage, cost and limits, live and right.
+///
+/// Without a command the monitor starts: full screen on a terminal, one line per change in a pipe.
+#[derive(Debug, Parser)]
+#[command(name = "claudewatch", version, max_term_width = 100)]
+#[command(after_help = "Every option can be set by a variable (--data-dir: CLAUDEWATCH_DATA_DIR) and in config.toml \
+                        (data_dir). Exit codes: 0 done, 1 nothing found, 2 wrong usage, 3 a store or source could not \
+                        be read or written.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(flatten)]
+    pub(crate) monitor: MonitorArgs,
+    /// Show the sessions and conversations, like the command `status`.
+    #[arg(long, conflicts_with = "all")]
+    pub(crate) status: bool,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Args, Default)]
+pub(crate) struct MonitorArgs {
+    /// Show all projects, not only the one of the working folder.
+    #[arg(long, global = true)]
+    pub(crate) all: bool,
+}
+
+/// Options of every command.
+#[derive(Debug, Args, Default)]
+pub(crate) struct GlobalArgs {
+    /// Print JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// A Claude Code config folder; may be repeated [default: CLAUDE_CONFIG_DIR, else ~/.config/claude and ~/.claude].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) claude_dir: Vec<PathBuf>,
+    /// Where the archive is kept [default: $XDG_DATA_HOME/claudewatch].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The configuration file [default: $XDG_CONFIG_HOME/claudewatch/config.toml].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The time zone in which days begin, such as Europe/Berlin [default: the system's].
+    #[arg(long, global = true, value_name = "IANA")]
+    pub(crate) timezone: Option<String>,
+    /// When to use colours [default: auto].
+    #[arg(long, global = true, value_name = "WHEN")]
+    pub(crate) color: Option<ColorWhen>,
+    /// Log to standard error.
+    #[arg(long, global = true)]
+    pub(crate) debug: bool,
+    /// No progress bar and no remarks.
+    #[arg(long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorWhen {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Usage and cost by day, week, month, conversation, project, model or five-hour block.
+    Report(ReportArgs),
+    /// The records behind a figure: kept, dropped and why, and the prices used.
+    Explain(ExplainArgs),
+    /// The session of this terminal and the conversations at work.
+    Status,
+    /// The monitor over a generated history that goes on live, in a scratch folder.
+    Demo,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// What the rows are.
+    #[arg(value_enum, default_value = "daily", value_name = "BY")]
+    pub(crate) by: ReportBy,
+    #[command(flatten)]
+    pub(crate) span: SpanArgs,
+    /// Print CSV.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportBy {
+    Daily,
+    Weekly,
+    Monthly,
+    Conversation,
+    Project,
+    Model,
+    Block,
+}
+
+/// What is counted.
+#[derive(Debug, Args, Default)]
+pub(crate) struct SpanArgs {
+    /// Only from this date or time on (2026-11-22, 2026-11-22T14:00, or RFC 3339).
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<String>,
+    /// Only before this date or time.
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) until: Option<String>,
+    /// Only projects at or below this path, or of this name.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) project: Option<String>,
+    /// Only models whose name contains this.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// A day (2026-11-22), a month (2026-11), a conversation, a project, a model, or a message (msg_…).
+    pub(crate) what: String,
+}

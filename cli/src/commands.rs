@@ -1,0 +1,30 @@
+//! One file for each command.
+
+mod demo;
+mod explain;
+mod monitor;
+mod report;
+mod status;
+
+use crate::args::{Cli, Command};
+use crate::config::Config;
+use crate::context::Context;
+use crate::error::CliError;
+
+/// Runs the command; returns the exit code.
+pub(crate) fn run(cli: Cli, mut config: Config) -> Result<u8, CliError> {
+    config.all |= cli.monitor.all;
+    if let Some(Command::Demo) = &cli.command {
+        return demo::run(config);
+    }
+    let context = Context::new(config);
+    match cli.command {
+        Some(Command::Report(args)) => report::run(&context, &args)?,
+        Some(Command::Explain(args)) => explain::run(&context, &args)?,
+        Some(Command::Status) => status::run(&context)?,
+        Some(Command::Demo) => {}
+        None if cli.status => status::run(&context)?,
+        None => monitor::run(&context, monitor::Mode::Watch)?,
+    }
+    Ok(context.code())
+}

@@ -1,0 +1,241 @@
+//! `claudewatch report`: usage and cost in a table, as JSON or as CSV.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use session_analytics::{
+    By, Elapsed, Figures, Filter, Problems, Report, ReportOptions, Row, Tokens, Totals, Usd, report_csv,
+    report_json,
+};
+use session_store::{Date, EventBackend, Timestamp, Zone};
+
+use crate::args::{ReportArgs, ReportBy, SpanArgs};
+use crate::context::{Archive, Context, figures, now, print};
+use crate::error::CliError;
+use crate::table::{Column, Table, terminal_width};
+
+pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<(), CliError> {
+    let options = ReportOptions {
+        by: args.by.into(),
+        zone: context.config.zone.clone(),
+        range: range(&args.span, &context.config.zone)?,
+        filter: filter(&args.span),
+        now: now(),
+    };
+    let book = context.prices()?;
+    let archive = context.archive()?;
+    let figures = figures_for(&archive, &options)?;
+    let mut report = Report::build(&figures, &book, &options, &context.project_of());
+    note_problems(&mut report.problems, &archive);
+    if context.config.json {
+        return print(&format!("{}\n", report_json(&report)));
+    }
+    if args.csv {
+        return print(&report_csv(&report));
+    }
+    print(&table(&report, &options, context.config.colors_stdout()))
+}
+
+/// Reads no more than the report needs: blocks depend on what was before them.
+fn figures_for(archive: &Archive, options: &ReportOptions) -> Result<Figures, CliError> {
+    if options.by == By::Block {
+        return figures(&*archive.store);
+    }
+    let facts = archive.store.events(&session_store::Selection::facts())?;
+    let cells = archive.store.cells(options.range.clone(), &[])?;
+    Ok(Figures { cells, facts })
+}
+
+pub(crate) fn note_problems(problems: &mut Problems, archive: &Archive) {
+    problems.lines_skipped = archive.scan.lines_skipped.values().sum();
+    problems.files_skipped = archive.scan.files_skipped.len() as u64;
+}
+
+impl From<ReportBy> for By {
+    fn from(by: ReportBy) -> Self {
+        match by {
+            ReportBy::Daily => Self::Daily,
+            ReportBy::Weekly => Self::Weekly,
+            ReportBy::Monthly => Self::Monthly,
+            ReportBy::Conversation => Self::Conversation,
+            ReportBy::Project => Self::Project,
+            ReportBy::Model => Self::Model,
+            ReportBy::Block => Self::Block,
+        }
+    }
+}
+
+fn filter(span: &SpanArgs) -> Filter {
+    Filter { project: span.project.clone(), model: span.model.clone(), conversation: None }
+}
+
+fn range(span: &SpanArgs, zone: &Zone) -> Result<Range<Timestamp>, CliError> {
+    let read = |option: &str, text: &Option<String>, default| match text {
+        None => Ok(default),
+        Some(text) => moment(text, zone).ok_or_else(|| {
+            CliError::usage(format!("{option}: `{text}` is no date or time"))
+                .hinted("write 2026-11-22, 2026-11-22T14:00, or 2026-11-22T14:00:00Z")
+        }),
+    };
+    let range = read("--since", &span.since, Timestamp::MIN)?..read("--until", &span.until, Timestamp::MAX)?;
+    if range.start >= range.end {
+        return Err(CliError::usage("--since is not before --until"));
+    }
+    Ok(range)
+}
+
+/// Reads a date, a local time or RFC 3339.
+fn moment(text: &str, zone: &Zone) -> Option<Timestamp> {
+    if let Some(date) = Date::parse(text) {
+        return Some(zone.start_of(date));
+    }
+    if let Some(at) = Timestamp::parse(text) {
+        return Some(at);
+    }
+    let (date, clock) = text.split_once(['T', ' '])?;
+    let date = Date::parse(date)?;
+    let mut parts = clock.splitn(2, ':').map(|part| part.parse::<i8>().ok());
+    let (hour, minute) = (parts.next()??, parts.next()??);
+    let time = session_store::ClockTime {
+        hour,
+        minute,
+        year: Some(date.year),
+        month_day: Some((date.month, date.day)),
+        ..Default::default()
+    };
+    zone.next(time, Timestamp::MIN)
+}
+
+fn table(report: &Report, options: &ReportOptions, color: bool) -> String {
+    if report.rows.is_empty() {
+        return "Nothing was used in this time.\n".to_owned();
+    }
+    let columns = columns(report.by);
+    let mut table = Table::new(&columns);
+    for row in &report.rows {
+        table.row(cells(row, options));
+    }
+    let total = Row { key: "Total".to_owned(), totals: report.totals.clone(), ..Row::default() };
+    table.totals(cells(&total, options));
+    let mut text = table.draw(terminal_width(), color);
+    text.push_str(&remarks(report));
+    text
+}
+
+fn columns(by: By) -> Vec<Column> {
+    let title = match by {
+        By::Weekly => "Week of",
+        By::Monthly => "Month",
+        By::Conversation => "Conversation",
+        By::Project => "Project",
+        By::Model => "Model",
+        By::Block => "Block",
+        _ => "Day",
+    };
+    let mut columns = vec![Column::left(title, 0)];
+    if by == By::Conversation {
+        columns.push(Column::left("Project", 3));
+        columns.push(Column::right("Claude Code's cost", 8));
+    }
+    if by != By::Model {
+        columns.push(Column::left("Models", 7));
+    }
+    columns.extend([
+        Column::right("Messages", 6),
+        Column::right("Input", 4),
+        Column::right("Output", 2),
+        Column::right("Cache write", 5),
+        Column::right("Cache read", 5),
+        Column::right("Tokens", 1),
+        Column::right("Limits", 9),
+        Column::right("Cost", 0),
+    ]);
+    columns
+}
+
+fn cells(row: &Row, options: &ReportOptions) -> Vec<String> {
+    let Totals { sum, cost, estimated, models, rate_limit_events } = &row.totals;
+    let usage = &sum.usage;
+    let is_total = row.key == "Total";
+    let mut cells = vec![match &row.block {
+        Some((block, active)) => block_name(block, *active, options),
+        None => row.key.clone(),
+    }];
+    if options.by == By::Conversation {
+        cells.push(row.project.clone().unwrap_or_default());
+        cells.push(row.client.map(|client| client_text(client.cost, client.difference)).unwrap_or_default());
+    }
+    if options.by != By::Model {
+        let names: Vec<&str> = models.iter().map(|model| short_model(model.as_str())).collect();
+        cells.push(if is_total { String::new() } else { names.join(" ") });
+    }
+    let tokens = |count| Tokens(count).to_string();
+    cells.extend([
+        sum.messages.to_string(),
+        tokens(usage.input),
+        tokens(usage.output),
+        tokens(usage.cache_write_5m.saturating_add(usage.cache_write_1h)),
+        tokens(usage.cache_read),
+        tokens(usage.total()),
+        if *rate_limit_events > 0 { rate_limit_events.to_string() } else { String::new() },
+        if *estimated { format!("~{cost}") } else { cost.to_string() },
+    ]);
+    cells
+}
+
+fn client_text(cost: Usd, difference: Option<Usd>) -> String {
+    match difference {
+        None => format!("{cost} with parent"),
+        Some(difference) if difference.abs() < Usd::from_nanos(5_000_000) => format!("{cost} ="),
+        Some(difference) if difference > Usd::ZERO => format!("{cost} (ours +{difference})"),
+        Some(difference) => format!("{cost} (ours {difference})"),
+    }
+}
+
+fn block_name(block: &session_analytics::Block, active: bool, options: &ReportOptions) -> String {
+    let zone = &options.zone;
+    let clock = |at| {
+        let (hour, minute) = zone.clock_of(at);
+        format!("{hour:02}:{minute:02}")
+    };
+    let mark = if block.anchored { "" } else { "~" };
+    let now = if active {
+        format!(" running, {} left", Elapsed(block.end.since(options.now).max(Duration::ZERO)))
+    } else {
+        String::new()
+    };
+    format!("{} {mark}{}–{}{now}", zone.date_of(block.start), clock(block.start), clock(block.end))
+}
+
+/// Takes from a model's name what all of them share.
+pub(crate) fn short_model(model: &str) -> &str {
+    let name = model.strip_prefix("claude-").unwrap_or(model);
+    match name.rsplit_once('-') {
+        Some((head, date)) if date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit()) => head,
+        _ => name,
+    }
+}
+
+/// Says below the table what the figures leave out.
+fn remarks(report: &Report) -> String {
+    let Problems { lines_skipped, files_skipped, unpriced_models, under_reported_messages } = &report.problems;
+    let mut text = String::new();
+    if !unpriced_models.is_empty() {
+        let names: Vec<&str> = unpriced_models.iter().map(|model| model.as_str()).collect();
+        let names = names.join(", ");
+        text.push_str(&format!("Without a price, so not in the cost: {}\n", crate::printable::printable(&names)));
+    }
+    if report.totals.estimated {
+        text.push_str("~ holds a model of unknown price, estimated by its family.\n");
+    }
+    if *under_reported_messages > 0 {
+        text.push_str(&format!(
+            "{under_reported_messages} messages are from versions of Claude Code (2.1.12 to 2.1.96) that recorded too \
+             little output.\n"
+        ));
+    }
+    if *lines_skipped > 0 || *files_skipped > 0 {
+        text.push_str(&format!("Not counted: {lines_skipped} damaged lines, {files_skipped} unreadable files.\n"));
+    }
+    text
+}

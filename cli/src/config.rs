@@ -1,0 +1,227 @@
+//! Settings: option, then variable, then file, then default.
+
+use std::env;
+use std::fs;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use session_store::Zone;
+
+use crate::args::{ColorWhen, GlobalArgs};
+use crate::error::CliError;
+
+/// What was decided for this run.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) json: bool,
+    pub(crate) claude_dirs: Vec<PathBuf>,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) zone: Zone,
+    pub(crate) color: ColorWhen,
+    pub(crate) debug: bool,
+    pub(crate) quiet: bool,
+    pub(crate) all: bool,
+    /// The user's own prices, beside the configuration.
+    pub(crate) prices_file: PathBuf,
+}
+
+/// The keys a configuration file may have.
+const KEYS: [&str; 8] = ["claude_dir", "data_dir", "timezone", "color", "debug", "quiet", "json", "all"];
+
+impl Config {
+    /// Gathers the settings of all layers.
+    pub(crate) fn load(args: &GlobalArgs) -> Result<Self, CliError> {
+        let folder = base_dir("XDG_CONFIG_HOME", ".config").map(|dir| dir.join("claudewatch"));
+        let explicit = args.config.clone().or_else(|| env::var_os("CLAUDEWATCH_CONFIG").map(PathBuf::from));
+        let path = explicit.clone().or_else(|| folder.as_ref().map(|dir| dir.join("config.toml")));
+        let layers = Layers { file: read_file(path.as_deref(), explicit.is_some())?, path };
+        let prices_folder = layers.path.as_deref().and_then(Path::parent).map(Path::to_owned);
+        Ok(Self {
+            json: layers.flag(args.json, "json")?,
+            claude_dirs: claude_dirs(args, &layers)?,
+            data_dir: data_dir(args, &layers)?,
+            zone: zone(args, &layers)?,
+            color: color(args, &layers)?,
+            debug: layers.flag(args.debug, "debug")?,
+            quiet: layers.flag(args.quiet, "quiet")?,
+            all: layers.flag(false, "all")?,
+            prices_file: prices_folder.or(folder).unwrap_or_default().join("prices.json"),
+        })
+    }
+
+    /// Returns whether standard output wants colours.
+    pub(crate) fn colors_stdout(&self) -> bool {
+        let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+        match self.color {
+            ColorWhen::Always => true,
+            ColorWhen::Never => false,
+            ColorWhen::Auto if set("NO_COLOR") => false,
+            ColorWhen::Auto if set("CLICOLOR_FORCE") => true,
+            ColorWhen::Auto => {
+                std::io::stdout().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb")
+            }
+        }
+    }
+}
+
+/// The layers below the options.
+struct Layers {
+    file: toml::Table,
+    path: Option<PathBuf>,
+}
+
+impl Layers {
+    /// Returns a text by variable, then by file.
+    fn text(&self, key: &str) -> Result<Option<String>, CliError> {
+        match env::var_os(variable(key)) {
+            Some(value) if !value.is_empty() => return Ok(Some(value.to_string_lossy().into_owned())),
+            _ => {}
+        }
+        match self.file.get(key) {
+            None => Ok(None),
+            Some(toml::Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(self.wrong(key, "a text")),
+        }
+    }
+
+    /// Returns the paths of a list; in a variable they are separated by commas.
+    fn paths(&self, key: &str) -> Result<Option<Vec<PathBuf>>, CliError> {
+        if let Some(value) = env::var_os(variable(key)).filter(|value| !value.is_empty()) {
+            return Ok(Some(split_paths(&value.to_string_lossy())));
+        }
+        match self.file.get(key) {
+            None => Ok(None),
+            Some(toml::Value::String(text)) => Ok(Some(vec![expanded(text)])),
+            Some(toml::Value::Array(items)) => {
+                let paths: Option<Vec<_>> = items.iter().map(|item| item.as_str().map(expanded)).collect();
+                paths.map(Some).ok_or_else(|| self.wrong(key, "a path or a list of paths"))
+            }
+            Some(_) => Err(self.wrong(key, "a path or a list of paths")),
+        }
+    }
+
+    fn flag(&self, option: bool, key: &str) -> Result<bool, CliError> {
+        if option {
+            return Ok(true);
+        }
+        if let Some(value) = env::var_os(variable(key)).filter(|value| !value.is_empty()) {
+            return match value.to_string_lossy().to_ascii_lowercase().as_str() {
+                "1" | "true" | "yes" | "on" => Ok(true),
+                "0" | "false" | "no" | "off" => Ok(false),
+                other => Err(CliError::usage(format!("{}: `{other}` is neither true nor false", variable(key)))),
+            };
+        }
+        match self.file.get(key) {
+            None => Ok(false),
+            Some(toml::Value::Boolean(value)) => Ok(*value),
+            Some(_) => Err(self.wrong(key, "true or false")),
+        }
+    }
+
+    fn wrong(&self, key: &str, expected: &str) -> CliError {
+        let path = self.path.as_deref().unwrap_or(Path::new("config.toml"));
+        CliError::usage(format!("{}: `{key}` must be {expected}", path.display()))
+    }
+}
+
+fn variable(key: &str) -> String {
+    format!("CLAUDEWATCH_{}", key.to_ascii_uppercase())
+}
+
+fn read_file(path: Option<&Path>, must_exist: bool) -> Result<toml::Table, CliError> {
+    let Some(path) = path else { return Ok(toml::Table::new()) };
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => return Ok(toml::Table::new()),
+        Err(error) => {
+            return Err(CliError::usage(format!("cannot read {}", path.display())).because(error));
+        }
+    };
+    let table: toml::Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| CliError::usage(format!("{}", path.display())).because(error))?;
+    if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
+        let message = format!("{}: unknown key `{key}`", path.display());
+        return Err(CliError::usage(message).hinted(format!("known keys: {}", KEYS.join(", "))));
+    }
+    Ok(table)
+}
+
+fn claude_dirs(args: &GlobalArgs, layers: &Layers) -> Result<Vec<PathBuf>, CliError> {
+    if !args.claude_dir.is_empty() {
+        return Ok(args.claude_dir.clone());
+    }
+    if let Some(dirs) = layers.paths("claude_dir")? {
+        return Ok(dirs);
+    }
+    if let Some(value) = env::var_os("CLAUDE_CONFIG_DIR").filter(|value| !value.is_empty()) {
+        return Ok(split_paths(&value.to_string_lossy()));
+    }
+    let xdg = base_dir("XDG_CONFIG_HOME", ".config").map(|dir| dir.join("claude"));
+    let dirs: Vec<PathBuf> = xdg.into_iter().chain(home().map(|home| home.join(".claude"))).collect();
+    if dirs.is_empty() {
+        return Err(CliError::usage("HOME is not set").hinted("name the folder with --claude-dir"));
+    }
+    Ok(dirs)
+}
+
+fn data_dir(args: &GlobalArgs, layers: &Layers) -> Result<PathBuf, CliError> {
+    if let Some(dir) = args.data_dir.clone().or(layers.text("data_dir")?.map(|text| expanded(&text))) {
+        return Ok(dir);
+    }
+    let base = if cfg!(target_os = "macos") && env::var_os("XDG_DATA_HOME").is_none() {
+        home().map(|home| home.join("Library/Application Support"))
+    } else if cfg!(windows) {
+        env::var_os("LOCALAPPDATA").map(PathBuf::from)
+    } else {
+        base_dir("XDG_DATA_HOME", ".local/share")
+    };
+    let missing = || CliError::usage("HOME is not set").hinted("name a folder with --data-dir");
+    base.map(|dir| dir.join("claudewatch")).ok_or_else(missing)
+}
+
+fn zone(args: &GlobalArgs, layers: &Layers) -> Result<Zone, CliError> {
+    match args.timezone.clone().or(layers.text("timezone")?) {
+        None => Ok(Zone::system()),
+        Some(name) => Zone::named(&name).ok_or_else(|| {
+            CliError::usage(format!("unknown time zone `{name}`"))
+                .hinted("use a name of the IANA database, such as Europe/Berlin or UTC")
+        }),
+    }
+}
+
+fn color(args: &GlobalArgs, layers: &Layers) -> Result<ColorWhen, CliError> {
+    if let Some(when) = args.color {
+        return Ok(when);
+    }
+    match layers.text("color")?.as_deref() {
+        None | Some("auto") => Ok(ColorWhen::Auto),
+        Some("always") => Ok(ColorWhen::Always),
+        Some("never") => Ok(ColorWhen::Never),
+        Some(other) => Err(CliError::usage(format!("color: `{other}` is none of auto, always, never"))),
+    }
+}
+
+fn split_paths(list: &str) -> Vec<PathBuf> {
+    list.split(',').map(str::trim).filter(|part| !part.is_empty()).map(expanded).collect()
+}
+
+/// Replaces a leading `~`, which no shell expands in a variable or a file.
+fn expanded(text: &str) -> PathBuf {
+    match (text.strip_prefix("~/"), home()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ if text == "~" => home().unwrap_or_else(|| PathBuf::from(text)),
+        _ => PathBuf::from(text),
+    }
+}
+
+/// Returns the user's home folder.
+pub(crate) fn home() -> Option<PathBuf> {
+    env::home_dir().filter(|home| !home.as_os_str().is_empty())
+}
+
+/// Returns a base folder by its variable, which must be absolute, or below the home folder.
+fn base_dir(variable: &str, below_home: &str) -> Option<PathBuf> {
+    let set = env::var_os(variable).map(PathBuf::from).filter(|dir| dir.is_absolute());
+    set.or_else(|| home().map(|home| home.join(below_home)))
+}

@@ -1,0 +1,194 @@
+//! What the commands share: the open archive, brought up to date, and the output.
+
+use std::cell::Cell as StdCell;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use session_analytics::{Figures, PriceBook, anchors, cuts};
+use session_coordinator::{Ingestor, Progress, Scan};
+use session_store::{EventBackend, Selection, Store, Timestamp};
+
+use crate::config::Config;
+use crate::error::{CliError, exit, hint_for};
+use crate::printable::printable;
+use crate::projects::Projects;
+
+/// What the commands share.
+pub(crate) struct Context {
+    pub(crate) config: Config,
+    pub(crate) projects: Projects,
+    /// The code to end with when everything asked for was done.
+    code: StdCell<u8>,
+}
+
+/// The archive, up to date.
+pub(crate) struct Archive {
+    pub(crate) store: Arc<Store>,
+    pub(crate) ingestor: Ingestor,
+    pub(crate) scan: Scan,
+}
+
+impl Context {
+    pub(crate) fn new(config: Config) -> Self {
+        Self { config, projects: Projects::default(), code: StdCell::new(exit::DONE) }
+    }
+
+    /// Returns the exit code: done, unless trouble with the store was met on the way.
+    pub(crate) fn code(&self) -> u8 {
+        self.code.get()
+    }
+
+    /// Opens the archive and reads what is new, with a progress bar where that takes over a second.
+    pub(crate) fn archive(&self) -> Result<Archive, CliError> {
+        let bar = Bar::new(self.config.quiet);
+        let archive = self.archive_with(&|progress| bar.show(progress))?;
+        bar.clear();
+        self.tell_trouble(&archive.store);
+        Ok(archive)
+    }
+
+    /// Opens the archive and reads what is new.
+    pub(crate) fn archive_with(&self, progress: &(dyn Fn(Progress) + Sync)) -> Result<Archive, CliError> {
+        self.check_sources()?;
+        let store = Arc::new(self.store());
+        let mut ingestor = self.ingestor(&store)?;
+        let scan = ingestor.scan(progress)?;
+        tracing::debug!(sources = scan.sources, read = scan.sources_read, bytes = scan.bytes_read, "scanned");
+        Ok(Archive { store, ingestor, scan })
+    }
+
+    pub(crate) fn store(&self) -> Store {
+        Store::open(&self.config.data_dir.join("archive.db"), now())
+    }
+
+    pub(crate) fn ingestor(&self, store: &Arc<Store>) -> Result<Ingestor, CliError> {
+        let dirs = self.config.claude_dirs.clone();
+        Ok(Ingestor::new(store.clone(), dirs, self.config.zone.clone())?)
+    }
+
+    /// Says where was looked if Claude Code has never run here.
+    pub(crate) fn check_sources(&self) -> Result<(), CliError> {
+        let dirs = &self.config.claude_dirs;
+        if dirs.iter().any(|dir| holds_something(dir)) || self.config.data_dir.join("archive.db").exists() {
+            return Ok(());
+        }
+        let mut error = CliError::nothing("no Claude Code data found").hinted("looked in:");
+        for dir in dirs {
+            error = error.hinted(format!("  {}", dir.display()));
+        }
+        Err(error
+            .hinted("if it lies elsewhere, name the folder with --claude-dir")
+            .hinted("to see the monitor over a generated history: claudewatch demo"))
+    }
+
+    /// Says what keeps the archive from being written; the figures are right all the same.
+    pub(crate) fn tell_trouble(&self, store: &Store) {
+        if let Some(moved) = store.quarantined() {
+            self.remark(&format!("the archive was damaged; it was moved to {}", moved.display()));
+            self.remark("it was filled again from the transcripts that still exist");
+        }
+        let Some(trouble) = store.trouble() else { return };
+        self.code.set(exit::STORE);
+        let cause = std::error::Error::source(&*trouble).map(|cause| format!(": {cause}")).unwrap_or_default();
+        self.warn(&format!("{trouble}{cause}"));
+        self.warn("the figures are complete, but what is new was not kept");
+        if let Some(hint) = hint_for(trouble.kind()) {
+            self.warn(hint);
+        }
+    }
+
+    /// Tells something on standard error that quiet users do without.
+    pub(crate) fn remark(&self, text: &str) {
+        if !self.config.quiet {
+            self.warn(text);
+        }
+    }
+
+    fn warn(&self, text: &str) {
+        let _ = writeln!(io::stderr().lock(), "claudewatch: {}", printable(text));
+    }
+
+    /// Reads the price book and the user's own prices over it.
+    pub(crate) fn prices(&self) -> Result<PriceBook, CliError> {
+        let book = PriceBook::built_in();
+        let path = &self.config.prices_file;
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(book),
+            Err(error) => {
+                return Err(CliError::usage(format!("cannot read {}", path.display())).because(error));
+            }
+        };
+        let own = PriceBook::parse(&text)
+            .map_err(|error| CliError::usage(format!("{}", path.display())).because(error))?;
+        Ok(book.overridden_by(own))
+    }
+
+    pub(crate) fn project_of(&self) -> impl Fn(&str) -> String + '_ {
+        |folder| self.projects.of(folder)
+    }
+}
+
+/// Reads sums and facts of all time, the sums divided at the edges of official windows.
+pub(crate) fn figures(store: &dyn EventBackend) -> Result<Figures, CliError> {
+    let facts = store.events(&Selection::facts())?;
+    let cells = store.cells(Timestamp::MIN..Timestamp::MAX, &cuts(&anchors(&facts)))?;
+    Ok(Figures { cells, facts })
+}
+
+/// Returns the moment, by the system's clock.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(since.as_millis() as i64)
+}
+
+/// Prints a text; a reader that went away is no error.
+pub(crate) fn print(text: &str) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}
+
+fn holds_something(dir: &Path) -> bool {
+    dir.read_dir().is_ok_and(|mut entries| entries.next().is_some())
+}
+
+/// A progress bar that appears only after a second, and only on a terminal.
+struct Bar {
+    since: Instant,
+    bar: Mutex<Option<ProgressBar>>,
+    wanted: bool,
+}
+
+impl Bar {
+    const PATIENCE: Duration = Duration::from_secs(1);
+
+    fn new(quiet: bool) -> Self {
+        let wanted = !quiet && io::stderr().is_terminal();
+        Self { since: Instant::now(), bar: Mutex::new(None), wanted }
+    }
+
+    fn show(&self, progress: Progress) {
+        if !self.wanted || self.since.elapsed() < Self::PATIENCE {
+            return;
+        }
+        let mut bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
+        let bar = bar.get_or_insert_with(|| {
+            let style = ProgressStyle::with_template("reading transcripts {bar:30} {bytes}/{total_bytes} {eta}");
+            let bar = ProgressBar::with_draw_target(Some(progress.bytes_total), ProgressDrawTarget::stderr_with_hz(10));
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar
+        });
+        bar.set_position(progress.bytes_done);
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = self.bar.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            bar.finish_and_clear();
+        }
+    }
+}

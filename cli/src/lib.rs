@@ -1,0 +1,64 @@
+//! The program `claudewatch`: arguments, configuration, commands, screen.
+//!
+//! What it shows is worked out by the libraries `session-store`, `session-analytics`, `session-coordinator` and
+//! `session-detect`; this crate is their user interface and offers no API of its own but [`run`].
+
+mod args;
+mod commands;
+mod config;
+mod context;
+mod error;
+mod printable;
+mod projects;
+mod table;
+// mod tui;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Cli;
+use crate::config::Config;
+use crate::error::{CliError, exit};
+
+/// Runs the program with these arguments, the first of which is its name, and returns its exit code.
+#[doc(hidden)]
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too, and count as success.
+            let code = if error.use_stderr() { exit::USAGE } else { exit::DONE };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let result = Config::load(&cli.global).and_then(|config| {
+        start_log(config.debug);
+        commands::run(cli, config)
+    });
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) if error.is_closed_pipe() => ExitCode::from(exit::DONE),
+        Err(error) => {
+            report(&error);
+            ExitCode::from(error.code())
+        }
+    }
+}
+
+fn report(error: &CliError) {
+    use std::io::Write;
+    // Where standard error is closed nothing can be said.
+    for line in error.to_string().lines() {
+        let _ = writeln!(std::io::stderr().lock(), "{}", printable::printable(line));
+    }
+}
+
+fn start_log(debug: bool) {
+    if debug {
+        let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::DEBUG);
+        let _ = subscriber.try_init();
+    }
+}

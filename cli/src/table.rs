@@ -1,0 +1,189 @@
+//! Tables that fit the terminal: aligned, framed, and narrowed before they break.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::printable::printable;
+
+/// The width where there is no terminal.
+const WIDTH_WITHOUT_TERMINAL: usize = 100;
+
+/// A column of a table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Column {
+    pub(crate) title: &'static str,
+    pub(crate) align: Align,
+    /// Columns of a higher number are left out first where the table is too wide; 0 is never left out.
+    pub(crate) expendable: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Align {
+    Left,
+    Right,
+}
+
+/// A table of texts.
+#[derive(Debug)]
+pub(crate) struct Table {
+    columns: Vec<Column>,
+    rows: Vec<Vec<String>>,
+    /// Rows after this many are set apart as totals.
+    totals_from: Option<usize>,
+}
+
+impl Column {
+    pub(crate) const fn left(title: &'static str, expendable: u8) -> Self {
+        Self { title, align: Align::Left, expendable }
+    }
+
+    pub(crate) const fn right(title: &'static str, expendable: u8) -> Self {
+        Self { title, align: Align::Right, expendable }
+    }
+}
+
+impl Table {
+    pub(crate) fn new(columns: &[Column]) -> Self {
+        Self { columns: columns.to_vec(), rows: Vec::new(), totals_from: None }
+    }
+
+    /// Adds a row of as many cells as there are columns; what cannot be printed is replaced.
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
+        debug_assert_eq!(cells.len(), self.columns.len());
+        self.rows.push(cells.iter().map(|cell| printable(cell).into_owned()).collect());
+    }
+
+    /// Adds a row that is set apart at the end.
+    pub(crate) fn totals(&mut self, cells: Vec<String>) {
+        self.totals_from.get_or_insert(self.rows.len());
+        self.row(cells);
+    }
+
+    /// Draws the table within a width; titles are bold where `color` is set.
+    pub(crate) fn draw(&self, width: usize, color: bool) -> String {
+        let shown = self.fit(width);
+        let widths: Vec<usize> = shown.iter().map(|(_, width)| *width).collect();
+        let mut out = String::new();
+        rule(&mut out, &widths, ['┌', '┬', '┐']);
+        let titles: Vec<&str> = shown.iter().map(|(column, _)| self.columns[*column].title).collect();
+        self.line(&mut out, &shown, &titles, color);
+        rule(&mut out, &widths, ['├', '┼', '┤']);
+        for (place, row) in self.rows.iter().enumerate() {
+            if self.totals_from == Some(place) && place > 0 {
+                rule(&mut out, &widths, ['├', '┼', '┤']);
+            }
+            let cells: Vec<&str> = shown.iter().map(|(column, _)| row[*column].as_str()).collect();
+            self.line(&mut out, &shown, &cells, false);
+        }
+        rule(&mut out, &widths, ['└', '┴', '┘']);
+        out
+    }
+
+    /// Chooses the columns that fit, and narrows the first where even the last resort is too wide.
+    fn fit(&self, width: usize) -> Vec<(usize, usize)> {
+        let mut shown: Vec<(usize, usize)> =
+            (0..self.columns.len()).map(|column| (column, self.natural_width(column))).collect();
+        let total = |shown: &[(usize, usize)]| shown.iter().map(|(_, width)| width + 3).sum::<usize>() + 1;
+        while total(&shown) > width {
+            let dearest = shown.iter().enumerate().filter(|(_, (column, _))| self.columns[*column].expendable > 0);
+            match dearest.max_by_key(|(_, (column, _))| self.columns[*column].expendable) {
+                Some((place, _)) => drop(shown.remove(place)),
+                None => break,
+            }
+        }
+        let excess = total(&shown).saturating_sub(width);
+        if let Some((_, first)) = shown.iter_mut().find(|(column, _)| self.columns[*column].align == Align::Left) {
+            *first = first.saturating_sub(excess).max(8);
+        }
+        shown
+    }
+
+    fn natural_width(&self, column: usize) -> usize {
+        let cells = self.rows.iter().map(|row| row[column].width());
+        cells.chain([self.columns[column].title.width()]).max().unwrap_or(0)
+    }
+
+    fn line(&self, out: &mut String, shown: &[(usize, usize)], cells: &[&str], bold: bool) {
+        for ((column, width), cell) in shown.iter().zip(cells) {
+            let text = shortened(cell, *width);
+            let blank = " ".repeat(width.saturating_sub(text.width()));
+            let text = if bold { format!("\x1b[1m{text}\x1b[0m") } else { text };
+            match self.columns[*column].align {
+                Align::Left => out.push_str(&format!("│ {text}{blank} ")),
+                Align::Right => out.push_str(&format!("│ {blank}{text} ")),
+            }
+        }
+        out.push_str("│\n");
+    }
+}
+
+fn rule(out: &mut String, widths: &[usize], [left, middle, right]: [char; 3]) {
+    for (place, width) in widths.iter().enumerate() {
+        out.push(if place == 0 { left } else { middle });
+        out.push_str(&"─".repeat(width + 2));
+    }
+    out.push(right);
+    out.push('\n');
+}
+
+/// Cuts a text to a width from its left, where paths say the least.
+pub(crate) fn shortened(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut kept: Vec<char> = Vec::new();
+    let mut used = 1;
+    for letter in text.chars().rev() {
+        used += letter.width().unwrap_or(0);
+        if used > width {
+            break;
+        }
+        kept.push(letter);
+    }
+    std::iter::once('…').chain(kept.into_iter().rev()).collect()
+}
+
+/// Returns the width of the terminal, or that of a page where there is none.
+pub(crate) fn terminal_width() -> usize {
+    use std::io::IsTerminal;
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    if !std::io::stdout().is_terminal() {
+        return columns.unwrap_or(WIDTH_WITHOUT_TERMINAL);
+    }
+    crossterm::terminal::size().map(|(width, _)| usize::from(width)).ok().or(columns).unwrap_or(WIDTH_WITHOUT_TERMINAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        let mut table = Table::new(&[Column::left("Project", 0), Column::right("Tokens", 2), Column::right("Cost", 0)]);
+        table.row(vec!["/home/dev/shop".into(), "15.0k".into(), "$0.42".into()]);
+        table.totals(vec!["Total".into(), "15.0k".into(), "$0.42".into()]);
+        table
+    }
+
+    #[test]
+    fn fits_the_width() {
+        let wide = "\
+┌────────────────┬────────┬───────┐
+│ Project        │ Tokens │  Cost │
+├────────────────┼────────┼───────┤
+│ /home/dev/shop │  15.0k │ $0.42 │
+├────────────────┼────────┼───────┤
+│ Total          │  15.0k │ $0.42 │
+└────────────────┴────────┴───────┘
+";
+        assert_eq!(table().draw(100, false), wide);
+        let narrow = "\
+┌────────────┬───────┐
+│ Project    │  Cost │
+├────────────┼───────┤
+│ …/dev/shop │ $0.42 │
+├────────────┼───────┤
+│ Total      │ $0.42 │
+└────────────┴───────┘
+";
+        assert_eq!(table().draw(22, false), narrow);
+    }
+}

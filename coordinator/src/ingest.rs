@@ -1,0 +1,391 @@
+//! From files to the store: finds what is new in the sources, reads it in parallel, commits it once.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
+use std::hash::{DefaultHasher, Hasher};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+
+use session_store::{
+    Batch, Change, Checkpoint, Error, EventBackend, Join, Position, ProblemKind, Reading, Source, SourceId,
+    Tail, Zone, locate,
+};
+
+/// Bytes read at once: large enough to cost nothing, small enough to stay in the processor's cache.
+const BLOCK_BYTES: usize = 256 << 10;
+/// Events a reading thread gathers before it hands them over.
+const HAND_OVER: usize = 4 << 10;
+/// Events in one transaction. It bounds the memory of an import of any size.
+const COMMIT: usize = 24 << 10;
+/// Bytes before a position that must be the same for reading to go on there.
+const FINGERPRINT_BYTES: u64 = 64;
+/// Bytes below which a second thread costs more than it saves.
+const PARALLEL_BYTES: u64 = 4 << 20;
+
+/// Reads what is new in the transcripts of some config folders into a store.
+///
+/// A source is read by byte offset, from where the store says it was left; rows and offset are committed together,
+/// so a reader killed at any instant loses nothing and counts nothing twice. Two ingestors of one store do no harm:
+/// what both read joins to the same.
+///
+/// ```
+/// use std::sync::Arc;
+/// use session_coordinator::Ingestor;
+/// use session_store::{EventBackend, Memory, Timestamp, Zone, corpus::Corpus};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = tempfile::tempdir()?;
+/// let truth = Corpus::new(1, 200_000).write(config.path())?;
+///
+/// let store = Arc::new(Memory::default());
+/// let mut ingestor = Ingestor::new(store.clone(), vec![config.path().to_owned()], Zone::utc())?;
+/// ingestor.scan(&|_| {})?;
+/// ingestor.scan(&|_| {})?; // The second finds nothing new.
+///
+/// let messages: u64 =
+///     store.cells(Timestamp::MIN..Timestamp::MAX, &[])?.iter().map(|cell| cell.sum.messages).sum();
+/// assert_eq!(messages, truth.messages);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Ingestor {
+    store: Arc<dyn EventBackend>,
+    config_dirs: Vec<PathBuf>,
+    zone: Zone,
+    known: HashMap<SourceId, Checkpoint>,
+}
+
+/// How far a scan has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes read so far.
+    pub bytes_done: u64,
+    /// Bytes to read in all.
+    pub bytes_total: u64,
+}
+
+/// What a scan found.
+#[derive(Debug)]
+pub struct Scan {
+    /// The sources there are.
+    pub sources: usize,
+    /// How many of them had something new.
+    pub sources_read: usize,
+    /// The bytes read.
+    pub bytes_read: u64,
+    /// Whether the store learned anything.
+    pub change: Change,
+    /// Lines that were not counted, by reason, over all sources there are.
+    pub lines_skipped: BTreeMap<ProblemKind, u64>,
+    /// Files and folders that were passed over, and why.
+    pub files_skipped: Vec<(ProblemKind, PathBuf)>,
+}
+
+/// A source with something new, and where to begin.
+struct Job {
+    source: Source,
+    known: Option<Checkpoint>,
+}
+
+/// What a reading thread hands over.
+#[derive(Default)]
+struct Parcel {
+    batch: Batch,
+    unreadable: Vec<(ProblemKind, PathBuf)>,
+}
+
+impl Ingestor {
+    /// Makes an ingestor and looks up how far each source has been read.
+    ///
+    /// `zone` is where limit texts that name no zone belong.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn new(store: Arc<dyn EventBackend>, config_dirs: Vec<PathBuf>, zone: Zone) -> Result<Self, Error> {
+        let known = store.checkpoints()?.into_iter().map(|known| (known.source.clone(), known)).collect();
+        Ok(Self { store, config_dirs, zone, known })
+    }
+
+    /// Returns the config folders.
+    pub fn config_dirs(&self) -> &[PathBuf] {
+        &self.config_dirs
+    }
+
+    /// Returns how far each source has been read.
+    pub fn checkpoints(&self) -> impl Iterator<Item = &Checkpoint> {
+        self.known.values()
+    }
+
+    /// Looks at every source and reads what is new, telling `progress` now and then from the reading threads.
+    ///
+    /// Blocks until done: about 10 µs a source, and a second for 2 to 4 GB to read.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be written. What was committed before stays; a later scan goes on from there.
+    pub fn scan(&mut self, progress: &(dyn Fn(Progress) + Sync)) -> Result<Scan, Error> {
+        let mut sources = Vec::new();
+        let mut files_skipped = Vec::new();
+        for config_dir in &self.config_dirs {
+            let located = locate(config_dir);
+            sources.extend(located.sources);
+            files_skipped.extend(located.problems);
+        }
+        // One folder may be given twice, or hold the other.
+        sources.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        sources.dedup_by(|a, b| a.id == b.id);
+        let ids: Vec<SourceId> = sources.iter().map(|source| source.id.clone()).collect();
+        let mut scan = self.read(sources, progress)?;
+        scan.sources = ids.len();
+        scan.files_skipped.extend(files_skipped);
+        for known in ids.iter().filter_map(|id| self.known.get(id)) {
+            for (kind, count) in &known.problems {
+                *scan.lines_skipped.entry(*kind).or_default() += count;
+            }
+        }
+        Ok(scan)
+    }
+
+    /// Looks at some sources only, such as those a watch told of; paths that are no transcripts are passed over.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be written.
+    pub fn refresh(&mut self, paths: &BTreeSet<PathBuf>) -> Result<Scan, Error> {
+        let located = paths.iter().filter_map(|path| self.locate_one(path)).collect();
+        self.read(located, &|_| {})
+    }
+
+    fn locate_one(&self, path: &Path) -> Option<Source> {
+        self.config_dirs.iter().find_map(|config_dir| Source::at(config_dir, path).ok().flatten())
+    }
+
+    fn read(&mut self, sources: Vec<Source>, progress: &(dyn Fn(Progress) + Sync)) -> Result<Scan, Error> {
+        let mut jobs: Vec<Job> = sources.into_iter().filter_map(|source| self.job(source)).collect();
+        // The largest first, so that the threads end together.
+        jobs.sort_unstable_by_key(|job| std::cmp::Reverse(job.bytes_new()));
+        let bytes_total = jobs.iter().map(Job::bytes_new).sum();
+        let mut scan = Scan {
+            sources: 0,
+            sources_read: jobs.len(),
+            bytes_read: bytes_total,
+            change: Change::Unchanged,
+            lines_skipped: BTreeMap::new(),
+            files_skipped: Vec::new(),
+        };
+        let reader = Reader {
+            jobs: &jobs,
+            next: AtomicUsize::new(0),
+            bytes_done: AtomicU64::new(0),
+            bytes_total,
+            zone: self.zone.clone(),
+            progress,
+        };
+        let threads = if bytes_total < PARALLEL_BYTES { 1 } else { available_threads() };
+        let mut pending = Batch::default();
+        thread::scope(|scope| {
+            let (sender, parcels) = sync_channel(threads);
+            for _ in 0..threads {
+                let (reader, sender) = (&reader, sender.clone());
+                scope.spawn(move || reader.run(&sender));
+            }
+            drop(sender);
+            for parcel in parcels {
+                scan.files_skipped.extend(parcel.unreadable);
+                let _ = pending.ledger.join(parcel.batch.ledger);
+                pending.checkpoints.extend(parcel.batch.checkpoints);
+                if pending.ledger.len() >= COMMIT {
+                    scan.change = scan.change.or(self.commit(&mut pending)?);
+                }
+            }
+            scan.change = scan.change.or(self.commit(&mut pending)?);
+            Ok(scan)
+        })
+    }
+
+    /// Returns what there is to read of a source; `None` where nothing is new.
+    fn job(&self, source: Source) -> Option<Job> {
+        let known = self.known.get(&source.id);
+        if known.is_some_and(|known| known.stamp == source.stamp) {
+            return None;
+        }
+        Some(Job { known: known.cloned(), source })
+    }
+
+    fn commit(&mut self, pending: &mut Batch) -> Result<Change, Error> {
+        let batch = std::mem::take(pending);
+        if batch.checkpoints.is_empty() && batch.ledger.is_empty() {
+            return Ok(Change::Unchanged);
+        }
+        let checkpoints = batch.checkpoints.clone();
+        let change = self.store.commit(batch)?;
+        self.known.extend(checkpoints.into_iter().map(|known| (known.source.clone(), known)));
+        Ok(change)
+    }
+}
+
+impl std::fmt::Debug for Ingestor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ingestor").field("config_dirs", &self.config_dirs).finish_non_exhaustive()
+    }
+}
+
+impl Job {
+    fn bytes_new(&self) -> u64 {
+        let offset = self.known.as_ref().map_or(0, |known| known.position.offset);
+        self.source.stamp.size.checked_sub(offset).unwrap_or(self.source.stamp.size)
+    }
+
+    /// Opens the source and returns where to go on in it.
+    ///
+    /// A file that is another one, shorter than before, or different before the position was rewritten and is read
+    /// from its start; what it repeats joins to what is known.
+    fn open(&self) -> io::Result<(File, Option<&Checkpoint>)> {
+        let mut file = self.source.open()?;
+        let Some(known) = &self.known else { return Ok((file, None)) };
+        let same_file = known.stamp.file == self.source.stamp.file;
+        let long_enough = self.source.stamp.size >= known.position.offset;
+        if same_file && long_enough && fingerprint(&mut file, known.position)? == known.fingerprint {
+            file.seek(SeekFrom::Start(known.position.offset))?;
+            return Ok((file, Some(known)));
+        }
+        file.seek(SeekFrom::Start(0))?;
+        Ok((file, None))
+    }
+}
+
+/// What the reading threads share.
+struct Reader<'a> {
+    jobs: &'a [Job],
+    next: AtomicUsize,
+    bytes_done: AtomicU64,
+    bytes_total: u64,
+    zone: Zone,
+    progress: &'a (dyn Fn(Progress) + Sync),
+}
+
+impl Reader<'_> {
+    /// Takes one job after the other; ends early when nobody wants the parcels any more.
+    fn run(&self, parcels: &SyncSender<Parcel>) {
+        let mut parcel = Parcel::default();
+        let mut block = vec![0; BLOCK_BYTES];
+        while let Some(job) = self.jobs.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            match self.read(job, &mut block, &mut parcel, parcels) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    let kind = match error.kind() {
+                        io::ErrorKind::InvalidInput => ProblemKind::NotAFile,
+                        _ => ProblemKind::Unreadable,
+                    };
+                    parcel.unreadable.push((kind, job.source.id.path().to_owned()));
+                }
+            }
+        }
+        let _ = parcels.send(parcel);
+    }
+
+    /// Reads one source to its end; returns whether to go on.
+    fn read(
+        &self,
+        job: &Job,
+        block: &mut [u8],
+        parcel: &mut Parcel,
+        parcels: &SyncSender<Parcel>,
+    ) -> io::Result<bool> {
+        let (mut file, known) = job.open()?;
+        let kind = job.source.kind.clone();
+        let (mut tail, mut problems) = match known {
+            Some(known) => {
+                (Tail::resume(kind, self.zone.clone(), known.position), known.problems.clone())
+            }
+            None => (Tail::new(kind, self.zone.clone()), BTreeMap::new()),
+        };
+        let mut reading = Reading::default();
+        loop {
+            let bytes = read_block(&mut file, block)?;
+            if bytes == 0 {
+                break;
+            }
+            tail.feed_into(&block[..bytes], &mut reading);
+            for (kind, _) in reading.problems.drain(..) {
+                *problems.entry(kind).or_default() += 1;
+            }
+            parcel.batch.ledger.extend(reading.found.drain(..).map(|found| found.event));
+            self.tell(bytes as u64);
+            if parcel.batch.ledger.len() >= HAND_OVER {
+                let reached = checkpoint(job, tail.position(), &problems, &mut file, false)?;
+                parcel.batch.checkpoints.push(reached);
+                if parcels.send(std::mem::take(parcel)).is_err() {
+                    return Ok(false);
+                }
+            }
+        }
+        parcel.batch.checkpoints.push(checkpoint(job, tail.position(), &problems, &mut file, true)?);
+        Ok(true)
+    }
+
+    fn tell(&self, bytes: u64) {
+        let bytes_done = self.bytes_done.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        (self.progress)(Progress { bytes_done, bytes_total: self.bytes_total });
+    }
+}
+
+/// Makes the checkpoint of a position; one reached on the way has a stamp that no file has, so that reading goes on.
+fn checkpoint(
+    job: &Job,
+    position: Position,
+    problems: &BTreeMap<ProblemKind, u64>,
+    file: &mut File,
+    at_end: bool,
+) -> io::Result<Checkpoint> {
+    let mut stamp = job.source.stamp;
+    let fingerprint = if at_end {
+        fingerprint(file, position)?
+    } else {
+        let here = file.stream_position()?;
+        let fingerprint = fingerprint(file, position)?;
+        file.seek(SeekFrom::Start(here))?;
+        stamp.size = position.offset;
+        stamp.modified_ns = 0;
+        fingerprint
+    };
+    let (source, kind) = (job.source.id.clone(), job.source.kind.clone());
+    Ok(Checkpoint { source, kind, stamp, position, fingerprint, problems: problems.clone() })
+}
+
+/// Hashes the last bytes before a position.
+fn fingerprint(file: &mut File, position: Position) -> io::Result<u64> {
+    let start = position.offset.saturating_sub(FINGERPRINT_BYTES);
+    let mut bytes = [0; FINGERPRINT_BYTES as usize];
+    let bytes = &mut bytes[..(position.offset - start) as usize];
+    file.seek(SeekFrom::Start(start))?;
+    let length = read_block(file, bytes)?;
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&bytes[..length]);
+    Ok(hasher.finish())
+}
+
+/// Fills a block as far as the file goes.
+fn read_block(file: &mut File, block: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < block.len() {
+        match file.read(&mut block[filled..]) {
+            Ok(0) => break,
+            Ok(bytes) => filled += bytes,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// Returns how many threads read: more than four do not help, because the disk and the memory are the limit.
+fn available_threads() -> usize {
+    thread::available_parallelism().map_or(2, |threads| threads.get().min(4))
+}

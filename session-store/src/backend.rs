@@ -1,0 +1,114 @@
+//! What storage must do, and what passes through it.
+
+pub(crate) mod memory;
+#[cfg(feature = "sqlite")]
+pub(crate) mod sqlite;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::cell::Cell;
+use crate::error::Error;
+use crate::id::ConversationId;
+use crate::ledger::Ledger;
+use crate::time::Timestamp;
+use crate::transcript::{Position, ProblemKind, SourceKind, Stamp};
+use crate::{Change, SourceId};
+
+/// Keeps events and how far each source has been read.
+///
+/// Every backend is a ledger with a disk under it: committing joins, so committing twice, in another order, or from
+/// two processes leads to the same state. The trait is for the backends of this crate; it may grow in any 0.x
+/// release.
+pub trait EventBackend: Send + Sync {
+    /// Joins a batch in one transaction: all of its events and checkpoints, or nothing.
+    ///
+    /// # Errors
+    ///
+    /// Nothing of the batch is kept. [`crate::ErrorKind::Full`], [`crate::ErrorKind::Busy`] and
+    /// [`crate::ErrorKind::Unwritable`] leave everything stored before as it was.
+    fn commit(&self, batch: Batch) -> Result<Change, Error>;
+
+    /// Returns how far each source has been read, in the order of their ids.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error>;
+
+    /// Returns the sums of all turns in a range of time, in the order of their keys.
+    ///
+    /// No cell reaches over the ends of the range or over a cut; `cuts` are sorted. Cost: with SQLite proportional
+    /// to the number of cells, not of turns; each cut adds the turns of one quarter hour.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error>;
+
+    /// Returns whole events.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    fn events(&self, selection: &Selection) -> Result<Ledger, Error>;
+}
+
+/// Events and checkpoints that belong together.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// The events.
+    pub ledger: Ledger,
+    /// Where their sources have been read to.
+    pub checkpoints: Vec<Checkpoint>,
+}
+
+/// How far a source has been read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The source.
+    pub source: SourceId,
+    /// Whose transcript it is.
+    pub kind: SourceKind,
+    /// What its directory entry told when it was read; equal stamps need no reading.
+    pub stamp: Stamp,
+    /// Where to go on.
+    pub position: Position,
+    /// A hash of the last bytes before the position: a different one means the file was rewritten.
+    pub fingerprint: u64,
+    /// How many lines were not counted, by reason.
+    pub problems: BTreeMap<ProblemKind, u64>,
+}
+
+/// Which events to return.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// When they happened; the facts of conversations are returned whatever their time.
+    pub range: Range<Timestamp>,
+    /// Whether turns are wanted, which are nearly all events.
+    pub turns: bool,
+    /// The conversation they belong to, all where `None`.
+    pub conversation: Option<ConversationId>,
+}
+
+impl Selection {
+    /// Selects everything but turns, of all time.
+    pub fn facts() -> Self {
+        Self { range: Timestamp::MIN..Timestamp::MAX, turns: false, conversation: None }
+    }
+
+    /// Selects everything.
+    pub fn all() -> Self {
+        Self { turns: true, ..Self::facts() }
+    }
+
+    /// Returns whether an event is selected.
+    pub fn holds(&self, event: &crate::Event) -> bool {
+        let in_time = match event.fact {
+            crate::Fact::Conversation(_) => true,
+            crate::Fact::Turn(_) => self.turns && self.range.contains(&event.at),
+            _ => self.range.contains(&event.at),
+        };
+        in_time && self.conversation.as_ref().is_none_or(|wanted| event.owner.conversation == *wanted)
+    }
+}

@@ -1,0 +1,55 @@
+//! The reference backend: a ledger in memory.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{Batch, Checkpoint, EventBackend, Selection};
+use crate::cell::{Cell, fold_cells};
+use crate::error::Error;
+use crate::join::{Change, Join};
+use crate::ledger::Ledger;
+use crate::time::Timestamp;
+use crate::{Event, SourceId};
+
+/// Keeps everything in memory and nothing on disk.
+///
+/// The model that other backends are tested against, and what a monitor falls back to where it may not write.
+#[derive(Debug, Default)]
+pub struct Memory(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    ledger: Ledger,
+    checkpoints: BTreeMap<SourceId, Checkpoint>,
+}
+
+impl Memory {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A join either happened or not; a panic elsewhere cannot leave half of one.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl EventBackend for Memory {
+    fn commit(&self, batch: Batch) -> Result<Change, Error> {
+        let mut state = self.state();
+        for checkpoint in batch.checkpoints {
+            state.checkpoints.insert(checkpoint.source.clone(), checkpoint);
+        }
+        Ok(state.ledger.join(batch.ledger))
+    }
+
+    fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
+        Ok(self.state().checkpoints.values().cloned().collect())
+    }
+
+    fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {
+        Ok(fold_cells(&self.state().ledger, range, cuts))
+    }
+
+    fn events(&self, selection: &Selection) -> Result<Ledger, Error> {
+        let selected = |event: &&Event| selection.holds(event);
+        Ok(self.state().ledger.iter().filter(selected).cloned().collect())
+    }
+}

@@ -1,0 +1,233 @@
+//! Opening: modes of the file, settings, versions, and errors sorted by what can be done about them.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use r2d2::Pool;
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use scheduled_thread_pool::ScheduledThreadPool;
+
+use super::OpenMode;
+use crate::error::{Error, ErrorKind};
+use crate::time::Timestamp;
+
+/// Marks the file as ours ("CWAT"), so that no other database is taken for a store.
+const APPLICATION_ID: i32 = 0x4357_4154;
+/// The migrations, oldest first; the format of a store is the number of those it has been through.
+const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/0001-events.sql")];
+/// How long a writer waits for another one.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(super) fn open(path: &Path, mode: OpenMode) -> Result<Pool<SqliteConnectionManager>, Error> {
+    let manager = match mode {
+        OpenMode::ReadWrite => {
+            prepare(path).map_err(|error| error.at(path))?;
+            SqliteConnectionManager::file(path).with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | BASE_FLAGS)
+        }
+        OpenMode::ReadOnly => read_only(path)?,
+    };
+    let manager = manager.with_init(configure);
+    // No connection is opened ahead and one helper thread serves the pool: a process may hold many stores.
+    let threads = ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("store-pool").build();
+    let pool = Pool::builder()
+        .max_size(4)
+        .min_idle(Some(0))
+        .test_on_check_out(false)
+        .thread_pool(Arc::new(threads))
+        .connection_timeout(BUSY_TIMEOUT)
+        .build_unchecked(manager);
+    Ok(pool)
+}
+
+const BASE_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX.union(OpenFlags::SQLITE_OPEN_URI);
+
+fn configure(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    // 8 MiB of pages; a log that grew in an import is cut back; nothing in a damaged schema is trusted.
+    connection.execute_batch(
+        "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192; PRAGMA journal_size_limit = 16777216;
+         PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;",
+    )
+}
+
+/// Makes the file where it is missing and brings it to the current format.
+fn prepare(path: &Path) -> Result<(), Error> {
+    if let Some(folder) = path.parent() {
+        make_folder(folder)?;
+    }
+    make_file(path)?;
+    let mut connection = connect(path)?;
+    if is_current(&connection)? {
+        return Ok(());
+    }
+    // Two processes that start at the same instant take turns; the second finds the work done.
+    let lock = lock_beside(path)?;
+    lock.lock()?;
+    check_free(&mut connection)?;
+    // The log is a property of the file: set once, it stays for every later connection. It comes first, because a
+    // store that has its tables is not looked at again.
+    let mode: String =
+        connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(sort)?;
+    debug_assert_eq!(mode, "wal");
+    migrate(&mut connection)
+}
+
+/// Refuses to put our tables into someone else's database.
+fn check_free(connection: &mut Connection) -> Result<(), Error> {
+    let snapshot = connection.transaction().map_err(sort)?;
+    let tables: u32 =
+        snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sort)?;
+    if tables == 0 && format_of(&snapshot)? == 0 { Ok(()) } else { check_ours(&snapshot) }
+}
+
+fn connect(path: &Path) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | BASE_FLAGS;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(sort)?;
+    configure(&mut connection).map_err(sort)?;
+    Ok(connection)
+}
+
+fn is_current(connection: &Connection) -> Result<bool, Error> {
+    let format = format_of(connection)?;
+    if format == 0 {
+        return Ok(false);
+    }
+    check_ours(connection)?;
+    let known = MIGRATIONS.len() as u32;
+    if format > known {
+        return Err(Error::new(ErrorKind::Newer { found: format, known }));
+    }
+    Ok(format == known)
+}
+
+fn format_of(connection: &Connection) -> Result<u32, Error> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sort)
+}
+
+fn check_ours(connection: &Connection) -> Result<(), Error> {
+    let id: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(sort)?;
+    if id == APPLICATION_ID { Ok(()) } else { Err(Error::new(ErrorKind::Corrupt)) }
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), Error> {
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sort)?;
+    let format = format_of(&transaction)?;
+    for (done, migration) in MIGRATIONS.iter().enumerate().skip(format as usize) {
+        transaction.execute_batch(migration).map_err(sort)?;
+        transaction.pragma_update(None, "user_version", done as u32 + 1).map_err(sort)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(sort)?;
+    transaction.commit().map_err(sort)
+}
+
+/// Chooses how to read a store that may not be written.
+///
+/// Beside the file SQLite wants to keep an index of its log. Where the folder does not allow that, the file is
+/// read as it is: nobody who could write it can write it here either.
+fn read_only(path: &Path) -> Result<SqliteConnectionManager, Error> {
+    let uri = |parameters: &str| format!("file:{}?{parameters}", percent_encoded(path));
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | BASE_FLAGS;
+    let mut failure = None;
+    for parameters in ["mode=ro", "mode=ro&immutable=1"] {
+        let manager = SqliteConnectionManager::file(uri(parameters)).with_flags(flags);
+        let checked = Connection::open_with_flags(uri(parameters), flags)
+            .map_err(sort)
+            .and_then(|connection| check_ours(&connection).and_then(|()| read_check(&connection)));
+        match checked {
+            Ok(()) => return Ok(manager),
+            Err(error) => failure = Some(error),
+        }
+    }
+    Err(failure.unwrap_or_else(|| Error::new(ErrorKind::Unreadable)).at(path))
+}
+
+/// Finds out whether the tables that are read are there, as they are in every format so far.
+fn read_check(connection: &Connection) -> Result<(), Error> {
+    connection.prepare("SELECT id, at, conversation FROM turn LIMIT 1").map(drop).map_err(sort)
+}
+
+fn percent_encoded(path: &Path) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
+    path.as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .map(|&byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+pub(super) fn quarantine(path: &Path, now: Timestamp) -> Result<PathBuf, Error> {
+    let beside = |suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let moved = beside(&format!(".corrupt-{}", now.as_millis()));
+    fs::rename(path, &moved).map_err(|error| Error::from(error).at(path))?;
+    for suffix in ["-wal", "-shm"] {
+        // The log belongs to the damaged file: left in place it would be read into the fresh one.
+        let mut target = moved.as_os_str().to_owned();
+        target.push(suffix);
+        match fs::rename(beside(suffix), target) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::from(error).at(path)),
+            _ => {}
+        }
+    }
+    Ok(moved)
+}
+
+fn make_folder(folder: &Path) -> Result<(), Error> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)?;
+    Ok(())
+}
+
+/// Makes the file before SQLite does, because SQLite gives its helper files the same mode.
+fn make_file(path: &Path) -> Result<(), Error> {
+    match private_file().create_new(true).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn lock_beside(path: &Path) -> Result<File, Error> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    Ok(private_file().create(true).open(PathBuf::from(name))?)
+}
+
+fn private_file() -> fs::OpenOptions {
+    let mut options = File::options();
+    options.write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600).custom_flags(nix::libc::O_NOFOLLOW);
+    }
+    options
+}
+
+/// Sorts SQLite's errors by what can be done about them.
+pub(super) fn sort(error: rusqlite::Error) -> Error {
+    let kind = match error.sqlite_error_code() {
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => ErrorKind::Unwritable,
+        Some(ErrorCode::CannotOpen) => ErrorKind::Unreadable,
+        Some(ErrorCode::DiskFull) => ErrorKind::Full,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Busy,
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => ErrorKind::Corrupt,
+        _ => ErrorKind::Other,
+    };
+    Error::new(kind).because(error)
+}

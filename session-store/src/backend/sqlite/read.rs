@@ -1,0 +1,216 @@
+//! Reading back: checkpoints, sums, events.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::path::PathBuf;
+
+use rusqlite::{Connection, Row, params};
+
+use super::super::{Checkpoint, Selection};
+use super::row;
+use crate::cell::{CELL_WIDTH, Cell, CellKey, CellSum, fold_cells};
+use crate::event::{Event, Fact};
+use crate::id::{AgentId, ConversationId, EventId, ModelId, SourceId};
+use crate::ledger::Ledger;
+use crate::time::Timestamp;
+use crate::transcript::{Position, SourceKind, Stamp};
+
+const QUARTER_MS: i64 = CELL_WIDTH.as_millis() as i64;
+
+pub(super) fn checkpoints(connection: &Connection) -> rusqlite::Result<Vec<Checkpoint>> {
+    let mut select = connection.prepare_cached(
+        "SELECT path, conversation, agent, device, inode, size, modified_ns, \"offset\", since, turn_open, fingerprint,
+                problems
+         FROM source",
+    )?;
+    let mut checkpoints = select.query_map([], checkpoint)?.collect::<Result<Vec<_>, _>>()?;
+    // Paths compare by their parts, which the database does not know of.
+    checkpoints.sort_unstable_by(|a, b| a.source.cmp(&b.source));
+    Ok(checkpoints)
+}
+
+fn checkpoint(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
+    let conversation = row.get_ref(1)?.as_str_or_null()?.map(ConversationId::from);
+    let kind = match row.get_ref(2)?.as_str_or_null()? {
+        Some(agent) => SourceKind::SubAgent { conversation, agent: AgentId::from(agent) },
+        None => SourceKind::Main { conversation: conversation.unwrap_or_else(|| ConversationId::from("unknown")) },
+    };
+    let problems = row.get_ref(11)?.as_str_or_null()?.map(row::problems).unwrap_or_default();
+    Ok(Checkpoint {
+        source: SourceId::new(path(row.get_ref(0)?.as_blob()?)),
+        kind,
+        stamp: Stamp {
+            file: (row.get::<_, i64>(3)? as u64, row.get::<_, i64>(4)? as u64),
+            size: row.get::<_, i64>(5)? as u64,
+            modified_ns: row.get(6)?,
+        },
+        position: Position {
+            offset: row.get::<_, i64>(7)? as u64,
+            since: row.get::<_, Option<i64>>(8)?.map(Timestamp::from_millis),
+            turn_open: row.get(9)?,
+        },
+        fingerprint: row.get::<_, i64>(10)? as u64,
+        problems,
+    })
+}
+
+#[cfg(unix)]
+fn path(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+}
+
+#[cfg(not(unix))]
+fn path(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// Reads whole quarters from their sums and divided ones from their turns.
+pub(super) fn cells(
+    connection: &Connection,
+    range: Range<Timestamp>,
+    cuts: &[Timestamp],
+) -> rusqlite::Result<Vec<Cell>> {
+    if range.is_empty() {
+        return Ok(Vec::new());
+    }
+    // One snapshot for all statements, so that a commit in between cannot leave numbers without names.
+    let snapshot = connection.unchecked_transaction()?;
+    let divided = divided_quarters(&range, cuts);
+    let mut cells = Vec::new();
+    let names = Names::read(&snapshot)?;
+    let mut select = snapshot.prepare_cached(
+        "SELECT quarter, conversation, model, class, messages, under_reported, input, output, cache_write_5m,
+                cache_write_1h, cache_read, web_searches
+         FROM cell WHERE quarter >= ?1 AND quarter <= ?2",
+    )?;
+    let last = range.end.as_millis().saturating_sub(1).div_euclid(QUARTER_MS);
+    let mut rows = select.query(params![range.start.as_millis().div_euclid(QUARTER_MS), last])?;
+    while let Some(row) = rows.next()? {
+        let quarter: i64 = row.get(0)?;
+        if divided.contains(&quarter) {
+            continue;
+        }
+        cells.push(Cell {
+            key: CellKey {
+                start: Timestamp::from_millis(quarter.saturating_mul(QUARTER_MS)),
+                conversation: names.conversation(row.get(1)?),
+                model: names.model(row.get(2)?),
+                class: row::price_class(row.get(3)?),
+            },
+            sum: CellSum {
+                messages: row.get::<_, i64>(4)?.max(0) as u64,
+                under_reported: row.get::<_, i64>(5)?.max(0) as u64,
+                usage: row::usage(row, 6)?,
+            },
+        });
+    }
+    for quarter in divided {
+        let start = Timestamp::from_millis(quarter.saturating_mul(QUARTER_MS));
+        let part = start.max(range.start)..start.after(CELL_WIDTH).min(range.end);
+        let mut turns = Ledger::default();
+        let selection = Selection { range: part.clone(), turns: true, conversation: None };
+        read_turns(&snapshot, &names, &selection, &mut turns)?;
+        cells.extend(fold_cells(&turns, part, cuts));
+    }
+    cells.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    Ok(cells)
+}
+
+/// Returns the quarters that an end of the range or a cut divides, each once, in order.
+fn divided_quarters(range: &Range<Timestamp>, cuts: &[Timestamp]) -> Vec<i64> {
+    let inner = |at: &Timestamp| at.as_millis().rem_euclid(QUARTER_MS) != 0 && range.start <= *at && *at <= range.end;
+    let ends = [range.start, range.end];
+    let finite = ends.iter().filter(|at| **at != Timestamp::MIN && **at != Timestamp::MAX);
+    let mut quarters: Vec<i64> = cuts
+        .iter()
+        .chain(finite)
+        .filter(|at| inner(at))
+        .map(|at| at.as_millis().div_euclid(QUARTER_MS))
+        .collect();
+    quarters.sort_unstable();
+    quarters.dedup();
+    quarters
+}
+
+pub(super) fn events(connection: &Connection, selection: &Selection) -> rusqlite::Result<Ledger> {
+    let snapshot = connection.unchecked_transaction()?;
+    let names = Names::read(&snapshot)?;
+    let mut ledger = Ledger::default();
+    if selection.turns {
+        read_turns(&snapshot, &names, selection, &mut ledger)?;
+    }
+    let mut select = snapshot.prepare_cached("SELECT id, body, at, role, since, conversation, agent FROM fact")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        // A kind that only a newer version knows is passed over.
+        if let Some(fact) = row::fact(row.get_ref(1)?.as_str()?) {
+            keep(&mut ledger, selection, event(row, 2, &names, fact)?);
+        }
+    }
+    Ok(ledger)
+}
+
+fn read_turns(
+    connection: &Connection,
+    names: &Names,
+    selection: &Selection,
+    ledger: &mut Ledger,
+) -> rusqlite::Result<()> {
+    let mut select = connection.prepare_cached(
+        "SELECT id, at, role, since, conversation, agent, model, class, input, output, cache_write_5m,
+                cache_write_1h, cache_read, web_searches
+         FROM turn WHERE at >= ?1 AND at < ?2",
+    )?;
+    let mut rows = select.query(params![selection.range.start.as_millis(), selection.range.end.as_millis()])?;
+    while let Some(row) = rows.next()? {
+        let model = names.model(row.get(6)?);
+        let fact = Fact::Turn(row::turn(row, 6, model)?);
+        keep(ledger, selection, event(row, 1, names, fact)?);
+    }
+    Ok(())
+}
+
+fn keep(ledger: &mut Ledger, selection: &Selection, event: Event) {
+    if selection.holds(&event) {
+        let _ = ledger.apply(event);
+    }
+}
+
+/// Reads an event from its id in the first column and its time and owner from column `at` on.
+fn event(row: &Row<'_>, at: usize, names: &Names, fact: Fact) -> rusqlite::Result<Event> {
+    Ok(Event {
+        id: EventId::from(row.get_ref(0)?.as_str()?),
+        at: Timestamp::from_millis(row.get(at)?),
+        owner: row::owner(row, at + 1, names.conversation(row.get(at + 3)?))?,
+        fact,
+    })
+}
+
+/// The names behind the numbers.
+struct Names {
+    conversations: HashMap<i64, ConversationId>,
+    models: BTreeMap<i64, ModelId>,
+}
+
+impl Names {
+    fn read(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut conversations = connection.prepare_cached("SELECT id, name FROM conversation")?;
+        let conversations = conversations
+            .query_map([], |row| Ok((row.get(0)?, ConversationId::from(row.get_ref(1)?.as_str()?))))?
+            .collect::<Result<_, _>>()?;
+        let mut models = connection.prepare_cached("SELECT id, name FROM model")?;
+        let models = models
+            .query_map([], |row| Ok((row.get(0)?, ModelId::from(row.get_ref(1)?.as_str()?))))?
+            .collect::<Result<_, _>>()?;
+        Ok(Self { conversations, models })
+    }
+
+    fn conversation(&self, number: i64) -> ConversationId {
+        self.conversations.get(&number).cloned().unwrap_or_else(|| ConversationId::from("unknown"))
+    }
+
+    fn model(&self, number: i64) -> ModelId {
+        self.models.get(&number).cloned().unwrap_or_else(|| ModelId::from("unknown"))
+    }
+}

@@ -1,0 +1,300 @@
+//! The model: what can be known from a transcript, each fact with a stable identity.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use crate::id::{AgentId, ConversationId, EventId, ModelId};
+use crate::join::{Change, Join, keep_greatest, keep_least};
+use crate::time::Timestamp;
+use crate::usage::Usage;
+
+/// One fact, told by one or more lines of one or more transcripts.
+///
+/// # Join
+///
+/// Two records of one event join as a product of three joins: the earliest time, the least [`Owner`], and the
+/// [`Fact`] by the rule of its kind. A turn keeps one record whole; no usage is ever put together from two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// What makes this fact the same wherever it is told.
+    pub id: EventId,
+    /// When it happened: the earliest time any copy carries.
+    pub at: Timestamp,
+    /// Whose it is.
+    pub owner: Owner,
+    /// What happened.
+    pub fact: Fact,
+}
+
+/// Says which conversation a fact belongs to when several transcripts tell of it.
+///
+/// The least owner wins: the main transcript before a sub-agent's, the older transcript before the younger, then by
+/// conversation and agent. A fork thus never takes a turn from its parent.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Owner {
+    /// Whether the main thread or a sub-agent caused it.
+    pub role: Role,
+    /// The first time written in the transcript, its age.
+    pub since: Timestamp,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The sub-agent, where one did it.
+    pub agent: Option<AgentId>,
+}
+
+/// Tells the main thread of a conversation from its sub-agents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// The main thread.
+    Main,
+    /// A sub-agent, at any depth.
+    SubAgent,
+}
+
+/// What an event tells.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Fact {
+    /// A reply of a model, with what it used.
+    Turn(Turn),
+    /// A request refused for a limit.
+    LimitHit(LimitHit),
+    /// The state of a limit without a refusal.
+    LimitSample(LimitSample),
+    /// Claude Code's own running totals.
+    CostState(CostState),
+    /// The context was compacted.
+    Compaction(Compaction),
+    /// What is known of a conversation as a whole.
+    Conversation(Conversation),
+}
+
+/// A reply of a model, with what it used.
+///
+/// Claude Code writes one line per content block and repeats the usage; early lines may hold a placeholder of the
+/// output. The record that is greatest in the order of [`Turn::cmp`] wins as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// The tokens and searches of the request.
+    pub usage: Usage,
+    /// The model that replied.
+    pub model: ModelId,
+    /// What sets its price apart from the plain one.
+    pub tariff: Tariff,
+    /// Whether the client that wrote it is known to record too little output (2.1.12 to 2.1.96).
+    pub under_reported: bool,
+}
+
+/// What beside the model decides the price of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tariff {
+    /// Fast mode, which has a price of its own.
+    pub fast: bool,
+    /// Inference held in the United States, which costs more.
+    pub us_only: bool,
+}
+
+/// A request refused because of a limit.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LimitHit {
+    /// Whether a quota is used up or the server was merely busy.
+    pub cause: LimitCause,
+    /// When requests are accepted again, where it was said. An earlier reset beats a later one, so that copies
+    /// whose time was shifted lose against the original.
+    pub resets_at: Reset,
+    /// Which limit.
+    pub window: LimitWindow,
+}
+
+/// Tells a used-up quota from a busy server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LimitCause {
+    /// A short throttle; it says nothing about the account's limits.
+    Burst,
+    /// A quota of the account is used up.
+    Quota,
+}
+
+/// A time of reset, ordered so that a known one beats an unknown and the earlier beats the later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Reset(pub Option<Timestamp>);
+
+impl PartialOrd for Reset {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Reset {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self.0, other.0) {
+            (Some(mine), Some(theirs)) => theirs.cmp(&mine),
+            (mine, theirs) => mine.is_some().cmp(&theirs.is_some()),
+        }
+    }
+}
+
+/// Names a limit of an account.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum LimitWindow {
+    /// A limit whose kind was not said.
+    Unspecified,
+    /// The rolling five hours.
+    FiveHour,
+    /// The week over all models.
+    SevenDay,
+    /// The week of Opus alone.
+    SevenDayOpus,
+    /// The week of Sonnet alone.
+    SevenDaySonnet,
+    /// Paid use beyond the plan, or a spending cap.
+    Overage,
+    /// Another one, by Claude Code's own name.
+    Other(Arc<str>),
+}
+
+impl LimitWindow {
+    /// Reads Claude Code's name of a limit (`rateLimitType`).
+    pub fn from_name(name: &str) -> Self {
+        match name {
+            "" | "unspecified" => Self::Unspecified,
+            "five_hour" => Self::FiveHour,
+            "seven_day" => Self::SevenDay,
+            "seven_day_opus" => Self::SevenDayOpus,
+            "seven_day_sonnet" => Self::SevenDaySonnet,
+            "overage" => Self::Overage,
+            other => Self::Other(other.into()),
+        }
+    }
+
+    /// Returns the name, which [`LimitWindow::from_name`] reads back.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::FiveHour => "five_hour",
+            Self::SevenDay => "seven_day",
+            Self::SevenDayOpus => "seven_day_opus",
+            Self::SevenDaySonnet => "seven_day_sonnet",
+            Self::Overage => "overage",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+/// The state of a limit, seen without a refusal.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LimitSample {
+    /// Which limit.
+    pub window: LimitWindow,
+    /// When the window ends.
+    pub resets_at: Option<Timestamp>,
+    /// How much of it is used, in hundredths of a percent (0 to 10,000).
+    pub used_hundredths: Option<u32>,
+    /// Claude Code's word for the state, such as `allowed_warning`.
+    pub status: Arc<str>,
+}
+
+/// Claude Code's own running totals of a conversation; the last written is the greatest.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CostState {
+    /// How long the process had run, in milliseconds; first in the order, because totals only grow with it.
+    pub duration_ms: u64,
+    /// The whole cost in nano-dollars (10⁻⁹ USD).
+    pub cost_nanos: u64,
+    /// The same by model, in the order of their names.
+    pub models: Vec<ModelCost>,
+    /// Whether Claude Code itself lacked the price of a model.
+    pub has_unknown_model: bool,
+}
+
+/// Claude Code's own total of one model.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ModelCost {
+    /// The model, with a suffix such as `[1m]` where one was in use.
+    pub model: ModelId,
+    /// The usage.
+    pub usage: Usage,
+    /// The cost in nano-dollars (10⁻⁹ USD).
+    pub cost_nanos: u64,
+}
+
+/// The context was replaced by a summary.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Compaction {
+    /// Whether the user asked for it.
+    pub by_user: bool,
+    /// The tokens of the context before.
+    pub tokens_before: u64,
+}
+
+/// What is known of a conversation as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Conversation {
+    /// The setting at its earliest line.
+    pub first: Setting,
+    /// The setting at its latest line.
+    pub last: Setting,
+}
+
+/// Where and how a conversation ran at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Setting {
+    /// The moment.
+    pub at: Timestamp,
+    /// The working folder.
+    pub folder: Option<Arc<str>>,
+    /// The git branch, where there was one.
+    pub branch: Option<Arc<str>>,
+    /// The version of Claude Code.
+    pub version: Option<Arc<str>>,
+    /// How Claude Code was started, such as `cli`, `sdk-cli` or `claude-vscode`.
+    pub entrypoint: Option<Arc<str>>,
+}
+
+impl Turn {
+    fn rank(&self) -> impl Ord + '_ {
+        let Self { usage, model, tariff, under_reported } = self;
+        (usage.output, usage.total(), *usage, model, tariff, under_reported)
+    }
+}
+
+impl PartialOrd for Turn {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Turn {
+    /// Compares by output, then by the total, then by every other counter and field.
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+impl Join for Event {
+    /// Merges a record of the same event.
+    ///
+    /// The caller sees to it that the ids are equal; [`crate::Ledger`] does.
+    fn join(&mut self, other: Self) -> Change {
+        debug_assert_eq!(self.id, other.id, "only records of one event join");
+        keep_least(&mut self.at, other.at)
+            .or(keep_least(&mut self.owner, other.owner))
+            .or(self.fact.join(other.fact))
+    }
+}
+
+impl Join for Fact {
+    fn join(&mut self, other: Self) -> Change {
+        match (&mut *self, other) {
+            (Self::Conversation(mine), Self::Conversation(theirs)) => mine.join(theirs),
+            (_, other) => keep_greatest(self, other),
+        }
+    }
+}
+
+impl Join for Conversation {
+    fn join(&mut self, other: Self) -> Change {
+        keep_least(&mut self.first, other.first).or(keep_greatest(&mut self.last, other.last))
+    }
+}

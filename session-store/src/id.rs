@@ -1,0 +1,82 @@
+//! Names of things: events, conversations, agents, models, sources.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Makes an id of the given text, which is kept as it is.
+            pub fn new(text: impl Into<Arc<str>>) -> Self {
+                Self(text.into())
+            }
+
+            /// Returns the text.
+            ///
+            /// It was written by others and may hold any characters: escape it before it reaches a terminal.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", &*self.0)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self::new(text)
+            }
+        }
+    };
+}
+
+text_id! {
+    /// Identifies one fact over all files, conversations and config folders of an account.
+    ///
+    /// For a turn it is the API's message id (`msg_…`), else the request id, else the `uuid` of the line; copies
+    /// of a line in resumed or forked transcripts therefore carry the same id.
+    EventId
+}
+text_id! {
+    /// Names one Claude Code conversation (its `sessionId`), sub-agents included.
+    ConversationId
+}
+text_id! {
+    /// Names a sub-agent within its conversation.
+    AgentId
+}
+text_id! {
+    /// Names a model as the transcript spells it, such as `claude-opus-5-5`.
+    ModelId
+}
+
+/// Names one transcript file by its path.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceId(Arc<Path>);
+
+impl SourceId {
+    /// Makes an id of a path, which is not resolved; doubled slashes and `.` fall away, so that equal ids are
+    /// equal to the byte.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into().components().collect::<PathBuf>().into())
+    }
+
+    /// Returns the path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}

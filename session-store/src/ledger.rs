@@ -1,0 +1,109 @@
+//! A set of events under join.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use crate::event::{Event, Fact, Turn};
+use crate::id::EventId;
+use crate::join::{Change, Join};
+
+/// A set of events, at most one for each id, in the order of their ids.
+///
+/// Ledgers are values: read two transcripts in any order, any number of times, and the ledgers are equal.
+///
+/// ```
+/// use session_store::{Event, Fact, Ledger, Owner, Role, Timestamp, Turn, Usage};
+///
+/// let line = |output| Event {
+///     id: "msg_1".into(),
+///     at: Timestamp::from_seconds(1_795_367_381),
+///     owner: Owner { role: Role::Main, since: Timestamp::from_seconds(0), conversation: "c".into(), agent: None },
+///     fact: Fact::Turn(Turn {
+///         usage: Usage { input: 3, output, ..Usage::default() },
+///         model: "claude-opus-5-5".into(),
+///         tariff: Default::default(),
+///         under_reported: false,
+///     }),
+/// };
+/// let mut ledger = Ledger::default();
+/// ledger.apply(line(1));  // The placeholder that Claude Code writes first,
+/// ledger.apply(line(57)); // the line with the bill,
+/// ledger.apply(line(57)); // and a copy of it in a resumed conversation.
+/// assert_eq!(ledger.turns().map(|(_, turn)| turn.usage).sum::<Usage>().output, 57);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    events: BTreeMap<EventId, Event>,
+}
+
+impl Ledger {
+    /// Joins one event into the ledger.
+    pub fn apply(&mut self, event: Event) -> Change {
+        match self.events.entry(event.id.clone()) {
+            Entry::Vacant(place) => {
+                place.insert(event);
+                Change::Grew
+            }
+            Entry::Occupied(mut place) => place.get_mut().join(event),
+        }
+    }
+
+    /// Returns the event with this id.
+    pub fn get(&self, id: &EventId) -> Option<&Event> {
+        self.events.get(id)
+    }
+
+    /// Returns the events in the order of their ids.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Event> {
+        self.events.values()
+    }
+
+    /// Returns the turns with their events, in the order of their ids.
+    pub fn turns(&self) -> impl Iterator<Item = (&Event, &Turn)> {
+        self.iter().filter_map(|event| match &event.fact {
+            Fact::Turn(turn) => Some((event, turn)),
+            _ => None,
+        })
+    }
+
+    /// Returns the number of events.
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Returns whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+}
+
+impl Join for Ledger {
+    fn join(&mut self, other: Self) -> Change {
+        other.events.into_values().fold(Change::Unchanged, |change, event| change.or(self.apply(event)))
+    }
+}
+
+impl Extend<Event> for Ledger {
+    fn extend<I: IntoIterator<Item = Event>>(&mut self, events: I) {
+        for event in events {
+            let _ = self.apply(event);
+        }
+    }
+}
+
+impl FromIterator<Event> for Ledger {
+    fn from_iter<I: IntoIterator<Item = Event>>(events: I) -> Self {
+        let mut ledger = Self::default();
+        ledger.extend(events);
+        ledger
+    }
+}
+
+impl IntoIterator for Ledger {
+    type Item = Event;
+    type IntoIter = std::collections::btree_map::IntoValues<EventId, Event>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.events.into_values()
+    }
+}

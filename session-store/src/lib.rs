@@ -1,0 +1,54 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod id;
+mod time;
+mod zone;
+
+mod usage;
+
+mod event;
+mod join;
+
+mod ledger;
+
+mod cell;
+
+mod error;
+
+#[cfg(feature = "transcript")]
+pub mod transcript;
+
+#[cfg(feature = "transcript")]
+mod backend;
+
+#[cfg(feature = "sqlite")]
+mod store;
+
+#[cfg(feature = "corpus")]
+pub mod corpus;
+
+#[cfg(feature = "transcript")]
+pub use backend::memory::Memory;
+#[cfg(feature = "sqlite")]
+pub use backend::sqlite::{OpenMode, Sqlite};
+#[cfg(feature = "transcript")]
+pub use backend::{Batch, Checkpoint, EventBackend, Selection};
+pub use cell::{CELL_WIDTH, Cell, CellKey, CellSum, PriceClass, PromptBand, fold_cells};
+pub use error::{Error, ErrorKind};
+pub use event::{
+    Compaction, Conversation, CostState, Event, Fact, LimitCause, LimitHit, LimitSample, LimitWindow, ModelCost,
+    Owner, Reset, Role, Setting, Tariff, Turn,
+};
+pub use id::{AgentId, ConversationId, EventId, ModelId, SourceId};
+pub use join::{Change, Join};
+pub use ledger::Ledger;
+#[cfg(feature = "sqlite")]
+pub use store::Store;
+pub use time::Timestamp;
+#[cfg(feature = "transcript")]
+pub use transcript::{
+    Found, LINE_BYTES_MAX, Located, Position, ProblemKind, Reading, Source, SourceKind, Stamp, Tail, locate,
+};
+pub use usage::Usage;
+pub use zone::{ClockTime, Date, Zone};

@@ -1,0 +1,167 @@
+//! The store that users hold: on disk where that works, in memory where it does not, never nothing.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::backend::{Batch, Checkpoint, EventBackend, Selection};
+use crate::cell::Cell;
+use crate::error::{Error, ErrorKind};
+use crate::join::Change;
+use crate::ledger::Ledger;
+use crate::time::Timestamp;
+use crate::{Memory, OpenMode, Sqlite};
+
+/// How long to wait before the disk is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// A store that goes on in memory where the disk refuses.
+///
+/// Reads and writes go to an SQLite file. When that cannot be written (no space, no right, a newer format), its
+/// history is taken into memory, joined there with what is new, and written back as soon as the disk allows:
+/// joining makes that safe at any time. [`Store::trouble`] tells the reason meanwhile.
+///
+/// ```
+/// use session_store::{EventBackend, Store, Timestamp};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let folder = tempfile::tempdir()?;
+/// let store = Store::open(&folder.path().join("archive.db"), Timestamp::from_seconds(1_795_367_381));
+/// assert!(store.trouble().is_none());
+/// assert!(store.cells(Timestamp::MIN..Timestamp::MAX, &[])?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Store(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    /// The file, where it can at least be read.
+    disk: Option<Arc<Sqlite>>,
+    /// What takes the place of the file while it cannot be written.
+    refuge: Option<Refuge>,
+    /// A damaged file that was moved aside when the store was opened.
+    quarantined: Option<std::path::PathBuf>,
+}
+
+#[derive(Debug)]
+struct Refuge {
+    memory: Arc<Memory>,
+    trouble: Arc<Error>,
+    retry_at: Option<Instant>,
+}
+
+impl Store {
+    /// Opens a store; `now` names a damaged file that is moved aside.
+    ///
+    /// Never fails: [`Store::trouble`] tells what kept the file from being used.
+    pub fn open(path: &Path, now: Timestamp) -> Self {
+        let mut quarantined = None;
+        let mut opened = Sqlite::open(path, OpenMode::ReadWrite);
+        if matches!(&opened, Err(error) if error.kind() == ErrorKind::Corrupt) {
+            if let Ok(moved) = Sqlite::quarantine(path, now) {
+                quarantined = Some(moved);
+                opened = Sqlite::open(path, OpenMode::ReadWrite);
+            }
+        }
+        let mut state = State { disk: None, refuge: None, quarantined };
+        match opened {
+            Ok(disk) => state.disk = Some(Arc::new(disk)),
+            Err(trouble) => {
+                state.disk = Sqlite::open(path, OpenMode::ReadOnly).ok().map(Arc::new);
+                // It was opened for reading only, so writing it is not tried again.
+                state.take_refuge(trouble, None);
+            }
+        }
+        Self(Mutex::new(state))
+    }
+
+    /// Returns why the disk is not written, while it is not.
+    pub fn trouble(&self) -> Option<Arc<Error>> {
+        self.state().refuge.as_ref().map(|refuge| refuge.trouble.clone())
+    }
+
+    /// Returns where a damaged file was moved when the store was opened.
+    pub fn quarantined(&self) -> Option<std::path::PathBuf> {
+        self.state().quarantined.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the backend to read from; the lock is not held while reading.
+    fn reader(&self) -> Arc<dyn EventBackend> {
+        let mut state = self.state();
+        match (&state.refuge, &state.disk) {
+            (Some(refuge), _) => refuge.memory.clone(),
+            (None, Some(disk)) => disk.clone(),
+            // Cannot be: without a disk there is a refuge. An empty memory is the honest answer all the same.
+            (None, None) => state.take_refuge(Error::new(ErrorKind::Unreadable), None),
+        }
+    }
+}
+
+impl State {
+    fn take_refuge(&mut self, trouble: Error, retry_at: Option<Instant>) -> Arc<Memory> {
+        let memory = Arc::new(Memory::default());
+        if let Some(disk) = &self.disk {
+            if let (Ok(ledger), Ok(checkpoints)) = (disk.events(&Selection::all()), disk.checkpoints()) {
+                let _ = memory.commit(Batch { ledger, checkpoints });
+            }
+        }
+        self.refuge = Some(Refuge { memory: memory.clone(), trouble: Arc::new(trouble), retry_at });
+        memory
+    }
+
+    /// Writes the memory back to the disk if it is time to try.
+    fn try_to_return(&mut self) -> Result<(), Error> {
+        let (Some(refuge), Some(disk)) = (&mut self.refuge, &self.disk) else { return Ok(()) };
+        if refuge.retry_at.is_none_or(|retry_at| Instant::now() < retry_at) {
+            return Ok(());
+        }
+        let all = Batch {
+            ledger: refuge.memory.events(&Selection::all())?,
+            checkpoints: refuge.memory.checkpoints()?,
+        };
+        match disk.commit(all) {
+            Ok(_) => self.refuge = None,
+            Err(trouble) => {
+                refuge.trouble = Arc::new(trouble);
+                refuge.retry_at = Some(Instant::now() + RETRY_AFTER);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl EventBackend for Store {
+    fn commit(&self, batch: Batch) -> Result<Change, Error> {
+        let mut state = self.state();
+        if let Some(refuge) = &state.refuge {
+            let change = refuge.memory.commit(batch)?;
+            state.try_to_return()?;
+            return Ok(change);
+        }
+        let Some(disk) = state.disk.clone() else {
+            return state.take_refuge(Error::new(ErrorKind::Unreadable), None).commit(batch);
+        };
+        match disk.commit(batch.clone()) {
+            Ok(change) => Ok(change),
+            Err(trouble) => state.take_refuge(trouble, Some(Instant::now() + RETRY_AFTER)).commit(batch),
+        }
+    }
+
+    fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
+        self.reader().checkpoints()
+    }
+
+    fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {
+        self.reader().cells(range, cuts)
+    }
+
+    fn events(&self, selection: &Selection) -> Result<Ledger, Error> {
+        self.reader().events(selection)
+    }
+}

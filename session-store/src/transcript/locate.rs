@@ -1,0 +1,203 @@
+//! Where transcripts lie: every layout of Claude Code, and nothing that only looks like one.
+
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use super::ProblemKind;
+use crate::id::{AgentId, ConversationId, SourceId};
+
+/// Folders below `projects` nest at most this deep; Claude Code's own layouts need six.
+const DEPTH_MAX: usize = 12;
+
+/// One transcript file, as it was when it was located.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Its path.
+    pub id: SourceId,
+    /// Whose transcript it is, by its name and place.
+    pub kind: SourceKind,
+    /// What tells it from another file at the same path.
+    pub stamp: Stamp,
+}
+
+/// What a file's directory entry tells without reading it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// The device and the file's number on it; zero where the system has none.
+    pub file: (u64, u64),
+    /// The length in bytes.
+    pub size: u64,
+    /// The last change, in nanoseconds since 1970 (UTC).
+    pub modified_ns: i64,
+}
+
+/// Tells a main transcript from a sub-agent's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    /// `projects/<slug>/<conversation>.jsonl`
+    Main {
+        /// The conversation, by the file's name; what a line says comes first.
+        conversation: ConversationId,
+    },
+    /// `projects/<slug>/agent-<id>.jsonl` (to 2.1.x) and `projects/<slug>/<conversation>/subagents/**/agent-<id>.jsonl`
+    SubAgent {
+        /// The conversation, where the folder names it.
+        conversation: Option<ConversationId>,
+        /// The sub-agent, by the file's name.
+        agent: AgentId,
+    },
+}
+
+/// What was found in a config folder.
+#[derive(Debug, Default)]
+pub struct Located {
+    /// The transcripts, in no particular order.
+    pub sources: Vec<Source>,
+    /// What was passed over, and why.
+    pub problems: Vec<(ProblemKind, PathBuf)>,
+}
+
+/// Finds every transcript under a Claude Code config folder, such as `~/.claude`.
+///
+/// A folder that does not exist holds nothing. The config folder and its `projects` may be links; below them nothing
+/// is followed, and only regular files count, so loops, pipes and devices do no harm. Reads directories only: about
+/// 7 µs a file.
+///
+/// A `projects` folder itself is accepted too.
+pub fn locate(config_dir: &Path) -> Located {
+    let mut located = Located::default();
+    let projects = config_dir.join("projects");
+    let root = if projects.is_dir() || !is_projects(config_dir) { projects } else { config_dir.to_owned() };
+    walk(&root, None, 0, &mut located);
+    located
+}
+
+/// Tells a `projects` folder by its name, so that `~/.claude` without one is not searched whole.
+fn is_projects(dir: &Path) -> bool {
+    dir.file_name().is_some_and(|name| name == "projects")
+}
+
+fn walk(dir: &Path, conversation: Option<&ConversationId>, depth: usize, located: &mut Located) {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+        Err(_) => return located.problems.push((ProblemKind::Unreadable, dir.to_owned())),
+    };
+    for entry in entries.filter_map(Result::ok) {
+        let Ok(kind) = entry.file_type() else { continue };
+        let name = entry.file_name();
+        if kind.is_dir() {
+            let path = entry.path();
+            if depth >= DEPTH_MAX {
+                located.problems.push((ProblemKind::TooDeep, path));
+                continue;
+            }
+            // The folder beside `<conversation>.jsonl` is the only one named for a conversation.
+            let named = (depth == 1).then(|| ConversationId::new(name.to_string_lossy()));
+            walk(&path, named.as_ref().or(conversation), depth + 1, located);
+        } else if name.as_encoded_bytes().ends_with(b".jsonl") && name != "journal.jsonl" {
+            let path = entry.path();
+            if !kind.is_file() {
+                located.problems.push((ProblemKind::NotAFile, path));
+                continue;
+            }
+            match entry.metadata() {
+                Ok(metadata) => located.sources.push(Source::new(path, conversation, &metadata)),
+                // It was deleted between the two looks.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(_) => located.problems.push((ProblemKind::Unreadable, path)),
+            }
+        }
+    }
+}
+
+impl Source {
+    fn new(path: PathBuf, conversation: Option<&ConversationId>, metadata: &Metadata) -> Self {
+        let kind = SourceKind::of(&path, conversation);
+        Self { id: SourceId::new(path), kind, stamp: Stamp::of(metadata) }
+    }
+
+    /// Looks again at one transcript, for instance one a watch told of.
+    ///
+    /// Returns `None` where the path is none: not named like a transcript, not below a `projects` folder.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be looked at, or it is no regular file ([`io::ErrorKind::InvalidInput`]).
+    pub fn at(config_dir: &Path, path: &Path) -> io::Result<Option<Self>> {
+        let below = match path.strip_prefix(config_dir.join("projects")) {
+            Ok(below) => below,
+            Err(_) if is_projects(config_dir) => match path.strip_prefix(config_dir) {
+                Ok(below) => below,
+                Err(_) => return Ok(None),
+            },
+            Err(_) => return Ok(None),
+        };
+        let name = path.file_name().unwrap_or_default();
+        if !name.as_encoded_bytes().ends_with(b".jsonl") || name == "journal.jsonl" {
+            return Ok(None);
+        }
+        let parts: Vec<_> = below.components().collect();
+        let conversation =
+            (parts.len() > 2).then(|| ConversationId::new(parts[1].as_os_str().to_string_lossy()));
+        let metadata = fs::symlink_metadata(path)?;
+        if !metadata.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        Ok(Some(Self::new(path.to_owned(), conversation.as_ref(), &metadata)))
+    }
+
+    /// Opens the transcript for reading, without following a link and without waiting for a pipe's other end.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be opened, or it is no regular file any more ([`io::ErrorKind::InvalidInput`]).
+    pub fn open(&self) -> io::Result<File> {
+        let mut options = File::options();
+        options.read(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            options.custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC);
+        }
+        let file = options.open(self.id.path())?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        Ok(file)
+    }
+}
+
+impl SourceKind {
+    fn of(path: &Path, conversation: Option<&ConversationId>) -> Self {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        match stem.strip_prefix("agent-") {
+            Some(agent) => Self::SubAgent { conversation: conversation.cloned(), agent: AgentId::from(agent) },
+            None => match conversation {
+                // A transcript below a conversation's folder belongs to it, whatever its name.
+                Some(conversation) => {
+                    Self::SubAgent { conversation: Some(conversation.clone()), agent: AgentId::from(&*stem) }
+                }
+                None => Self::Main { conversation: ConversationId::from(&*stem) },
+            },
+        }
+    }
+}
+
+impl Stamp {
+    /// Reads the stamp of a file.
+    pub fn of(metadata: &Metadata) -> Self {
+        #[cfg(unix)]
+        let file = {
+            use std::os::unix::fs::MetadataExt;
+            (metadata.dev(), metadata.ino())
+        };
+        #[cfg(not(unix))]
+        let file = (0, 0);
+        let modified = metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let modified_ns = modified.and_then(|since| i64::try_from(since.as_nanos()).ok()).unwrap_or(0);
+        Self { file, size: metadata.len(), modified_ns }
+    }
+}

@@ -1,0 +1,1 @@
+//! Tests of session-store at its boundary, in one binary.
