@@ -18,4 +18,7 @@ pub use live::{Live, LiveConversation, LiveInput, SourceState, State};
 pub use money::Usd;
 pub use pricing::{Price, PriceBook, PriceBookError, TokenRates};
 pub use render::{live_json, report_csv, report_json};
-pub use report::{By, ClientCheck, Figures, Filter, Hit, Problems, Report, ReportOptions, Row, Totals, quota_hits};
+pub use report::{
+    By, ClientCheck, Figures, Filter, Hit, Problems, Report, ReportOptions, Row, Totals, is_project,
+    quota_hits,
+};

@@ -123,7 +123,8 @@ impl Live {
         let wanted = |id: &ConversationId| scope_widened || in_scope(id);
 
         let hits = quota_hits(&input.figures.facts);
-        let mut live = Self { at: input.now, scope_widened, last_limit: hits.last().cloned(), ..Self::default() };
+        let mut live =
+            Self { at: input.now, scope_widened, last_limit: hits.last().cloned(), ..Self::default() };
         let mut conversations = live.sum_up(input, &wanted);
         for hit in &hits {
             if let Some(it) = conversations.get_mut(&hit.conversation) {
@@ -194,7 +195,11 @@ impl Live {
     }
 
     /// Measures how fast tokens and money go.
-    fn burn(&mut self, input: &LiveInput<'_>, conversations: &mut BTreeMap<ConversationId, LiveConversation>) {
+    fn burn(
+        &mut self,
+        input: &LiveInput<'_>,
+        conversations: &mut BTreeMap<ConversationId, LiveConversation>,
+    ) {
         let since = input.now.before(BURN_WINDOW);
         let mut latest: BTreeMap<&ConversationId, Timestamp> = BTreeMap::new();
         let mut tokens: BTreeMap<&ConversationId, u64> = BTreeMap::new();

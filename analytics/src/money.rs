@@ -42,7 +42,7 @@ impl Usd {
     /// Returns dollars, as near as a float comes; for output, not for arithmetic.
     pub fn as_dollars(self) -> f64 {
         // Cut to nano-dollars first: the quotient then is the float nearest to a short decimal number.
-        let nanos = (self.0 + 500 * self.0.signum()) / 1000;
+        let nanos = self.0.saturating_add(500 * self.0.signum()) / 1000;
         nanos as f64 / 1e9
     }
 
@@ -57,9 +57,9 @@ impl fmt::Display for Usd {
     /// Writes dollars and cents, four decimals below a dime, with thousands separated.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
-        let decimals = if self.0 == 0 || self.0.abs() >= PICO_PER_DOLLAR / 10 { 2 } else { 4 };
+        let decimals = if self.0 == 0 || self.0.saturating_abs() >= PICO_PER_DOLLAR / 10 { 2 } else { 4 };
         let unit = PICO_PER_DOLLAR / 10_i128.pow(decimals);
-        let units = (self.0.abs() + unit / 2) / unit;
+        let units = self.0.saturating_abs().saturating_add(unit / 2) / unit;
         let (dollars, rest) = (units / 10_i128.pow(decimals), units % 10_i128.pow(decimals));
         write!(f, "{sign}${}.{rest:0width$}", grouped(dollars), width = decimals as usize)
     }

@@ -71,6 +71,8 @@ pub struct Price {
     pub row: String,
     /// Where the row comes from.
     pub source: String,
+    /// The first moment the row holds.
+    pub since: Timestamp,
     /// Whether the model is unknown and its family's price was taken.
     pub estimated: bool,
 }
@@ -186,7 +188,7 @@ impl PriceBook {
     pub fn price(&self, model: &ModelId, at: Timestamp, class: PriceClass) -> Option<Price> {
         let (row, entry, estimated) = self.entry(model.as_str())?;
         let after = entry.rates.partition_point(|(from, _)| *from <= at);
-        let (_, rates) = entry.rates.get(after.saturating_sub(1))?;
+        let (since, rates) = entry.rates.get(after.saturating_sub(1))?;
         let token_rates = match rates.long_context {
             Some((threshold, long)) if class.prompt >= threshold => long,
             _ => rates.plain,
@@ -203,6 +205,7 @@ impl PriceBook {
             web_search: self.web_search,
             row: row.to_owned(),
             source: entry.source.clone(),
+            since: *since,
             estimated,
         })
     }

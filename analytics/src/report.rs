@@ -196,9 +196,7 @@ pub fn quota_hits(facts: &Ledger) -> Vec<Hit> {
     let mut hits: Vec<Hit> = Vec::new();
     for line in lines {
         let is_same = |hit: &&Hit| {
-            hit.conversation == line.conversation
-                && hit.window == line.window
-                && is_same_reset(hit, &line)
+            hit.conversation == line.conversation && hit.window == line.window && is_same_reset(hit, &line)
         };
         if hits.iter().rev().find(is_same).is_none() {
             hits.push(line);
@@ -404,7 +402,7 @@ impl Builder<'_> {
 }
 
 /// Tells whether a project is the wanted one: at or below its path, or of its name.
-pub(crate) fn is_project(project: &str, wanted: &str) -> bool {
+pub fn is_project(project: &str, wanted: &str) -> bool {
     let wanted = wanted.trim_end_matches('/');
     let below = project.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     below || project.rsplit(['/', '\\']).next() == Some(wanted)

@@ -9,9 +9,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Without a command the monitor starts: full screen on a terminal, one line per change in a pipe.
 #[derive(Debug, Parser)]
 #[command(name = "claudewatch", version, max_term_width = 100)]
-#[command(after_help = "Every option can be set by a variable (--data-dir: CLAUDEWATCH_DATA_DIR) and in config.toml \
+#[command(
+    after_help = "Every option can be set by a variable (--data-dir: CLAUDEWATCH_DATA_DIR) and in config.toml \
                         (data_dir). Exit codes: 0 done, 1 nothing found, 2 wrong usage, 3 a store or source could not \
-                        be read or written.")]
+                        be read or written."
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalArgs,

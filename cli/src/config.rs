@@ -11,7 +11,7 @@ use crate::args::{ColorWhen, GlobalArgs};
 use crate::error::CliError;
 
 /// What was decided for this run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) json: bool,
     pub(crate) claude_dirs: Vec<PathBuf>,
@@ -108,7 +108,9 @@ impl Layers {
             return match value.to_string_lossy().to_ascii_lowercase().as_str() {
                 "1" | "true" | "yes" | "on" => Ok(true),
                 "0" | "false" | "no" | "off" => Ok(false),
-                other => Err(CliError::usage(format!("{}: `{other}` is neither true nor false", variable(key)))),
+                other => {
+                    Err(CliError::usage(format!("{}: `{other}` is neither true nor false", variable(key))))
+                }
             };
         }
         match self.file.get(key) {
@@ -132,7 +134,9 @@ fn read_file(path: Option<&Path>, must_exist: bool) -> Result<toml::Table, CliEr
     let Some(path) = path else { return Ok(toml::Table::new()) };
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => return Ok(toml::Table::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => {
+            return Ok(toml::Table::new());
+        }
         Err(error) => {
             return Err(CliError::usage(format!("cannot read {}", path.display())).because(error));
         }

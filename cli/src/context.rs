@@ -92,7 +92,8 @@ impl Context {
         }
         let Some(trouble) = store.trouble() else { return };
         self.code.set(exit::STORE);
-        let cause = std::error::Error::source(&*trouble).map(|cause| format!(": {cause}")).unwrap_or_default();
+        let cause =
+            std::error::Error::source(&*trouble).map(|cause| format!(": {cause}")).unwrap_or_default();
         self.warn(&format!("{trouble}{cause}"));
         self.warn("the figures are complete, but what is new was not kept");
         if let Some(hint) = hint_for(trouble.kind()) {
@@ -178,8 +179,12 @@ impl Bar {
         }
         let mut bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
         let bar = bar.get_or_insert_with(|| {
-            let style = ProgressStyle::with_template("reading transcripts {bar:30} {bytes}/{total_bytes} {eta}");
-            let bar = ProgressBar::with_draw_target(Some(progress.bytes_total), ProgressDrawTarget::stderr_with_hz(10));
+            let style =
+                ProgressStyle::with_template("reading transcripts {bar:30} {bytes}/{total_bytes} {eta}");
+            let bar = ProgressBar::with_draw_target(
+                Some(progress.bytes_total),
+                ProgressDrawTarget::stderr_with_hz(10),
+            );
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });

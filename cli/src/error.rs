@@ -62,7 +62,10 @@ impl CliError {
     pub(crate) fn is_closed_pipe(&self) -> bool {
         let mut cause: Option<&(dyn StdError + 'static)> = self.source.as_deref().map(|source| source as _);
         while let Some(error) = cause {
-            if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            if error
+                .downcast_ref::<io::Error>()
+                .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+            {
                 return true;
             }
             cause = error.source();

@@ -8,10 +8,11 @@ mod commands;
 mod config;
 mod context;
 mod error;
+mod feed;
 mod printable;
 mod projects;
 mod table;
-// mod tui;
+mod tui;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -58,7 +59,8 @@ fn report(error: &CliError) {
 
 fn start_log(debug: bool) {
     if debug {
-        let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::DEBUG);
+        let subscriber =
+            tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::DEBUG);
         let _ = subscriber.try_init();
     }
 }

@@ -84,14 +84,17 @@ impl Table {
             (0..self.columns.len()).map(|column| (column, self.natural_width(column))).collect();
         let total = |shown: &[(usize, usize)]| shown.iter().map(|(_, width)| width + 3).sum::<usize>() + 1;
         while total(&shown) > width {
-            let dearest = shown.iter().enumerate().filter(|(_, (column, _))| self.columns[*column].expendable > 0);
+            let dearest =
+                shown.iter().enumerate().filter(|(_, (column, _))| self.columns[*column].expendable > 0);
             match dearest.max_by_key(|(_, (column, _))| self.columns[*column].expendable) {
                 Some((place, _)) => drop(shown.remove(place)),
                 None => break,
             }
         }
         let excess = total(&shown).saturating_sub(width);
-        if let Some((_, first)) = shown.iter_mut().find(|(column, _)| self.columns[*column].align == Align::Left) {
+        if let Some((_, first)) =
+            shown.iter_mut().find(|(column, _)| self.columns[*column].align == Align::Left)
+        {
             *first = first.saturating_sub(excess).max(8);
         }
         shown
@@ -149,7 +152,11 @@ pub(crate) fn terminal_width() -> usize {
     if !std::io::stdout().is_terminal() {
         return columns.unwrap_or(WIDTH_WITHOUT_TERMINAL);
     }
-    crossterm::terminal::size().map(|(width, _)| usize::from(width)).ok().or(columns).unwrap_or(WIDTH_WITHOUT_TERMINAL)
+    crossterm::terminal::size()
+        .map(|(width, _)| usize::from(width))
+        .ok()
+        .or(columns)
+        .unwrap_or(WIDTH_WITHOUT_TERMINAL)
 }
 
 #[cfg(test)]
@@ -157,7 +164,8 @@ mod tests {
     use super::*;
 
     fn table() -> Table {
-        let mut table = Table::new(&[Column::left("Project", 0), Column::right("Tokens", 2), Column::right("Cost", 0)]);
+        let mut table =
+            Table::new(&[Column::left("Project", 0), Column::right("Tokens", 2), Column::right("Cost", 0)]);
         table.row(vec!["/home/dev/shop".into(), "15.0k".into(), "$0.42".into()]);
         table.totals(vec!["Total".into(), "15.0k".into(), "$0.42".into()]);
         table

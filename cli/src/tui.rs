@@ -1,6 +1,6 @@
 //! The full-screen monitor: one loop over one channel, which draws a state and sleeps in between.
 //!
-//! Everything that can happen is an [`Event`](app::Event). [`app`] decides what it means, [`draw`] paints the state;
+//! Everything that can happen is an [`Event`]. [`app`] decides what it means, [`draw`] paints the state;
 //! neither does any input or output. This file holds the threads, [`terminal`] the terminal, [`signals`] the signals.
 
 mod app;
@@ -19,7 +19,7 @@ mod words;
 #[cfg(test)]
 mod fixture;
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::SystemTime;
@@ -76,6 +76,8 @@ pub(crate) fn run(messages: Receiver<Message>, settings: Settings) -> io::Result
     let (sender, events) = mpsc::channel();
     #[cfg(unix)]
     let _signals = signals::Watch::start(&sender)?;
+    // The caller has weighed the option against the environment, which would otherwise be asked a second time.
+    crossterm::style::force_color_output(settings.color);
     let mut screen = Screen::open(&sender)?;
     spawn("tui-keys", &sender, read_keys)?;
     spawn("tui-messages", &sender, move |sender| forward(&messages, sender))?;
@@ -85,7 +87,8 @@ pub(crate) fn run(messages: Receiver<Message>, settings: Settings) -> io::Result
     let result = show(&mut app, &mut screen, &events);
     drop(screen);
     for failure in &app.failures {
-        eprintln!("{failure}");
+        // Where even this cannot be written, the terminal is gone, and with it the reader.
+        let _ = writeln!(io::stderr(), "{failure}");
     }
     result
 }
@@ -140,7 +143,11 @@ fn now() -> Timestamp {
     Timestamp::default().after(since_1970)
 }
 
-fn spawn(name: &str, sender: &Sender<Event>, work: impl FnOnce(&Sender<Event>) + Send + 'static) -> io::Result<()> {
+fn spawn(
+    name: &str,
+    sender: &Sender<Event>,
+    work: impl FnOnce(&Sender<Event>) + Send + 'static,
+) -> io::Result<()> {
     let sender = sender.clone();
     thread::Builder::new().name(name.to_owned()).spawn(move || work(&sender)).map(drop)
 }

@@ -149,7 +149,9 @@ impl<Tell: Fn(Update)> Loop<Tell> {
         };
         match result {
             // An open turn is news although it brings no event.
-            Ok(scan) if scan.change == Change::Grew || scan.sources_read > 0 => (self.tell)(Update::Read(scan)),
+            Ok(scan) if scan.change == Change::Grew || scan.sources_read > 0 => {
+                (self.tell)(Update::Read(scan))
+            }
             Ok(_) => {}
             Err(error) => (self.tell)(Update::Failed(error)),
         }

@@ -37,7 +37,9 @@ pub enum WatchError {
     #[error("too few inotify watches (raise fs.inotify.max_user_watches); looking every few seconds instead")]
     TooManyWatches(#[source] notify::Error),
     /// The system allows no more watching programs for this user.
-    #[error("too few inotify instances (raise fs.inotify.max_user_instances); looking every few seconds instead")]
+    #[error(
+        "too few inotify instances (raise fs.inotify.max_user_instances); looking every few seconds instead"
+    )]
     TooManyInstances(#[source] notify::Error),
     /// Something else.
     #[error("the folders cannot be watched; looking every few seconds instead")]

@@ -28,6 +28,9 @@ mod store;
 #[cfg(feature = "corpus")]
 pub mod corpus;
 
+#[cfg(feature = "proptest")]
+pub mod strategies;
+
 #[cfg(feature = "transcript")]
 pub use backend::memory::Memory;
 #[cfg(feature = "sqlite")]
@@ -37,8 +40,8 @@ pub use backend::{Batch, Checkpoint, EventBackend, Selection};
 pub use cell::{CELL_WIDTH, Cell, CellKey, CellSum, PriceClass, PromptBand, fold_cells};
 pub use error::{Error, ErrorKind};
 pub use event::{
-    Compaction, Conversation, CostState, Event, Fact, LimitCause, LimitHit, LimitSample, LimitWindow, ModelCost,
-    Owner, Reset, Role, Setting, Tariff, Turn,
+    Compaction, Conversation, CostState, Event, Fact, LimitCause, LimitHit, LimitSample, LimitWindow,
+    ModelCost, Owner, Reset, Role, Setting, Tariff, Turn,
 };
 pub use id::{AgentId, ConversationId, EventId, ModelId, SourceId};
 pub use join::{Change, Join};

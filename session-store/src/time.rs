@@ -58,8 +58,7 @@ impl Timestamp {
         if bytes[13] != b':' || bytes[16] != b':' {
             return None;
         }
-        let (year, month, day) =
-            (digits(&bytes[0..4])?, digits(&bytes[5..7])?, digits(&bytes[8..10])?);
+        let (year, month, day) = (digits(&bytes[0..4])?, digits(&bytes[5..7])?, digits(&bytes[8..10])?);
         let (hour, minute, second) =
             (digits(&bytes[11..13])?, digits(&bytes[14..16])?, digits(&bytes[17..19])?);
         if !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {

@@ -13,7 +13,7 @@ mod map;
 mod tail;
 
 pub use locate::{Located, Source, SourceKind, Stamp, locate};
-pub use tail::{Found, Position, Reading, Tail, LINE_BYTES_MAX};
+pub use tail::{Found, LINE_BYTES_MAX, Position, Reading, Tail};
 
 /// Why a line or a file was not counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -103,7 +103,8 @@ impl Zone {
         }
         // A date without a year recurs within four years and a day even for the 29th of February.
         for _ in 0..=1461 {
-            let fits_week = time.weekday.is_none_or(|weekday| day.weekday().to_monday_zero_offset() == weekday);
+            let fits_week =
+                time.weekday.is_none_or(|weekday| day.weekday().to_monday_zero_offset() == weekday);
             let fits_date = time.month_day.is_none_or(|(month, at)| day.month() == month && day.day() == at);
             let moment = self.moment(day.to_datetime(clock));
             if fits_week && fits_date && moment >= earliest {

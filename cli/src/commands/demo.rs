@@ -1,3 +1,77 @@
-//! x
-use crate::config::Config; use crate::error::CliError;
-pub(crate) fn run(_config: Config) -> Result<u8, CliError> { Ok(0) }
+//! `claudewatch demo`: the monitor over a generated history that goes on live, in a scratch folder.
+
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use session_store::corpus::{Corpus, Live};
+use tempfile::TempDir;
+
+use super::monitor::{self, Mode};
+use crate::config::Config;
+use crate::context::{Context, now};
+use crate::error::CliError;
+
+/// Two weeks of a diligent user.
+const HISTORY_BYTES: u64 = 6_000_000;
+const HISTORY_DAYS: u32 = 14;
+
+pub(crate) fn run(mut config: Config) -> Result<u8, CliError> {
+    let cannot = |error| CliError::store("cannot make the scratch folder").because(error);
+    let scratch = tempfile::Builder::new().prefix("claudewatch-demo-").tempdir().map_err(cannot)?;
+    let claude_dir = scratch.path().join("claude");
+    let seed = now().as_millis().unsigned_abs();
+    let start = now().as_millis();
+    let history =
+        Corpus { seed, bytes: HISTORY_BYTES, days: HISTORY_DAYS, end_unix_seconds: start / 1000 - 60 };
+    history.write(&claude_dir).map_err(cannot)?;
+    go_on_live(seed, &claude_dir, start)?;
+    config.data_dir = scratch.path().join("data");
+    config.claude_dirs = vec![claude_dir];
+    config.all = true;
+    remove_on_signal(&scratch)?;
+    let context = Context::new(config);
+    monitor::run(&context, Mode::Demo)?;
+    Ok(context.code())
+}
+
+/// Writes the conversations on, line by line, as Claude Code would.
+fn go_on_live(seed: u64, claude_dir: &Path, start: i64) -> Result<(), CliError> {
+    let cannot = |error| CliError::store("cannot write the generated history").because(error);
+    let mut live = Live::new(seed, claude_dir, start).map_err(cannot)?;
+    let write_on = move || {
+        // It ends when the scratch folder goes, at the latest with the process.
+        while let Ok(wait_ms) = live.step(now().as_millis()) {
+            thread::sleep(Duration::from_millis(wait_ms));
+        }
+    };
+    thread::Builder::new().name("demo".into()).spawn(write_on).map_err(cannot)?;
+    Ok(())
+}
+
+/// Removes the scratch folder when a signal ends the program, which then runs no destructors.
+#[cfg(unix)]
+fn remove_on_signal(scratch: &TempDir) -> Result<(), CliError> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use std::io::IsTerminal;
+    if std::io::stdout().is_terminal() {
+        // The full screen ends in good order by itself.
+        return Ok(());
+    }
+    let cannot = |error| CliError::store("cannot handle signals").because(error);
+    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(cannot)?;
+    let path = scratch.path().to_owned();
+    let end = move || {
+        if let Some(signal) = signals.forever().next() {
+            let _ = std::fs::remove_dir_all(&path);
+            let _ = signal_hook::low_level::emulate_default_handler(signal);
+        }
+    };
+    thread::Builder::new().name("signals".into()).spawn(end).map_err(cannot)?;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn remove_on_signal(_: &TempDir) -> Result<(), CliError> {
+    Ok(())
+}

@@ -1,3 +1,569 @@
-//! x
-use crate::args::ExplainArgs; use crate::context::Context; use crate::error::CliError;
-pub(crate) fn run(_c: &Context, _a: &ExplainArgs) -> Result<(), CliError> { Ok(()) }
+//! `claudewatch explain`: the records behind a figure, what was dropped and why, and the prices used.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use session_analytics::{Price, PriceBook, Tokens, Usd};
+use session_store::{
+    Date, Event, EventBackend, EventId, Fact, Found, Ledger, PriceClass, Reading, Role, Selection, Source,
+    Tail, Timestamp, Turn, Usage, Zone, locate,
+};
+
+use crate::args::ExplainArgs;
+use crate::context::{Context, print};
+use crate::error::CliError;
+use crate::printable::printable;
+use crate::table::{Column, Table, terminal_width};
+
+/// Messages listed one by one for people; JSON lists all.
+const LISTED_MAX: usize = 20;
+
+pub(crate) fn run(context: &Context, args: &ExplainArgs) -> Result<(), CliError> {
+    let book = context.prices()?;
+    let archive = context.archive()?;
+    let facts = archive.store.events(&Selection::facts())?;
+    let turns = archive.store.events(&Selection { turns: true, ..Selection::all() })?;
+    let subject = Subject::of(&args.what, context, &turns, &facts)?;
+    let chosen = subject.choose(&turns, &facts, context);
+    let records = records_of(context, &chosen);
+    let account = Account::of(subject, chosen, records, &book);
+    if context.config.json {
+        return print(&account.json());
+    }
+    print(&account.text(context))
+}
+
+/// What is to be explained.
+enum Subject {
+    Message(EventId),
+    Days(String, Range<Timestamp>),
+    Conversation(String),
+    Model(String),
+    Project(String),
+}
+
+impl Subject {
+    fn of(what: &str, context: &Context, turns: &Ledger, facts: &Ledger) -> Result<Self, CliError> {
+        if turns.get(&EventId::from(what)).is_some() {
+            return Ok(Self::Message(EventId::from(what)));
+        }
+        if let Some(range) = days(what, &context.config.zone) {
+            return Ok(Self::Days(what.to_owned(), range));
+        }
+        let any =
+            |holds: &dyn Fn(&Event, &Turn) -> bool| turns.turns().any(|(event, turn)| holds(event, turn));
+        if any(&|event, _| event.owner.conversation.as_str().starts_with(what)) {
+            return Ok(Self::Conversation(what.to_owned()));
+        }
+        if any(&|_, turn| turn.model.as_str().contains(what)) {
+            return Ok(Self::Model(what.to_owned()));
+        }
+        let project = Self::Project(what.to_owned());
+        if project.choose(turns, facts, context).is_empty() {
+            return Err(CliError::nothing(format!("nothing is known of `{what}`")).hinted(
+                "name a day (2026-11-22), a month (2026-11), a conversation, a project, a model or a message (msg_…)",
+            ));
+        }
+        Ok(project)
+    }
+
+    /// Returns the turns that the subject is made of.
+    fn choose(&self, turns: &Ledger, facts: &Ledger, context: &Context) -> Ledger {
+        let projects: BTreeMap<_, _> = match self {
+            Self::Project(_) => facts
+                .iter()
+                .filter_map(|event| match &event.fact {
+                    Fact::Conversation(told) => {
+                        Some((&event.owner.conversation, context.projects.of(told.first.folder.as_deref()?)))
+                    }
+                    _ => None,
+                })
+                .collect(),
+            _ => BTreeMap::new(),
+        };
+        let wanted = |event: &Event, turn: &Turn| match self {
+            Self::Message(id) => event.id == *id,
+            Self::Days(_, range) => range.contains(&event.at),
+            Self::Conversation(prefix) => event.owner.conversation.as_str().starts_with(prefix.as_str()),
+            Self::Model(part) => turn.model.as_str().contains(part.as_str()),
+            Self::Project(wanted) => projects
+                .get(&event.owner.conversation)
+                .is_some_and(|project| session_analytics::is_project(project, wanted)),
+        };
+        turns.turns().filter(|(event, turn)| wanted(event, turn)).map(|(event, _)| event.clone()).collect()
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Message(id) => id.as_str(),
+            Self::Days(name, _) | Self::Conversation(name) | Self::Model(name) | Self::Project(name) => name,
+        }
+    }
+}
+
+/// Reads a day or a month.
+fn days(text: &str, zone: &Zone) -> Option<Range<Timestamp>> {
+    if let Some(day) = Date::parse(text) {
+        return Some(zone.start_of(day)..zone.start_of(day.tomorrow()));
+    }
+    let first = Date::parse(&format!("{text}-01"))?;
+    let mut after = first;
+    while after.month == first.month {
+        after = after.tomorrow();
+    }
+    Some(zone.start_of(first)..zone.start_of(after))
+}
+
+/// A line of a transcript that tells of a message.
+struct Record {
+    source: PathBuf,
+    found: Found,
+}
+
+/// Reads the transcripts again for every line that tells of the chosen messages.
+fn records_of(context: &Context, chosen: &Ledger) -> BTreeMap<EventId, Vec<Record>> {
+    let mut records: BTreeMap<EventId, Vec<Record>> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for dir in &context.config.claude_dirs {
+        for source in locate(dir).sources {
+            if seen.insert(source.id.clone()) {
+                // A transcript that went away in the meantime has nothing to tell any more.
+                let _ = read_records(&source, &context.config.zone, chosen, &mut records);
+            }
+        }
+    }
+    records
+}
+
+fn read_records(
+    source: &Source,
+    zone: &Zone,
+    chosen: &Ledger,
+    records: &mut BTreeMap<EventId, Vec<Record>>,
+) -> std::io::Result<()> {
+    let mut file = source.open()?;
+    let mut tail = Tail::new(source.kind.clone(), zone.clone());
+    let mut block = vec![0; 64 << 10];
+    loop {
+        let bytes = file.read(&mut block)?;
+        if bytes == 0 {
+            return Ok(());
+        }
+        let mut reading = Reading::default();
+        tail.feed_into(&block[..bytes], &mut reading);
+        for found in reading.found {
+            if chosen.get(&found.event.id).is_some() {
+                let record = Record { source: source.id.path().to_owned(), found };
+                records.entry(record.found.event.id.clone()).or_default().push(record);
+            }
+        }
+    }
+}
+
+/// Why a record is or is not the one that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    Kept,
+    Placeholder,
+    Repeat,
+    Copy,
+    Echo,
+}
+
+impl Verdict {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Placeholder => "placeholder",
+            Self::Repeat => "repeat",
+            Self::Copy => "copy",
+            Self::Echo => "echo",
+        }
+    }
+
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Kept => "counted",
+            Self::Placeholder => "written while the reply streamed, with less output",
+            Self::Repeat => "another content block of the same message, with the same usage",
+            Self::Copy => "the same message copied into another conversation by a resume or fork",
+            Self::Echo => "a sub-agent's message told again in another transcript",
+        }
+    }
+}
+
+/// The whole explanation.
+struct Account {
+    subject: String,
+    messages: Vec<Explained>,
+    prices: BTreeMap<(String, PriceClass, Timestamp), PriceLine>,
+    unpriced: BTreeSet<String>,
+}
+
+/// One message, the records that tell of it, and its cost.
+struct Explained {
+    event: Event,
+    turn: Turn,
+    cost: Option<Usd>,
+    records: Vec<(Record, Verdict)>,
+}
+
+/// A price and what was counted at it.
+struct PriceLine {
+    price: Price,
+    usage: Usage,
+    messages: u64,
+    cost: Usd,
+}
+
+impl Account {
+    fn of(
+        subject: Subject,
+        chosen: Ledger,
+        mut records: BTreeMap<EventId, Vec<Record>>,
+        book: &PriceBook,
+    ) -> Self {
+        let mut account = Self {
+            subject: subject.name().to_owned(),
+            messages: Vec::new(),
+            prices: BTreeMap::new(),
+            unpriced: BTreeSet::new(),
+        };
+        for event in chosen {
+            let Fact::Turn(turn) = event.fact.clone() else { continue };
+            let records = judge(&event, &turn, records.remove(&event.id).unwrap_or_default());
+            let cost = account.price(&event, &turn, book);
+            account.messages.push(Explained { event, turn, cost, records });
+        }
+        account.messages.sort_by_key(|it| it.event.at);
+        account
+    }
+
+    fn price(&mut self, event: &Event, turn: &Turn, book: &PriceBook) -> Option<Usd> {
+        let class = PriceClass::of(turn);
+        let Some(price) = book.price(&turn.model, event.at, class) else {
+            self.unpriced.insert(turn.model.to_string());
+            return None;
+        };
+        let cost = price.cost(&turn.usage);
+        let key = (turn.model.to_string(), class, price.since);
+        let line = self.prices.entry(key).or_insert_with(|| PriceLine {
+            price,
+            usage: Usage::default(),
+            messages: 0,
+            cost: Usd::ZERO,
+        });
+        line.usage.add(&turn.usage);
+        line.messages += 1;
+        line.cost += cost;
+        Some(cost)
+    }
+
+    fn usage(&self) -> Usage {
+        self.messages.iter().map(|it| it.turn.usage).sum()
+    }
+
+    fn cost(&self) -> Usd {
+        self.messages.iter().filter_map(|it| it.cost).sum()
+    }
+
+    /// Counts the records by verdict.
+    fn verdicts(&self) -> BTreeMap<Verdict, usize> {
+        let mut counts = BTreeMap::new();
+        for (_, verdict) in self.messages.iter().flat_map(|it| &it.records) {
+            *counts.entry(*verdict).or_default() += 1;
+        }
+        counts
+    }
+
+    fn from_archive_alone(&self) -> usize {
+        self.messages.iter().filter(|it| it.records.is_empty()).count()
+    }
+
+    fn text(&self, context: &Context) -> String {
+        let usage = self.usage();
+        let mut out = format!(
+            "{}: {} messages, {} tokens, {}\n\n",
+            printable(&self.subject),
+            self.messages.len(),
+            Tokens(usage.total()),
+            self.cost()
+        );
+        for (verdict, count) in self.verdicts() {
+            out.push_str(&format!("{count:>8} records {:<12} {}\n", verdict.name(), verdict.reason()));
+        }
+        let alone = self.from_archive_alone();
+        if alone > 0 {
+            out.push_str(&format!(
+                "{alone:>8} messages are in the archive alone: Claude Code deleted their lines\n"
+            ));
+        }
+        out.push_str("\nPrices, in dollars per million tokens:\n");
+        out.push_str(&self.price_table().draw(terminal_width(), context.config.colors_stdout()));
+        for model in &self.unpriced {
+            out.push_str(&format!("Without a price: {}\n", printable(model)));
+        }
+        out.push_str("\nMessages and their records:\n");
+        for it in self.messages.iter().take(LISTED_MAX) {
+            out.push_str(&it.text());
+        }
+        if let Some(more) = self.messages.len().checked_sub(LISTED_MAX).filter(|more| *more > 0) {
+            out.push_str(&format!("… and {more} more; --json lists all\n"));
+        }
+        out
+    }
+
+    fn price_table(&self) -> Table {
+        let mut table = Table::new(&[
+            Column::left("Model", 0),
+            Column::left("Class", 6),
+            Column::right("Messages", 7),
+            Column::right("Input", 2),
+            Column::right("Output", 2),
+            Column::right("Write 5 m", 3),
+            Column::right("Write 1 h", 4),
+            Column::right("Read", 3),
+            Column::right("Cost", 0),
+        ]);
+        for ((model, class, _), line) in &self.prices {
+            let rates = &line.price.rates;
+            let side =
+                |tokens: u64, rate: Usd| format!("{} × {}", Tokens(tokens), rate.as_picos() as f64 / 1e6);
+            let estimated =
+                if line.price.estimated { format!(" (as {})", line.price.row) } else { String::new() };
+            table.row(vec![
+                format!("{}{estimated}", super::report::short_model(model)),
+                class_name(*class),
+                line.messages.to_string(),
+                side(line.usage.input, rates.input),
+                side(line.usage.output, rates.output),
+                side(line.usage.cache_write_5m, rates.cache_write_5m),
+                side(line.usage.cache_write_1h, rates.cache_write_1h),
+                side(line.usage.cache_read, rates.cache_read),
+                line.cost.to_string(),
+            ]);
+        }
+        table
+    }
+
+    fn json(&self) -> String {
+        let usage = self.usage();
+        let out = AccountOut {
+            schema_version: 1,
+            subject: &self.subject,
+            messages: self.messages.len(),
+            input_tokens: usage.input,
+            output_tokens: usage.output,
+            cache_write_5m_tokens: usage.cache_write_5m,
+            cache_write_1h_tokens: usage.cache_write_1h,
+            cache_read_tokens: usage.cache_read,
+            total_tokens: usage.total(),
+            cost_usd: self.cost().as_dollars(),
+            unpriced_models: self.unpriced.iter().map(String::as_str).collect(),
+            records: self.verdicts().into_iter().map(|(verdict, count)| (verdict.name(), count)).collect(),
+            archive_only_messages: self.from_archive_alone(),
+            prices: self
+                .prices
+                .iter()
+                .map(|((model, class, _), line)| PriceOut::of(model, *class, line))
+                .collect(),
+            details: self.messages.iter().map(MessageOut::of).collect(),
+        };
+        let text = serde_json::to_string(&out).expect("because the type holds only texts and numbers");
+        format!("{text}\n")
+    }
+}
+
+/// Tells of each record whether it is the one that counts; the first of several equal ones is.
+fn judge(event: &Event, turn: &Turn, records: Vec<Record>) -> Vec<(Record, Verdict)> {
+    let is_winner = |record: &Record| {
+        record.found.event.owner == event.owner
+            && matches!(&record.found.event.fact, Fact::Turn(told) if told == turn)
+    };
+    let winner = records.iter().position(is_winner);
+    let verdict = |place: usize, record: &Record| {
+        let told = &record.found.event;
+        let Fact::Turn(told_turn) = &told.fact else { return Verdict::Repeat };
+        if winner == Some(place) {
+            Verdict::Kept
+        } else if told.owner.conversation != event.owner.conversation {
+            Verdict::Copy
+        } else if told_turn < turn {
+            Verdict::Placeholder
+        } else if told.owner != event.owner && told.owner.role == Role::SubAgent {
+            Verdict::Echo
+        } else {
+            Verdict::Repeat
+        }
+    };
+    let verdicts: Vec<Verdict> = records.iter().enumerate().map(|(place, it)| verdict(place, it)).collect();
+    records.into_iter().zip(verdicts).collect()
+}
+
+fn class_name(class: PriceClass) -> String {
+    let mut parts = Vec::new();
+    if class.tariff.fast {
+        parts.push("fast");
+    }
+    if class.tariff.us_only {
+        parts.push("us");
+    }
+    match class.prompt {
+        session_store::PromptBand::UpTo100k => {}
+        session_store::PromptBand::UpTo200k => parts.push(">100k"),
+        _ => parts.push(">200k"),
+    }
+    parts.join(" ")
+}
+
+impl Explained {
+    fn text(&self) -> String {
+        let usage = &self.turn.usage;
+        let cost = self.cost.map_or_else(|| "no price".to_owned(), |cost| cost.to_string());
+        let mut out = format!(
+            "{}  {}  {}  in {} out {} write {}+{} read {}  {cost}\n",
+            self.event.at,
+            printable(self.event.id.as_str()),
+            printable(self.turn.model.as_str()),
+            usage.input,
+            usage.output,
+            usage.cache_write_5m,
+            usage.cache_write_1h,
+            usage.cache_read,
+        );
+        for (record, verdict) in &self.records {
+            let Fact::Turn(told) = &record.found.event.fact else { continue };
+            let path = record.source.display().to_string();
+            out.push_str(&format!(
+                "    {:<11} out {:<6} {} at byte {}\n",
+                verdict.name(),
+                told.usage.output,
+                printable(&path),
+                record.found.line_at
+            ));
+        }
+        out
+    }
+}
+
+#[derive(Serialize)]
+struct AccountOut<'a> {
+    schema_version: u32,
+    subject: &'a str,
+    messages: usize,
+    input_tokens: u64,
+    output_tokens: u64,
+    cache_write_5m_tokens: u64,
+    cache_write_1h_tokens: u64,
+    cache_read_tokens: u64,
+    total_tokens: u64,
+    cost_usd: f64,
+    unpriced_models: Vec<&'a str>,
+    records: BTreeMap<&'a str, usize>,
+    archive_only_messages: usize,
+    prices: Vec<PriceOut<'a>>,
+    details: Vec<MessageOut<'a>>,
+}
+
+#[derive(Serialize)]
+struct PriceOut<'a> {
+    model: &'a str,
+    row: &'a str,
+    source: &'a str,
+    estimated: bool,
+    class: String,
+    messages: u64,
+    input_usd_per_mtok: f64,
+    output_usd_per_mtok: f64,
+    cache_write_5m_usd_per_mtok: f64,
+    cache_write_1h_usd_per_mtok: f64,
+    cache_read_usd_per_mtok: f64,
+    web_search_usd: f64,
+    cost_usd: f64,
+}
+
+#[derive(Serialize)]
+struct MessageOut<'a> {
+    id: &'a str,
+    at: String,
+    conversation_id: &'a str,
+    agent: Option<&'a str>,
+    model: &'a str,
+    input_tokens: u64,
+    output_tokens: u64,
+    cache_write_5m_tokens: u64,
+    cache_write_1h_tokens: u64,
+    cache_read_tokens: u64,
+    cost_usd: Option<f64>,
+    records: Vec<RecordOut<'a>>,
+}
+
+#[derive(Serialize)]
+struct RecordOut<'a> {
+    verdict: &'a str,
+    source: String,
+    line_at: u64,
+    output_tokens: u64,
+    conversation_id: &'a str,
+}
+
+impl<'a> PriceOut<'a> {
+    fn of(model: &'a str, class: PriceClass, line: &'a PriceLine) -> Self {
+        let per_million = |rate: Usd| rate.as_picos() as f64 / 1e6;
+        let rates = &line.price.rates;
+        Self {
+            model,
+            row: &line.price.row,
+            source: &line.price.source,
+            estimated: line.price.estimated,
+            class: class_name(class),
+            messages: line.messages,
+            input_usd_per_mtok: per_million(rates.input),
+            output_usd_per_mtok: per_million(rates.output),
+            cache_write_5m_usd_per_mtok: per_million(rates.cache_write_5m),
+            cache_write_1h_usd_per_mtok: per_million(rates.cache_write_1h),
+            cache_read_usd_per_mtok: per_million(rates.cache_read),
+            web_search_usd: line.price.web_search.as_dollars(),
+            cost_usd: line.cost.as_dollars(),
+        }
+    }
+}
+
+impl<'a> MessageOut<'a> {
+    fn of(it: &'a Explained) -> Self {
+        let usage = &it.turn.usage;
+        Self {
+            id: it.event.id.as_str(),
+            at: it.event.at.to_string(),
+            conversation_id: it.event.owner.conversation.as_str(),
+            agent: it.event.owner.agent.as_ref().map(|agent| agent.as_str()),
+            model: it.turn.model.as_str(),
+            input_tokens: usage.input,
+            output_tokens: usage.output,
+            cache_write_5m_tokens: usage.cache_write_5m,
+            cache_write_1h_tokens: usage.cache_write_1h,
+            cache_read_tokens: usage.cache_read,
+            cost_usd: it.cost.map(Usd::as_dollars),
+            records: it.records.iter().map(RecordOut::of).collect(),
+        }
+    }
+}
+
+impl<'a> RecordOut<'a> {
+    fn of((record, verdict): &'a (Record, Verdict)) -> Self {
+        let output_tokens = match &record.found.event.fact {
+            Fact::Turn(turn) => turn.usage.output,
+            _ => 0,
+        };
+        Self {
+            verdict: verdict.name(),
+            source: record.source.display().to_string(),
+            line_at: record.found.line_at,
+            output_tokens,
+            conversation_id: record.found.event.owner.conversation.as_str(),
+        }
+    }
+}

@@ -218,12 +218,16 @@ pub(crate) fn short_model(model: &str) -> &str {
 
 /// Says below the table what the figures leave out.
 fn remarks(report: &Report) -> String {
-    let Problems { lines_skipped, files_skipped, unpriced_models, under_reported_messages } = &report.problems;
+    let Problems { lines_skipped, files_skipped, unpriced_models, under_reported_messages } =
+        &report.problems;
     let mut text = String::new();
     if !unpriced_models.is_empty() {
         let names: Vec<&str> = unpriced_models.iter().map(|model| model.as_str()).collect();
         let names = names.join(", ");
-        text.push_str(&format!("Without a price, so not in the cost: {}\n", crate::printable::printable(&names)));
+        text.push_str(&format!(
+            "Without a price, so not in the cost: {}\n",
+            crate::printable::printable(&names)
+        ));
     }
     if report.totals.estimated {
         text.push_str("~ holds a model of unknown price, estimated by its family.\n");
@@ -235,7 +239,9 @@ fn remarks(report: &Report) -> String {
         ));
     }
     if *lines_skipped > 0 || *files_skipped > 0 {
-        text.push_str(&format!("Not counted: {lines_skipped} damaged lines, {files_skipped} unreadable files.\n"));
+        text.push_str(&format!(
+            "Not counted: {lines_skipped} damaged lines, {files_skipped} unreadable files.\n"
+        ));
     }
     text
 }

@@ -3,16 +3,16 @@
 use serde::Serialize;
 use session_analytics::{Elapsed, Live, LiveConversation, State, Tokens};
 
-use super::monitor::live;
 use crate::context::{Context, now, print};
 use crate::error::CliError;
+use crate::feed::Feed;
 use crate::table::{Column, Table, terminal_width};
 
 pub(crate) fn run(context: &Context) -> Result<(), CliError> {
     let session = session_detect::detect();
     let book = context.prices()?;
     let archive = context.archive()?;
-    let live = live(context, &book, &*archive.store, archive.ingestor.checkpoints(), None)?;
+    let live = Feed::new(context, archive.store, book, None, &archive.ingestor).live()?;
     let folder = std::env::current_dir().map(|dir| dir.display().to_string()).unwrap_or_default();
     if context.config.json {
         return print(&json(&session, &folder, &live));

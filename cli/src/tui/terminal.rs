@@ -10,7 +10,7 @@ use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use crossterm::{cursor, execute};
 use ratatui::backend::CrosstermBackend;
-use ratatui::layout::Size;
+use ratatui::layout::{Position, Rect, Size};
 use ratatui::{Frame, Terminal};
 
 use super::app::Event;
@@ -58,13 +58,17 @@ impl Screen {
     }
 
     /// Gives the terminal back.
+    #[cfg(unix)]
     pub(crate) fn leave(&mut self) {
         give_back();
     }
 
     /// Makes the next drawing start from an empty screen.
     pub(crate) fn repaint(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // `Terminal::clear` would ask the terminal where its cursor is, and the answer would be waited for in vain:
+        // the thread that reads keys holds the input. A resize to the same size clears without asking.
+        let size = self.size()?;
+        self.terminal.resize(Rect::from((Position::ORIGIN, size)))
     }
 
     /// Draws; only what changed is written.

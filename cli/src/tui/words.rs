@@ -1,11 +1,11 @@
 //! Times, names and widths, as the screen writes them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ratatui::text::{Line, Span};
 use session_analytics::{Elapsed, Totals, Usd};
 use session_store::{LimitWindow, ModelId, Timestamp, Zone};
-use std::collections::BTreeSet;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::printable::printable;
@@ -88,7 +88,9 @@ pub(crate) fn model_name(model: &str) -> String {
 pub(crate) fn cost(totals: &Totals, unpriced: &BTreeSet<ModelId>) -> String {
     let missing = totals.models.iter().filter(|model| unpriced.contains(*model)).count();
     match () {
-        () if missing > 0 && missing == totals.models.len() && totals.cost == Usd::ZERO => "no price".to_owned(),
+        () if missing > 0 && missing == totals.models.len() && totals.cost == Usd::ZERO => {
+            "no price".to_owned()
+        }
         () if missing > 0 => format!("≥{}", totals.cost),
         () if totals.estimated => format!("~{}", totals.cost),
         () => totals.cost.to_string(),
@@ -182,7 +184,8 @@ impl<'a> Piece<'a> {
 /// The most important one always stays; if even that is too wide, drawing cuts it.
 pub(crate) fn fit<'a>(mut pieces: Vec<Piece<'a>>, gap: usize, width: usize) -> Line<'a> {
     let is_too_wide = |pieces: &[Piece<'a>]| {
-        let wide: usize = pieces.iter().map(|piece| piece.long.iter().map(Span::width).sum::<usize>() + gap).sum();
+        let wide: usize =
+            pieces.iter().map(|piece| piece.long.iter().map(Span::width).sum::<usize>() + gap).sum();
         wide > width + gap
     };
     let mut by_rank: Vec<usize> = (0..pieces.len()).collect();
@@ -268,7 +271,11 @@ mod tests {
 
     #[test]
     fn any_width_is_kept() {
-        for text in ["~/日本語/éé/🦀🦀/x", "a\u{fe0f}\u{20e3}1\u{fe0f}\u{20e3}/❤\u{fe0f}❤\u{fe0f}", "👩\u{200d}🚀/🇩🇪🇫🇷"] {
+        for text in [
+            "~/日本語/éé/🦀🦀/x",
+            "a\u{fe0f}\u{20e3}1\u{fe0f}\u{20e3}/❤\u{fe0f}❤\u{fe0f}",
+            "👩\u{200d}🚀/🇩🇪🇫🇷",
+        ] {
             for width in 0..30 {
                 assert!(clip(text, width).width() <= width, "{text} {width}");
                 assert!(shorten(text, width).width() <= width, "{text} {width}");

@@ -37,7 +37,8 @@ impl Native {
         config_dirs: &[PathBuf],
         tell: impl Fn(WatchEvent) + Send + 'static,
     ) -> Result<Self, WatchError> {
-        let places: Vec<Place> = config_dirs.iter().filter_map(|dir| Place::near(dir.join("projects"))).collect();
+        let places: Vec<Place> =
+            config_dirs.iter().filter_map(|dir| Place::near(dir.join("projects"))).collect();
         let missing: Vec<PathBuf> =
             places.iter().filter(|place| place.is_missing()).map(|place| place.wanted.clone()).collect();
         let handler = move |event: notify::Result<notify::Event>| match event {
@@ -96,7 +97,11 @@ fn is_change(kind: EventKind) -> bool {
     match kind {
         EventKind::Access(_) => false,
         EventKind::Modify(ModifyKind::Metadata(_)) => false,
-        EventKind::Any | EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_) | EventKind::Other => true,
+        EventKind::Any
+        | EventKind::Create(_)
+        | EventKind::Modify(_)
+        | EventKind::Remove(_)
+        | EventKind::Other => true,
     }
 }
 

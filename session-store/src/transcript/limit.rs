@@ -4,12 +4,12 @@ use crate::event::{Fact, LimitCause, LimitHit, LimitSample, LimitWindow, Reset};
 use crate::time::Timestamp;
 use crate::zone::{ClockTime, Zone};
 
-use super::line::{Line, QuotaLimits};
+use super::line::{Line, QuotaLimits, first_text};
 
 /// Reads what an API error line says of a limit, `None` where it speaks of something else.
 ///
 /// The order is that of trust: `quotaLimits`, then the text, then the bare kind of error.
-pub(super) fn read(line: &Line<'_>, at: Timestamp, zone: &Zone) -> Option<Fact> {
+pub(super) fn read(line: &Line<'_>, bytes: &[u8], at: Timestamp, zone: &Zone) -> Option<Fact> {
     if !line.is_api_error_message.0 {
         // The same words stand in tool results and quotations.
         return None;
@@ -28,7 +28,7 @@ pub(super) fn read(line: &Line<'_>, at: Timestamp, zone: &Zone) -> Option<Fact> 
             window: window_of(quota),
         }));
     }
-    let text = line.message.0.as_ref().map(|message| message.first_text()).unwrap_or_default();
+    let text = first_text(bytes);
     if let Some(hit) = read_text(&text, at, zone) {
         return Some(Fact::LimitHit(hit));
     }
@@ -262,7 +262,10 @@ mod tests {
             Some(("overage", Some("2026-11-23T07:50:00.000Z"))),
         );
         check("Spending cap reached resets 6:09pm", Some(("overage", Some("2026-11-22T17:09:00.000Z"))));
-        check("You're out of extra usage · resets 9pm (UTC)", Some(("overage", Some("2026-11-22T21:00:00.000Z"))));
+        check(
+            "You're out of extra usage · resets 9pm (UTC)",
+            Some(("overage", Some("2026-11-22T21:00:00.000Z"))),
+        );
         check("You've hit your org's monthly usage limit", Some(("overage", None)));
         check(
             "spend limit reached (daily; resets 2026-11-24 00:00 UTC)",

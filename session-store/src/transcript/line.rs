@@ -11,7 +11,6 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
 /// One line of a transcript.
 #[derive(Debug, Default, Deserialize)]
@@ -75,9 +74,6 @@ pub(super) struct Message<'a> {
     #[serde(borrow)]
     pub stop_reason: Text<'a>,
     pub usage: Object<TokenUsage>,
-    /// Kept as text: it is most of the line and seldom of interest.
-    #[serde(borrow)]
-    pub content: Option<&'a RawValue>,
 }
 
 /// The `usage` object of a message or of one of its iterations.
@@ -188,32 +184,35 @@ pub(super) struct ModelUsage {
     pub cost_usd: Number,
 }
 
-/// A content block, as far as a limit's message needs it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct TextBlock<'a> {
-    #[serde(borrow)]
-    pub text: Text<'a>,
-}
-
 impl<'a> Line<'a> {
-    /// Reads one line; fails only where it is no JSON object.
-    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(bytes)
+    /// Reads one line; `None` where it is no JSON object in UTF-8.
+    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
+        // Checked once and whole: the parser then need not check every string again.
+        serde_json::from_str(std::str::from_utf8(bytes).ok()?).ok()
     }
 }
 
-impl Message<'_> {
-    /// Returns the text of the first content block, or the content itself where it is a string.
-    pub(super) fn first_text(&self) -> String {
-        let Some(content) = self.content else { return String::new() };
-        let blocks: Result<Vec<TextBlock<'_>>, _> = serde_json::from_str(content.get());
-        match blocks {
-            Ok(blocks) => {
-                blocks.into_iter().find_map(|block| block.text.0).map(Cow::into_owned).unwrap_or_default()
-            }
-            Err(_) => serde_json::from_str(content.get()).unwrap_or_default(),
+/// Reads the text of the first content block of a line's message, or the content itself where it is a string.
+///
+/// Content is most of a line and of interest in errors only, so they alone are read twice.
+pub(super) fn first_text(line: &[u8]) -> String {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Outer {
+        message: Object<Inner>,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Inner {
+        content: serde_json::Value,
+    }
+    let content = serde_json::from_slice::<Outer>(line).ok().and_then(|line| line.message.0);
+    match content.map(|message| message.content) {
+        Some(serde_json::Value::String(text)) => text,
+        Some(serde_json::Value::Array(blocks)) => {
+            blocks.iter().find_map(|block| block.get("text")?.as_str()).unwrap_or_default().to_owned()
         }
+        _ => String::new(),
     }
 }
 
@@ -262,7 +261,9 @@ impl Number {
         let count = match self {
             Self::Absent => 0,
             Self::Whole(count) => count,
-            Self::Fraction(value) if value >= 0.0 && value.fract() == 0.0 && value <= max as f64 => value as u64,
+            Self::Fraction(value) if value >= 0.0 && value.fract() == 0.0 && value <= max as f64 => {
+                value as u64
+            }
             Self::Fraction(_) | Self::Wrong => return None,
         };
         (count <= max).then_some(count)

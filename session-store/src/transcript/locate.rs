@@ -174,7 +174,9 @@ impl SourceKind {
     fn of(path: &Path, conversation: Option<&ConversationId>) -> Self {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         match stem.strip_prefix("agent-") {
-            Some(agent) => Self::SubAgent { conversation: conversation.cloned(), agent: AgentId::from(agent) },
+            Some(agent) => {
+                Self::SubAgent { conversation: conversation.cloned(), agent: AgentId::from(agent) }
+            }
             None => match conversation {
                 // A transcript below a conversation's folder belongs to it, whatever its name.
                 Some(conversation) => {

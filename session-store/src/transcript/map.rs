@@ -41,6 +41,20 @@ pub(super) struct Mapper {
     setting: Option<Setting>,
 }
 
+/// What a line means for the turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// A model replied.
+    Reply {
+        /// Whether nothing follows until the user speaks.
+        ends_turn: bool,
+    },
+    /// A prompt or a tool's result, which asks for a reply.
+    User,
+    /// Anything else.
+    Other,
+}
+
 /// Why a line's usage was not taken.
 type Refusal = ProblemKind;
 
@@ -62,22 +76,23 @@ impl Mapper {
         self.since = since;
     }
 
-    /// Reads one line; returns whether it ends the turn, where it is a reply.
-    pub(super) fn read(&mut self, bytes: &[u8], line_at: u64, reading: &mut Reading) -> Option<bool> {
-        let Ok(line) = Line::read(bytes) else {
+    /// Reads one line; returns what it means for the turn.
+    pub(super) fn read(&mut self, bytes: &[u8], line_at: u64, reading: &mut Reading) -> Mark {
+        let Some(line) = Line::read(bytes) else {
             reading.problems.push((ProblemKind::Damaged, line_at));
-            return None;
+            return Mark::Other;
         };
         let result = match line.kind.0.as_deref() {
-            Some("assistant") => self.assistant(&line, line_at, reading),
+            Some("assistant") => self.assistant(&line, bytes, line_at, reading),
             Some("progress") => self.progress(&line, line_at, reading),
             Some("cost-state") => self.cost_state(&line, line_at, reading),
             Some("system") if line.subtype.is("compact_boundary") => self.compaction(&line, line_at, reading),
-            _ => Ok(None),
+            Some("user") => Ok(Mark::User),
+            _ => Ok(Mark::Other),
         };
         result.unwrap_or_else(|refusal| {
             reading.problems.push((refusal, line_at));
-            None
+            Mark::Other
         })
     }
 
@@ -93,42 +108,48 @@ impl Mapper {
         reading.found.push(Found { line_at, event });
     }
 
-    fn assistant(&mut self, line: &Line<'_>, line_at: u64, reading: &mut Reading) -> Result<Option<bool>, Refusal> {
-        let Some(message) = &line.message.0 else { return Ok(None) };
+    fn assistant(
+        &mut self,
+        line: &Line<'_>,
+        bytes: &[u8],
+        line_at: u64,
+        reading: &mut Reading,
+    ) -> Result<Mark, Refusal> {
+        let Some(message) = &line.message.0 else { return Ok(Mark::Other) };
         let is_error = line.is_api_error_message.0;
         if message.usage.0.is_none() && !is_error {
-            return Ok(None);
+            return Ok(Mark::Other);
         }
         let at = time_of(line.timestamp.within(64))?;
         let role = if line.is_sidechain.0 || self.is_agent_source() { Role::SubAgent } else { Role::Main };
         let owner = self.owner(line, role, line.agent_id.within(ID_BYTES_MAX), at);
         self.learn(line, &owner.conversation, at, line_at, reading);
         if is_error {
-            if let Some(fact) = limit::read(line, at, &self.zone) {
+            if let Some(fact) = limit::read(line, bytes, at, &self.zone) {
                 let id = error_id(line, message, &owner, at);
                 reading.found.push(Found { line_at, event: Event { id, at, owner, fact } });
             }
-            return Ok(Some(true));
+            return Ok(Mark::Reply { ends_turn: true });
         }
-        let ends_turn = ends_turn(message);
+        let ends_turn = ends_turn(message, bytes);
         let id = message_id(message, line.request_id.within(ID_BYTES_MAX), line.uuid.within(ID_BYTES_MAX))
             .unwrap_or_else(|| nameless_id("turn", &owner, at));
         let under_reported = line.version.within(64).is_some_and(is_under_reporting);
         self.turns(message, id, at, owner, under_reported, line_at, reading)?;
-        Ok(Some(ends_turn))
+        Ok(Mark::Reply { ends_turn })
     }
 
     /// Reads a sub-agent's message echoed in its parent's transcript, at times its only trace.
-    fn progress(&mut self, line: &Line<'_>, line_at: u64, reading: &mut Reading) -> Result<Option<bool>, Refusal> {
+    fn progress(&mut self, line: &Line<'_>, line_at: u64, reading: &mut Reading) -> Result<Mark, Refusal> {
         let Some(progress) = line.data.0.as_ref().filter(|data| data.kind.is("agent_progress")) else {
-            return Ok(None);
+            return Ok(Mark::Other);
         };
         let Some(echo) = progress.message.0.as_ref().filter(|echo| echo.kind.is("assistant")) else {
-            return Ok(None);
+            return Ok(Mark::Other);
         };
-        let Echo { message: Object(Some(message)), .. } = echo else { return Ok(None) };
+        let Echo { message: Object(Some(message)), .. } = echo else { return Ok(Mark::Other) };
         if message.usage.0.is_none() {
-            return Ok(None);
+            return Ok(Mark::Other);
         }
         let at = time_of(echo.timestamp.within(64).or(line.timestamp.within(64)))?;
         let owner = self.owner(line, Role::SubAgent, progress.agent_id.within(ID_BYTES_MAX), at);
@@ -137,7 +158,7 @@ impl Mapper {
             .unwrap_or_else(|| nameless_id("turn", &owner, at));
         let under_reported = line.version.within(64).is_some_and(is_under_reporting);
         self.turns(message, id, at, owner, under_reported, line_at, reading)?;
-        Ok(None)
+        Ok(Mark::Other)
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one event, put together here alone")]
@@ -177,7 +198,7 @@ impl Mapper {
         Ok(())
     }
 
-    fn cost_state(&mut self, line: &Line<'_>, line_at: u64, reading: &mut Reading) -> Result<Option<bool>, Refusal> {
+    fn cost_state(&mut self, line: &Line<'_>, line_at: u64, reading: &mut Reading) -> Result<Mark, Refusal> {
         let absurd = ProblemKind::AbsurdNumber;
         let start = line.start_time.count(u64::MAX >> 1).ok_or(absurd)?;
         let at = Timestamp::from_millis(start as i64);
@@ -201,23 +222,23 @@ impl Mapper {
             fact: Fact::CostState(state),
         };
         reading.found.push(Found { line_at, event });
-        Ok(None)
+        Ok(Mark::Other)
     }
 
-    fn compaction(&mut self, line: &Line<'_>, line_at: u64, reading: &mut Reading) -> Result<Option<bool>, Refusal> {
-        let Some(metadata) = &line.compact_metadata.0 else { return Ok(None) };
+    fn compaction(&mut self, line: &Line<'_>, line_at: u64, reading: &mut Reading) -> Result<Mark, Refusal> {
+        let Some(metadata) = &line.compact_metadata.0 else { return Ok(Mark::Other) };
         let at = time_of(line.timestamp.within(64))?;
         let owner = self.owner(line, Role::Main, None, at);
-        let id = line
-            .uuid
-            .within(ID_BYTES_MAX)
-            .map_or_else(|| nameless_id("compaction", &owner, at), |uuid| EventId::new(format!("compaction:{uuid}")));
+        let id = line.uuid.within(ID_BYTES_MAX).map_or_else(
+            || nameless_id("compaction", &owner, at),
+            |uuid| EventId::new(format!("compaction:{uuid}")),
+        );
         let fact = Fact::Compaction(Compaction {
             by_user: metadata.trigger.is("manual"),
             tokens_before: metadata.pre_tokens.count(COUNT_MAX).ok_or(ProblemKind::AbsurdNumber)?,
         });
         reading.found.push(Found { line_at, event: Event { id, at, owner, fact } });
-        Ok(None)
+        Ok(Mark::Other)
     }
 
     fn is_agent_source(&self) -> bool {
@@ -240,7 +261,9 @@ impl Mapper {
             SourceKind::SubAgent { conversation, .. } => conversation.as_ref(),
         };
         match (written, by_place) {
-            (Some(written), _) => shared(&mut self.conversation, written, |id| id.as_str(), |text| text.into()),
+            (Some(written), _) => {
+                shared(&mut self.conversation, written, |id| id.as_str(), |text| text.into())
+            }
             (None, Some(conversation)) => conversation.clone(),
             (None, None) => ConversationId::from("unknown"),
         }
@@ -336,18 +359,15 @@ fn nameless_id(kind: &str, owner: &Owner, at: Timestamp) -> EventId {
 }
 
 /// Tells whether a reply is the last of its turn. Versions that write no reason end with text, not with a tool.
-fn ends_turn(message: &Message<'_>) -> bool {
+fn ends_turn(message: &Message<'_>, line: &[u8]) -> bool {
     match message.stop_reason.0.as_deref() {
-        Some("tool_use" | "pause_turn") => false,
-        Some(_) => true,
-        None => {
-            let content = message.content.map(|content| content.get()).unwrap_or_default();
-            ["tool_use", "thinking"].iter().all(|kind| {
-                memmem::find(content.as_bytes(), format!("\"type\":\"{kind}\"").as_bytes()).is_none()
-            })
-        }
+        Some(reason) => !matches!(reason, "tool_use" | "pause_turn"),
+        None => GOES_ON.iter().all(|block| memmem::find(line, block).is_none()),
     }
 }
+
+/// The content blocks after which a turn goes on.
+const GOES_ON: [&[u8]; 2] = [b"\"type\":\"tool_use\"", b"\"type\":\"thinking\""];
 
 fn counts(usage: &TokenUsage) -> Result<Usage, Refusal> {
     let searches = usage.server_tool_use.0.as_ref().map_or(Number::Absent, |used| used.web_search_requests);

@@ -3,13 +3,14 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use memchr::memmem::{Finder, FinderRev};
+use aho_corasick::{Span, packed};
+use memchr::memmem::Finder;
 use memchr::{memchr, memrchr};
 
 use super::ProblemKind;
 use super::line::Line;
 use super::locate::SourceKind;
-use super::map::Mapper;
+use super::map::{Mapper, Mark};
 use crate::event::Event;
 use crate::time::Timestamp;
 use crate::zone::Zone;
@@ -80,25 +81,21 @@ pub struct Found {
     pub event: Event,
 }
 
-/// The words that only lines of interest contain. Inside JSON strings quotes are escaped, so text that quotes a
-/// transcript does not match.
-struct Words {
-    usage: Finder<'static>,
-    rare: [Finder<'static>; 3],
-    timestamp: Finder<'static>,
-    user: FinderRev<'static>,
-}
-
-static WORDS: LazyLock<Words> = LazyLock::new(|| Words {
-    usage: Finder::new(b"\"usage\""),
-    rare: [
-        Finder::new(b"\"cost-state\""),
-        Finder::new(b"\"compact_boundary\""),
-        Finder::new(b"\"isApiErrorMessage\""),
-    ],
-    timestamp: Finder::new(b"\"timestamp\""),
-    user: FinderRev::new(b"\"type\":\"user\""),
+/// Finds the words that only lines of interest contain, all in one pass.
+///
+/// Inside JSON strings quotes are escaped, so text that quotes a transcript does not match.
+static WORDS: LazyLock<packed::Searcher> = LazyLock::new(|| {
+    let words = ["\"usage\"", "\"cost-state\"", "\"compact_boundary\"", "\"isApiErrorMessage\"", USER];
+    packed::Searcher::new(words).expect("because five short words make a small automaton")
 });
+
+/// Marks prompts and tool results. They are not parsed; only that one came after a reply matters.
+const USER: &str = "\"type\":\"user\"";
+const USER_WORD: usize = 4;
+
+/// Stands in every line that may be counted although a prompt is quoted in it.
+static ASSISTANT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"assistant\""));
+static TIMESTAMP: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"timestamp\""));
 
 impl Tail {
     /// Starts at the beginning of a transcript; `zone` is where limit texts without a zone belong.
@@ -141,9 +138,29 @@ impl Tail {
         self.mapper.flush(self.position.offset, reading);
     }
 
+    /// Reads whole lines only and returns how many bytes that were, so that the caller keeps the begun line.
+    ///
+    /// For a reader with a buffer of its own, which then copies little: it feeds the begun line again with what
+    /// follows. Where a line fills the buffer and nothing is taken, [`Tail::feed_into`] takes it piece by piece.
+    pub fn feed_lines(&mut self, bytes: &[u8], reading: &mut Reading) -> usize {
+        let rest = self.finish_line(bytes, reading);
+        if self.is_within_line() {
+            self.keep_unfinished(rest);
+            return bytes.len();
+        }
+        let whole_bytes = memrchr(b'\n', rest).map_or(0, |newline| newline + 1);
+        self.read_lines(&rest[..whole_bytes], reading);
+        self.mapper.flush(self.position.offset, reading);
+        bytes.len() - rest.len() + whole_bytes
+    }
+
+    fn is_within_line(&self) -> bool {
+        !self.unfinished.is_empty() || self.passed_over > 0
+    }
+
     /// Ends the unfinished line if its newline has come, and returns the bytes after it.
     fn finish_line<'a>(&mut self, bytes: &'a [u8], reading: &mut Reading) -> &'a [u8] {
-        if self.unfinished.is_empty() && self.passed_over == 0 {
+        if !self.is_within_line() {
             return bytes;
         }
         let Some(newline) = memchr(b'\n', bytes) else { return bytes };
@@ -183,37 +200,43 @@ impl Tail {
         if lines.is_empty() {
             return;
         }
-        let words = &*WORDS;
         let start = self.position.offset;
-        let mut first_time = if self.position.since.is_none() { first_time(words, lines) } else { None };
-        let mut last_reply = None;
-        let mut rare = Rare::new(words, lines);
-        let mut next_usage = words.usage.find(lines);
-        loop {
-            let next = match (next_usage, rare.peek()) {
-                (Some(usage), Some(rare)) => usage.min(rare),
-                (Some(at), None) | (None, Some(at)) => at,
-                (None, None) => break,
-            };
-            let line_start = memrchr(b'\n', &lines[..next]).map_or(0, |newline| newline + 1);
-            let line_end = next + memchr(b'\n', &lines[next..]).unwrap_or(lines.len() - next);
-            let line_at = start + line_start as u64;
+        let mut first_time = if self.position.since.is_none() { first_time(lines) } else { None };
+        let mut last_user = None;
+        let mut from = 0;
+        while let Some(word) = WORDS.find_in(lines, Span::from(from..lines.len())) {
+            if word.pattern().as_usize() == USER_WORD {
+                last_user = Some(word.start());
+                from = word.end();
+                continue;
+            }
+            let line = line_around(lines, word.start());
+            if last_user.is_some_and(|at| at >= line.start) && ASSISTANT.find(&lines[line.clone()]).is_none()
+            {
+                // A tool's result that tells of usage, which is told elsewhere too; such lines are long.
+                from = line.end;
+                continue;
+            }
             // Only what was written up to a line counts for it, or it would matter how the caller cuts.
-            if let Some((_, since)) = first_time.take_if(|(at, _)| *at <= line_start) {
+            if let Some((_, since)) = first_time.take_if(|(at, _)| *at <= line.start) {
                 self.set_since(since);
             }
-            if let Some(ends_turn) = self.mapper.read(&lines[line_start..line_end], line_at, reading) {
-                last_reply = Some((line_start, ends_turn));
+            match self.mapper.read(&lines[line.clone()], start + line.start as u64, reading) {
+                Mark::Reply { ends_turn } => {
+                    self.position.turn_open = !ends_turn;
+                    last_user = None;
+                }
+                Mark::User => last_user = Some(line.start),
+                Mark::Other => {}
             }
-            rare.skip_to(line_end);
-            if next_usage.is_some_and(|at| at < line_end) {
-                next_usage = words.usage.find(&lines[line_end..]).map(|at| line_end + at);
-            }
+            from = line.end;
         }
         if let Some((_, since)) = first_time {
             self.set_since(since);
         }
-        self.note_turn(words, lines, last_reply);
+        if let Some(at) = last_user {
+            self.position.turn_open = !is_interruption(&lines[line_around(lines, at)]);
+        }
         self.position.offset = start + lines.len() as u64;
     }
 
@@ -221,55 +244,17 @@ impl Tail {
         self.position.since = Some(since);
         self.mapper.set_since(self.position.since);
     }
-
-    /// Notes whether a reply is outstanding after these lines.
-    fn note_turn(&mut self, words: &Words, lines: &[u8], last_reply: Option<(usize, bool)>) {
-        let after_reply = last_reply.map_or(0, |(at, _)| at);
-        match (words.user.rfind(&lines[after_reply..]), last_reply) {
-            (Some(at), _) if !is_interruption(&lines[line_around(lines, after_reply + at)]) => {
-                self.position.turn_open = true;
-            }
-            (Some(_), _) => self.position.turn_open = false,
-            (None, Some((_, ends_turn))) => self.position.turn_open = !ends_turn,
-            (None, None) => {}
-        }
-    }
-}
-
-/// The places of the rare words in some lines, in order.
-struct Rare {
-    places: Vec<usize>,
-    next: usize,
-}
-
-impl Rare {
-    fn new(words: &Words, lines: &[u8]) -> Self {
-        let mut places: Vec<usize> = words.rare.iter().flat_map(|word| word.find_iter(lines)).collect();
-        places.sort_unstable();
-        Self { places, next: 0 }
-    }
-
-    fn peek(&self) -> Option<usize> {
-        self.places.get(self.next).copied()
-    }
-
-    fn skip_to(&mut self, end: usize) {
-        while self.peek().is_some_and(|at| at < end) {
-            self.next += 1;
-        }
-    }
 }
 
 /// Returns the first line that has a time, by its place, and the time; times inside a line, such as a snapshot's, do
 /// not count.
-fn first_time(words: &Words, lines: &[u8]) -> Option<(usize, Timestamp)> {
+fn first_time(lines: &[u8]) -> Option<(usize, Timestamp)> {
     let mut from = 0;
     // Each line is parsed once, however many times stand in it.
-    while let Some(at) = words.timestamp.find(&lines[from..]) {
+    while let Some(at) = TIMESTAMP.find(&lines[from..]) {
         let line = line_around(lines, from + at);
-        let time = Line::read(&lines[line.clone()]).ok().and_then(|read| {
-            Timestamp::parse(read.timestamp.within(64)?).filter(|at| at.is_plausible())
-        });
+        let time = Line::read(&lines[line.clone()])
+            .and_then(|read| Timestamp::parse(read.timestamp.within(64)?).filter(|at| at.is_plausible()));
         if let Some(time) = time {
             return Some((line.start, time));
         }

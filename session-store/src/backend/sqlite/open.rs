@@ -1,7 +1,7 @@
 //! Opening: modes of the file, settings, versions, and errors sorted by what can be done about them.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,8 @@ use crate::time::Timestamp;
 
 /// Marks the file as ours ("CWAT"), so that no other database is taken for a store.
 const APPLICATION_ID: i32 = 0x4357_4154;
+/// How every SQLite file begins.
+const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 /// The migrations, oldest first; the format of a store is the number of those it has been through.
 const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/0001-events.sql")];
 /// How long a writer waits for another one.
@@ -68,7 +70,7 @@ fn prepare(path: &Path) -> Result<(), Error> {
     // Two processes that start at the same instant take turns; the second finds the work done.
     let lock = lock_beside(path)?;
     lock.lock()?;
-    check_free(&mut connection)?;
+    check_free(&mut connection, path)?;
     // The log is a property of the file: set once, it stays for every later connection. It comes first, because a
     // store that has its tables is not looked at again.
     let mode: String =
@@ -77,8 +79,14 @@ fn prepare(path: &Path) -> Result<(), Error> {
     migrate(&mut connection)
 }
 
-/// Refuses to put our tables into someone else's database.
-fn check_free(connection: &mut Connection) -> Result<(), Error> {
+/// Refuses to put our tables into someone else's file.
+fn check_free(connection: &mut Connection, path: &Path) -> Result<(), Error> {
+    // SQLite itself takes a file shorter than a page for an empty one.
+    let mut head = Vec::new();
+    File::open(path)?.take(SQLITE_MAGIC.len() as u64).read_to_end(&mut head)?;
+    if !head.is_empty() && head != SQLITE_MAGIC {
+        return Err(Error::new(ErrorKind::Corrupt));
+    }
     let snapshot = connection.transaction().map_err(sort)?;
     let tables: u32 =
         snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sort)?;
@@ -115,8 +123,7 @@ fn check_ours(connection: &Connection) -> Result<(), Error> {
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), Error> {
-    let transaction =
-        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sort)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sort)?;
     let format = format_of(&transaction)?;
     for (done, migration) in MIGRATIONS.iter().enumerate().skip(format as usize) {
         transaction.execute_batch(migration).map_err(sort)?;

@@ -33,7 +33,9 @@ fn checkpoint(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
     let conversation = row.get_ref(1)?.as_str_or_null()?.map(ConversationId::from);
     let kind = match row.get_ref(2)?.as_str_or_null()? {
         Some(agent) => SourceKind::SubAgent { conversation, agent: AgentId::from(agent) },
-        None => SourceKind::Main { conversation: conversation.unwrap_or_else(|| ConversationId::from("unknown")) },
+        None => {
+            SourceKind::Main { conversation: conversation.unwrap_or_else(|| ConversationId::from("unknown")) }
+        }
     };
     let problems = row.get_ref(11)?.as_str_or_null()?.map(row::problems).unwrap_or_default();
     Ok(Checkpoint {
@@ -119,7 +121,8 @@ pub(super) fn cells(
 
 /// Returns the quarters that an end of the range or a cut divides, each once, in order.
 fn divided_quarters(range: &Range<Timestamp>, cuts: &[Timestamp]) -> Vec<i64> {
-    let inner = |at: &Timestamp| at.as_millis().rem_euclid(QUARTER_MS) != 0 && range.start <= *at && *at <= range.end;
+    let inner =
+        |at: &Timestamp| at.as_millis().rem_euclid(QUARTER_MS) != 0 && range.start <= *at && *at <= range.end;
     let ends = [range.start, range.end];
     let finite = ends.iter().filter(|at| **at != Timestamp::MIN && **at != Timestamp::MAX);
     let mut quarters: Vec<i64> = cuts
@@ -140,7 +143,8 @@ pub(super) fn events(connection: &Connection, selection: &Selection) -> rusqlite
     if selection.turns {
         read_turns(&snapshot, &names, selection, &mut ledger)?;
     }
-    let mut select = snapshot.prepare_cached("SELECT id, body, at, role, since, conversation, agent FROM fact")?;
+    let mut select =
+        snapshot.prepare_cached("SELECT id, body, at, role, since, conversation, agent FROM fact")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         // A kind that only a newer version knows is passed over.
@@ -162,7 +166,8 @@ fn read_turns(
                 cache_write_1h, cache_read, web_searches
          FROM turn WHERE at >= ?1 AND at < ?2",
     )?;
-    let mut rows = select.query(params![selection.range.start.as_millis(), selection.range.end.as_millis()])?;
+    let mut rows =
+        select.query(params![selection.range.start.as_millis(), selection.range.end.as_millis()])?;
     while let Some(row) = rows.next()? {
         let model = names.model(row.get(6)?);
         let fact = Fact::Turn(row::turn(row, 6, model)?);

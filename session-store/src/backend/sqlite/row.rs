@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::{PriceClass, PromptBand};
 use crate::event::{
-    Compaction, Conversation, CostState, Fact, LimitCause, LimitHit, LimitSample, LimitWindow, ModelCost, Owner,
-    Reset, Role, Setting, Tariff, Turn,
+    Compaction, Conversation, CostState, Fact, LimitCause, LimitHit, LimitSample, LimitWindow, ModelCost,
+    Owner, Reset, Role, Setting, Tariff, Turn,
 };
 use crate::id::{AgentId, ConversationId, ModelId};
 use crate::time::Timestamp;
@@ -100,7 +100,8 @@ pub(super) fn column(count: u64) -> i64 {
 }
 
 pub(super) fn problems_text(problems: &BTreeMap<ProblemKind, u64>) -> Option<String> {
-    let parts: Vec<String> = problems.iter().map(|(kind, count)| format!("{} {count}", kind.name())).collect();
+    let parts: Vec<String> =
+        problems.iter().map(|(kind, count)| format!("{} {count}", kind.name())).collect();
     (!parts.is_empty()).then(|| parts.join(","))
 }
 
@@ -197,13 +198,17 @@ pub(super) fn fact(body: &str) -> Option<Fact> {
             used_hundredths,
             status: status.into(),
         }),
-        Body::CostState { duration_ms, cost_nanos, models, has_unknown_model } => Fact::CostState(CostState {
-            duration_ms,
-            cost_nanos,
-            models: models.into_iter().map(ModelBody::into_cost).collect(),
-            has_unknown_model,
-        }),
-        Body::Compaction { by_user, tokens_before } => Fact::Compaction(Compaction { by_user, tokens_before }),
+        Body::CostState { duration_ms, cost_nanos, models, has_unknown_model } => {
+            Fact::CostState(CostState {
+                duration_ms,
+                cost_nanos,
+                models: models.into_iter().map(ModelBody::into_cost).collect(),
+                has_unknown_model,
+            })
+        }
+        Body::Compaction { by_user, tokens_before } => {
+            Fact::Compaction(Compaction { by_user, tokens_before })
+        }
         Body::Conversation { first, last } => {
             Fact::Conversation(Conversation { first: first.into_setting(), last: last.into_setting() })
         }

@@ -1,0 +1,132 @@
+//! From the store to the screen: what is shown now, rebuilt when something changed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use session_analytics::{Live, LiveInput, PriceBook, SourceState, State};
+use session_coordinator::Update;
+use session_store::{Checkpoint, ConversationId, EventBackend, Selection, SourceKind, Store, Timestamp};
+
+use crate::context::{Context, figures, now};
+use crate::error::{CliError, hint_for};
+
+/// Over how much time turns are read one by one, for the burn rate and the states.
+const RECENT: Duration = Duration::from_secs(6 * 3600);
+/// The shortest time between two views; thirty sessions at work bring more changes than anyone can read.
+const SHOW_EVERY: Duration = Duration::from_millis(250);
+/// How long a view stays while something burns, because rates fall without any event.
+const BURNING: Duration = Duration::from_secs(10);
+/// How long a view stays at rest: days end and limits reset without any event.
+const RESTING: Duration = Duration::from_secs(60);
+
+/// Makes views of the store.
+pub(crate) struct Feed<'c> {
+    context: &'c Context,
+    store: Arc<Store>,
+    book: PriceBook,
+    scope: Option<String>,
+    sources: HashMap<ConversationId, SourceState>,
+}
+
+/// What a view is shown on.
+pub(crate) trait Show {
+    /// Shows a view; an error ends the feed.
+    fn live(&mut self, live: Live) -> Result<(), CliError>;
+    /// Shows a line of trouble or advice, none where it is empty.
+    fn note(&mut self, note: String);
+}
+
+impl<'c> Feed<'c> {
+    pub(crate) fn new(
+        context: &'c Context,
+        store: Arc<Store>,
+        book: PriceBook,
+        scope: Option<String>,
+        sources: &session_coordinator::Ingestor,
+    ) -> Self {
+        let mut feed = Self { context, store, book, scope, sources: HashMap::new() };
+        feed.learn(sources.checkpoints());
+        feed
+    }
+
+    fn learn<'a>(&mut self, checkpoints: impl Iterator<Item = &'a Checkpoint>) {
+        for state in checkpoints.filter_map(source_state) {
+            self.sources.insert(state.conversation.clone(), state);
+        }
+    }
+
+    /// Works out what there is to show now.
+    pub(crate) fn live(&self) -> Result<Live, CliError> {
+        let figures = figures(&*self.store)?;
+        let now = now();
+        let range = now.before(RECENT)..Timestamp::MAX;
+        let recent = self.store.events(&Selection { range, turns: true, conversation: None })?;
+        let sources: Vec<SourceState> = self.sources.values().cloned().collect();
+        let input = LiveInput {
+            figures: &figures,
+            recent: &recent,
+            sources: &sources,
+            book: &self.book,
+            zone: &self.context.config.zone,
+            scope: self.scope.as_deref(),
+            now,
+        };
+        Ok(Live::build(&input, &self.context.project_of()))
+    }
+
+    /// Shows a view at once and a new one whenever something changed, until the updates or the screen end.
+    pub(crate) fn run(mut self, updates: &Receiver<Update>, screen: &mut impl Show) -> Result<(), CliError> {
+        let mut degraded = String::new();
+        loop {
+            let live = self.live()?;
+            let burning = live.tokens_per_minute > 0.0
+                || live.conversations.iter().any(|it| it.state == State::Working);
+            let note = self.note(&live, &degraded);
+            screen.note(note);
+            screen.live(live)?;
+            let shown_at = Instant::now();
+            match updates.recv_timeout(if burning { BURNING } else { RESTING }) {
+                Ok(update) => self.take(update, &mut degraded),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            while let Ok(update) = updates.recv_timeout(SHOW_EVERY.saturating_sub(shown_at.elapsed())) {
+                self.take(update, &mut degraded);
+            }
+        }
+    }
+
+    fn take(&mut self, update: Update, degraded: &mut String) {
+        match update {
+            Update::Read(scan) => self.learn(scan.touched.iter()),
+            Update::Failed(error) => *degraded = error.to_string(),
+            Update::Degraded(reason) => *degraded = reason,
+            _ => {}
+        }
+    }
+
+    fn note(&self, live: &Live, degraded: &str) -> String {
+        if let Some(trouble) = self.store.trouble() {
+            let hint = hint_for(trouble.kind()).unwrap_or_default();
+            return format!("{trouble}; going on in memory; {hint}");
+        }
+        if !degraded.is_empty() {
+            return degraded.to_owned();
+        }
+        match &self.scope {
+            Some(scope) if live.scope_widened => format!("nothing below {scope}; showing all projects"),
+            _ => String::new(),
+        }
+    }
+}
+
+fn source_state(checkpoint: &Checkpoint) -> Option<SourceState> {
+    let SourceKind::Main { conversation } = &checkpoint.kind else { return None };
+    Some(SourceState {
+        conversation: conversation.clone(),
+        turn_open: checkpoint.position.turn_open,
+        written_at: Timestamp::from_millis(checkpoint.stamp.modified_ns / 1_000_000),
+    })
+}

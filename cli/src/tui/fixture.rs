@@ -1,0 +1,86 @@
+//! A fixed state of things, for the tests.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ratatui::layout::Size;
+use session_analytics::{Block, Hit, Live, LiveConversation, State, Totals, Usd};
+use session_store::{CellSum, LimitWindow, ModelId, Timestamp, Usage, Zone};
+
+use super::Settings;
+use super::app::App;
+
+/// The moment of everything here.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::parse("2026-11-22T13:32:10Z").unwrap()
+}
+
+/// Makes the state of a screen of this size before anything is known.
+pub(crate) fn app(width: u16, height: u16, color: bool) -> App {
+    let zone = Zone::named("Europe/Berlin").unwrap();
+    let settings = Settings { title_scope: "~/work/shop".to_owned(), zone, color, demo: true };
+    App::new(settings, Size::new(width, height))
+}
+
+/// Makes a state with five conversations.
+pub(crate) fn live() -> Live {
+    let conversations = vec![
+        conversation("~/work/shop/frontend", "claude-sonnet-4-5-20250929", State::Working, 9, 1_850_000),
+        conversation("~/work/shop/backend", "claude-opus-4-5-20251101", State::Limited, 750, 940_000),
+        conversation("~/work/infra", "claude-haiku-4-5", State::Idle, 4_000, 61_000),
+        conversation("~/work/site", "claude-sonnet-4-5-20250929", State::Idle, 190_000, 8_400),
+        conversation("", "gpt-oss", State::Idle, 900_000, 120),
+    ];
+    let mut totals = Totals::default();
+    for conversation in &conversations {
+        totals.add(&conversation.totals);
+    }
+    let start = Timestamp::parse("2026-11-22T10:00:00Z").unwrap();
+    let block = Block { start, end: start.after(Duration::from_secs(5 * 3600)), anchored: false };
+    let hit = Hit {
+        at: now().before(Duration::from_secs(750)),
+        conversation: conversations[1].id.clone(),
+        window: LimitWindow::FiveHour,
+        resets_at: Some(start.after(Duration::from_secs(5 * 3600))),
+    };
+    Live {
+        at: now(),
+        today: conversations[0].totals.clone(),
+        block: Some((block, conversations[1].totals.clone())),
+        conversations,
+        totals,
+        tokens_per_minute: 52_345.6,
+        cost_per_hour: Usd::from_nanos(7_250_000_000),
+        last_limit: Some(hit),
+        unpriced_models: BTreeSet::from([ModelId::new("gpt-oss")]),
+        scope_widened: false,
+    }
+}
+
+fn conversation(project: &str, model: &str, state: State, seconds: u64, tokens: u64) -> LiveConversation {
+    let usage = Usage {
+        input: tokens / 100,
+        output: tokens / 20,
+        cache_write_5m: tokens / 10,
+        cache_write_1h: tokens / 25,
+        cache_read: tokens - tokens / 5,
+        web_searches: tokens / 500_000,
+    };
+    let nanos_per_token = if model.contains("opus") { 5_000 } else { 1_200 };
+    let is_priced = model.starts_with("claude");
+    LiveConversation {
+        id: format!("4f2c{tokens:08}-1c5d-4c3a-9a51-0b8d5cf2a7e1").as_str().into(),
+        project: project.to_owned(),
+        model: Some(ModelId::new(model)),
+        state,
+        totals: Totals {
+            sum: CellSum { messages: tokens / 9_000, under_reported: 0, usage },
+            cost: if is_priced { Usd::from_nanos(tokens * nanos_per_token) } else { Usd::ZERO },
+            estimated: model.contains("haiku"),
+            models: BTreeSet::from([ModelId::new(model)]),
+            rate_limit_events: u64::from(state == State::Limited),
+        },
+        tokens_per_minute: if state == State::Working { 48_210.0 } else { 0.0 },
+        last_activity: now().before(Duration::from_secs(seconds)),
+    }
+}

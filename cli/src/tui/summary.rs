@@ -1,0 +1,123 @@
+//! The lines above the table: what was used, the running block, the last limit.
+
+use ratatui::text::{Line, Span};
+use session_analytics::{Hit, Live, Tokens, Totals};
+use session_store::{Timestamp, Zone};
+
+use super::draw::bar;
+use super::paint::Palette;
+use super::words::{self, Piece, fit};
+
+/// The longest bar, in columns.
+const BAR_MAX: usize = 48;
+/// The shortest one.
+const BAR_MIN: usize = 8;
+
+/// Returns what was used today and in all, and how fast.
+pub(crate) fn figures<'a>(live: &Live, palette: Palette, width: u16) -> Line<'a> {
+    let sums = |rank, name: &'static str, totals: &Totals| {
+        let (long, short) = amounts(live, totals, palette);
+        let name = Span::styled(name, palette.dim());
+        Piece::new(rank, [vec![name.clone()], long].concat(), [vec![name], short].concat())
+    };
+    let rate = Span::styled(Tokens(words::whole(live.tokens_per_minute)).to_string(), palette.strong());
+    let money = Span::styled(live.cost_per_hour.to_string(), palette.strong());
+    let long = vec![
+        Span::styled("Burn ", palette.dim()),
+        rate.clone(),
+        Span::styled(" tokens/min  ", palette.dim()),
+        money.clone(),
+        Span::styled("/h", palette.dim()),
+    ];
+    let short = vec![rate, Span::styled("/min ", palette.dim()), money, Span::styled("/h", palette.dim())];
+    let pieces =
+        vec![sums(0, "Today ", &live.today), sums(2, "All ", &live.totals), Piece::new(1, long, short)];
+    fit(pieces, if width >= 110 { 6 } else { 3 }, width.into())
+}
+
+/// Returns tokens and cost, in a long and a short form.
+fn amounts<'a>(live: &Live, totals: &Totals, palette: Palette) -> (Vec<Span<'a>>, Vec<Span<'a>>) {
+    let tokens = Span::styled(Tokens(totals.usage().total()).to_string(), palette.strong());
+    let cost = Span::styled(words::cost(totals, &live.unpriced_models), palette.strong());
+    let long = vec![tokens.clone(), Span::styled(" tokens  ", palette.dim()), cost.clone()];
+    (long, vec![tokens, Span::raw(" "), cost])
+}
+
+/// Returns the running five-hour block.
+pub(crate) fn block<'a>(live: &Live, zone: &Zone, palette: Palette, now: Timestamp, width: u16) -> Line<'a> {
+    let name = Span::styled("Block ", palette.dim());
+    let Some((block, totals)) = live.block.as_ref().filter(|(block, _)| now < block.end) else {
+        return Line::from(vec![name, Span::styled("no five-hour block is running", palette.dim())]);
+    };
+    let width = usize::from(width);
+    let mark = if block.anchored { "" } else { "~" };
+    let clock = |at| format!("{mark}{}", words::clock(zone, at));
+    let (start, end) = (clock(block.start), clock(block.end));
+    let length = block.end.since(block.start).as_secs_f64();
+    let ratio = now.since(block.start).as_secs_f64() / length.max(1.0);
+    let bar = |columns| {
+        let ends = [vec![name.clone(), Span::raw(format!("{start} "))], vec![Span::raw(format!(" {end}"))]];
+        let [before, after] = ends;
+        [before, bar(ratio, columns, palette, palette.bar()), after].concat()
+    };
+    let (long, short) = amounts(live, totals, palette);
+    let left = Span::raw(format!("{} left", words::until(block.end, now)));
+    let source = if block.anchored { "official reset" } else { "~ inferred" };
+    let pieces = vec![
+        Piece::new(0, bar((width / 3).clamp(BAR_MIN, BAR_MAX)), bar(BAR_MIN)),
+        Piece::new(2, vec![left], vec![]),
+        Piece::new(1, long, short),
+        Piece::new(3, vec![Span::styled(source, palette.dim())], vec![]),
+    ];
+    fit(pieces, 3, width)
+}
+
+/// Returns the last limit that was hit.
+pub(crate) fn limit<'a>(live: &Live, zone: &Zone, palette: Palette, now: Timestamp, width: u16) -> Line<'a> {
+    let Some(hit) = &live.last_limit else { return Line::default() };
+    let is_over = hit.resets_at.is_some_and(|at| at <= now);
+    let style = if is_over { palette.dim() } else { palette.alarm() };
+    let name = words::clip(&words::limit_name(&hit.window), 40);
+    let head = vec![
+        Span::styled("Limit ", palette.dim()),
+        Span::styled("■ ", style),
+        Span::styled(name, style.patch(if is_over { palette.dim() } else { palette.strong() })),
+    ];
+    let (long, short) = reset(hit, zone, now);
+    let whose = whose(live, hit);
+    let who = |width| vec![Span::raw(words::shorten(&whose, width))];
+    let when = match words::ago(hit.at, now).as_str() {
+        "now" => "just now".to_owned(),
+        "–" => "at an unknown time".to_owned(),
+        ago => format!("{ago} ago"),
+    };
+    let pieces = vec![
+        Piece::new(0, head, vec![]),
+        Piece::new(2, who(40), who(16)),
+        Piece::new(3, vec![Span::styled(when, palette.dim())], vec![]),
+        Piece::new(1, vec![Span::styled(long, style)], vec![Span::styled(short, style)]),
+    ];
+    fit(pieces, 3, width.into())
+}
+
+/// Returns when requests are accepted again, in a long and a short form.
+fn reset(hit: &Hit, zone: &Zone, now: Timestamp) -> (String, String) {
+    let Some(at) = hit.resets_at else {
+        return ("reset time unknown".to_owned(), "reset unknown".to_owned());
+    };
+    if at <= now {
+        let passed = "reset passed".to_owned();
+        return (passed.clone(), passed);
+    }
+    let short = format!("resets in {}", words::until(at, now));
+    (format!("{short} ({})", words::moment(zone, at, now)), short)
+}
+
+/// Returns the project that was refused, or its conversation where the project is not known.
+fn whose(live: &Live, hit: &Hit) -> String {
+    let conversation = live.conversations.iter().find(|conversation| conversation.id == hit.conversation);
+    match conversation {
+        Some(conversation) if !conversation.project.is_empty() => conversation.project.clone(),
+        _ => format!("conversation {}", words::clip(hit.conversation.as_str(), 9)),
+    }
+}

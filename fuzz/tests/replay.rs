@@ -1,0 +1,32 @@
+//! Replays the corpora: every input that was worth keeping goes through its target once.
+
+use std::fs;
+use std::path::Path;
+
+fn replay(target: &str, check: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut count = 0;
+    for file in files {
+        // Shown only where the target panics, to tell which input did it.
+        println!("{}", file.display());
+        check(&fs::read(&file).unwrap());
+        count += 1;
+    }
+    assert!(count > 0, "{} is empty", folder.display());
+}
+
+#[test]
+fn transcript_line() {
+    replay("transcript_line", claudewatch_fuzz::transcript_line);
+}
+
+#[test]
+fn transcript_tail() {
+    replay("transcript_tail", claudewatch_fuzz::transcript_tail);
+}
+
+#[test]
+fn ledger_join() {
+    replay("ledger_join", claudewatch_fuzz::ledger_join);
+}

@@ -1,0 +1,200 @@
+//! One story over every backend, with `Memory` as the model: whatever is committed, in whatever order and how often,
+//! both answer every question alike.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use session_store::{
+    Batch, Checkpoint, EventBackend, Memory, OpenMode, Position, ProblemKind, Selection, SourceId,
+    SourceKind, Sqlite, Stamp, Timestamp, fold_cells, strategies,
+};
+
+/// What happens to a store.
+#[derive(Clone, Debug)]
+enum Step {
+    Commit(Batch),
+    /// The batch committed so many steps ago is committed again.
+    Repeat(usize),
+    /// The process ends and another one goes on.
+    Reopen,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let batch = (strategies::ledgers(10), vec(checkpoints(), 0..3))
+        .prop_map(|(ledger, checkpoints)| Step::Commit(Batch { ledger, checkpoints }));
+    vec(prop_oneof![6 => batch, 2 => (0..4usize).prop_map(Step::Repeat), 1 => Just(Step::Reopen)], 1..8)
+}
+
+fn checkpoints() -> impl Strategy<Value = Checkpoint> {
+    let agent = select(vec!["a1", ""]);
+    let kind = prop_oneof![
+        strategies::conversation_ids().prop_map(|conversation| SourceKind::Main { conversation }),
+        (option::of(strategies::conversation_ids()), agent)
+            .prop_map(|(conversation, agent)| SourceKind::SubAgent { conversation, agent: agent.into() }),
+    ];
+    let size = prop_oneof![0..1000u64, Just(i64::MAX as u64)];
+    let stamp = (any::<(u64, u64)>(), size.clone(), any::<i64>())
+        .prop_map(|(file, size, modified_ns)| Stamp { file, size, modified_ns });
+    let position = (size, option::of(strategies::timestamps()), any::<bool>())
+        .prop_map(|(offset, since, turn_open)| Position { offset, since, turn_open });
+    let problems = btree_map(select(ProblemKind::ALL.to_vec()), any::<u64>(), 0..4);
+    (select(sources()), kind, stamp, position, any::<u64>(), problems).prop_map(
+        |(source, kind, stamp, position, fingerprint, problems)| Checkpoint {
+            source: SourceId::new(source),
+            kind,
+            stamp,
+            position,
+            fingerprint,
+            problems,
+        },
+    )
+}
+
+/// Paths whose order by parts is not that of their bytes, some written in two ways, and one that is no text.
+fn sources() -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> =
+        ["/p/a/1.jsonl", "/p//a/./1.jsonl", "/p/a-b/1.jsonl", "/p/a.jsonl", "/p/é\n.jsonl"]
+            .map(PathBuf::from)
+            .into();
+    #[cfg(unix)]
+    paths.push(
+        <std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(b"/p/\xff\0.jsonl".to_vec()).into(),
+    );
+    paths.sort();
+    paths
+}
+
+impl Step {
+    fn batch(&self, earlier: &[Batch]) -> Option<Batch> {
+        match self {
+            Self::Commit(batch) => Some(batch.clone()),
+            Self::Repeat(ago) => earlier.iter().rev().nth(*ago).cloned(),
+            Self::Reopen => None,
+        }
+    }
+}
+
+/// Questions about a stretch of time: `cells` divides it, the others select by it.
+#[derive(Clone, Debug)]
+struct Question {
+    range: Range<Timestamp>,
+    cuts: Vec<Timestamp>,
+    selection: Selection,
+}
+
+fn questions() -> impl Strategy<Value = Question> {
+    let moment = prop_oneof![
+        8 => strategies::timestamps(),
+        1 => Just(Timestamp::MIN),
+        1 => Just(Timestamp::MAX),
+    ];
+    let conversation = option::weighted(0.3, strategies::conversation_ids());
+    (moment.clone(), moment, vec(strategies::timestamps(), 0..5), any::<bool>(), conversation).prop_map(
+        |(start, end, mut cuts, turns, conversation)| {
+            cuts.sort();
+            let range = start..end;
+            Question { range: range.clone(), cuts, selection: Selection { range, turns, conversation } }
+        },
+    )
+}
+
+fn check_alike(model: &dyn EventBackend, other: &dyn EventBackend, questions: &[Question]) {
+    let all = model.events(&Selection::all()).unwrap();
+    assert_eq!(other.events(&Selection::all()).unwrap(), all);
+    assert_eq!(other.events(&Selection::facts()).unwrap(), model.events(&Selection::facts()).unwrap());
+    assert_eq!(other.checkpoints().unwrap(), model.checkpoints().unwrap());
+    let everything = Question {
+        range: Timestamp::MIN..Timestamp::MAX,
+        cuts: vec![],
+        selection: Selection { conversation: Some("0f3c9d".into()), ..Selection::all() },
+    };
+    for Question { range, cuts, selection } in questions.iter().chain([&everything]) {
+        let cells = other.cells(range.clone(), cuts).unwrap();
+        assert_eq!(cells, model.cells(range.clone(), cuts).unwrap(), "{range:?} cut at {cuts:?}");
+        assert_eq!(cells, fold_cells(&all, range.clone(), cuts), "{range:?} cut at {cuts:?}");
+        assert_eq!(other.events(selection).unwrap(), model.events(selection).unwrap(), "{selection:?}");
+    }
+}
+
+fn check_story(steps: &[Step], questions: &[Question]) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let open = || Sqlite::open(&path, OpenMode::ReadWrite).unwrap();
+    let (model, mut sqlite) = (Memory::default(), open());
+    let mut committed = Vec::new();
+    for step in steps {
+        let Some(batch) = step.batch(&committed) else {
+            drop(sqlite);
+            sqlite = open();
+            continue;
+        };
+        committed.push(batch.clone());
+        let change = model.commit(batch.clone()).unwrap();
+        assert_eq!(sqlite.commit(batch).unwrap(), change, "both know whether something was new");
+    }
+    check_alike(&model, &sqlite, questions);
+    // Another reader beside it sees the same, and so does one that comes after.
+    check_alike(&model, &Sqlite::open(&path, OpenMode::ReadOnly).unwrap(), &[]);
+    drop(sqlite);
+    check_alike(&model, &Sqlite::open(&path, OpenMode::ReadOnly).unwrap(), questions);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_backend_tells_the_same_story(steps in steps(), questions in vec(questions(), 0..6)) {
+        check_story(&steps, &questions);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 24, ..ProptestConfig::default() })]
+
+    /// Stores are joined: two that take the same batches in other orders are equal.
+    #[test]
+    fn order_does_not_matter(ledgers in vec(strategies::ledgers(8), 1..5)) {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |name: &str| Sqlite::open(&folder.path().join(name), OpenMode::ReadWrite).unwrap();
+        let (forwards, backwards) = (open("a.db"), open("b.db"));
+        let batch = |ledger: &session_store::Ledger| Batch { ledger: ledger.clone(), checkpoints: vec![] };
+        for (first, last) in ledgers.iter().zip(ledgers.iter().rev()) {
+            let _ = forwards.commit(batch(first)).unwrap();
+            let _ = backwards.commit(batch(last)).unwrap();
+        }
+        check_alike(&forwards, &backwards, &[]);
+    }
+}
+
+#[test]
+fn an_empty_store_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = Sqlite::open(&folder.path().join("store.db"), OpenMode::ReadWrite).unwrap();
+    check_alike(&Memory::default(), &sqlite, &[]);
+    let nothing = Batch { checkpoints: vec![], ..Batch::default() };
+    assert_eq!(sqlite.commit(nothing).unwrap(), session_store::Change::Unchanged);
+}
+
+/// Where a checkpoint moves on, the last one written stands, even one that went back: a file may be rewritten.
+#[test]
+fn the_last_checkpoint_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = Sqlite::open(&folder.path().join("store.db"), OpenMode::ReadWrite).unwrap();
+    let at = |offset| Checkpoint {
+        source: SourceId::new("/p/a.jsonl"),
+        kind: SourceKind::Main { conversation: "a".into() },
+        stamp: Stamp::default(),
+        position: Position { offset, since: None, turn_open: false },
+        fingerprint: offset,
+        problems: BTreeMap::new(),
+    };
+    for offset in [5, 90, 7] {
+        let _ = sqlite.commit(Batch { checkpoints: vec![at(1), at(offset)], ..Batch::default() }).unwrap();
+        assert_eq!(sqlite.checkpoints().unwrap(), [at(offset)]);
+    }
+}
