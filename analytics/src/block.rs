@@ -89,6 +89,26 @@ pub fn blocks(cells: &[Cell], anchors: &[Block]) -> Vec<Block> {
     blocks
 }
 
+/// Adds the block of a refused request where no block holds it: windows pass also where nothing was used.
+///
+/// The blocks stay in order and without overlap.
+pub(crate) fn add_refused(blocks: &mut Vec<Block>, at: Timestamp, anchors: &[Block]) {
+    let place = blocks.partition_point(|block| block.start <= at);
+    let next_anchor = anchors.partition_point(|anchor| anchor.start <= at);
+    let last = |blocks: &[Block]| blocks.last().copied();
+    let before = [last(&blocks[..place]), last(&anchors[..next_anchor])];
+    if let Some(block) = before.into_iter().flatten().find(|block| block.contains(at)) {
+        if last(&blocks[..place]) != Some(block) {
+            blocks.insert(place, block);
+        }
+        return;
+    }
+    let after = [blocks.get(place), anchors.get(next_anchor)];
+    let from = before.into_iter().flatten().map(|block| block.end).max().unwrap_or(Timestamp::MIN);
+    let to = after.into_iter().flatten().map(|block| block.start).min().unwrap_or(Timestamp::MAX);
+    blocks.insert(place, inferred(at, from..to));
+}
+
 /// Makes the block of a use at `at` that fits into `free`.
 fn inferred(at: Timestamp, free: Range<Timestamp>) -> Block {
     let start = at.floor(HOUR).max(free.start);

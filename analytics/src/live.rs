@@ -238,10 +238,10 @@ fn describe(
         conversation.project = projects.get(id).cloned().unwrap_or_default();
     }
     for event in input.figures.facts.iter() {
-        if let Fact::Conversation(told) = &event.fact {
-            if let Some(conversation) = conversations.get_mut(&event.owner.conversation) {
-                conversation.last_activity = conversation.last_activity.max(told.last.at);
-            }
+        if let Fact::Conversation(told) = &event.fact
+            && let Some(conversation) = conversations.get_mut(&event.owner.conversation)
+        {
+            conversation.last_activity = conversation.last_activity.max(told.last.at);
         }
     }
 }
@@ -252,11 +252,12 @@ fn settle_states(
     hits: &[Hit],
 ) {
     for source in input.sources {
-        if let Some(conversation) = conversations.get_mut(&source.conversation) {
-            if source.turn_open && input.now.since(source.written_at) < ABANDONED_AFTER {
-                conversation.state = State::Working;
-                conversation.last_activity = conversation.last_activity.max(source.written_at.min(input.now));
-            }
+        if source.turn_open
+            && input.now.since(source.written_at) < ABANDONED_AFTER
+            && let Some(conversation) = conversations.get_mut(&source.conversation)
+        {
+            conversation.state = State::Working;
+            conversation.last_activity = conversation.last_activity.max(source.written_at.min(input.now));
         }
     }
     let mut last_turn: BTreeMap<&ConversationId, Timestamp> = BTreeMap::new();

@@ -311,10 +311,11 @@ fn normalize(model: &str) -> String {
     for suffix in ["-v1", "-v2", "-latest"] {
         name = name.strip_suffix(suffix).unwrap_or(name);
     }
-    if let Some((head, date)) = name.rsplit_once('-') {
-        if date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit()) {
-            name = head;
-        }
+    if let Some((head, date)) = name.rsplit_once('-')
+        && date.len() == 8
+        && date.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        name = head;
     }
     name.to_owned()
 }

@@ -230,11 +230,15 @@ impl Report {
             projects: projects(&figures.facts, project_of),
             blocks: Vec::new(),
             rows: BTreeMap::new(),
+            hits: 0,
             problems: Problems::default(),
         };
         if options.by == By::Block {
             let anchors = block::anchors(&figures.facts);
             builder.blocks = block::blocks(&figures.cells, &anchors);
+            for hit in quota_hits(&figures.facts) {
+                block::add_refused(&mut builder.blocks, hit.at, &anchors);
+            }
         }
         builder.count_cells(&figures.cells);
         builder.count_hits(&figures.facts);
@@ -266,6 +270,7 @@ struct Builder<'a> {
     projects: BTreeMap<ConversationId, String>,
     blocks: Vec<Block>,
     rows: BTreeMap<String, Row>,
+    hits: u64,
     problems: Problems,
 }
 
@@ -295,11 +300,15 @@ impl Builder<'_> {
 
     /// Adds the quota hits; a hit has no model, so by model only the totals tell of it.
     fn count_hits(&mut self, facts: &Ledger) {
-        if self.options.filter.model.is_some() || self.options.by == By::Model {
+        if self.options.filter.model.is_some() {
             return;
         }
         for hit in quota_hits(facts) {
-            if self.covers(hit.at) && self.wants(&hit.conversation) {
+            if !self.covers(hit.at) || !self.wants(&hit.conversation) {
+                continue;
+            }
+            self.hits += 1;
+            if self.options.by != By::Model {
                 let name = self.row_name(hit.at, &hit.conversation, None);
                 self.rows.entry(name).or_default().totals.rate_limit_events += 1;
             }
@@ -363,6 +372,7 @@ impl Builder<'_> {
         for row in &rows {
             totals.add(&row.totals);
         }
+        totals.rate_limit_events = self.hits;
         let ReportOptions { by, zone, range, .. } = self.options.clone();
         Report { by, zone, range, rows, totals, problems: self.problems }
     }

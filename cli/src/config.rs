@@ -1,6 +1,7 @@
 //! Settings: option, then variable, then file, then default.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -32,7 +33,7 @@ impl Config {
     /// Gathers the settings of all layers.
     pub(crate) fn load(args: &GlobalArgs) -> Result<Self, CliError> {
         let folder = base_dir("XDG_CONFIG_HOME", ".config").map(|dir| dir.join("claudewatch"));
-        let explicit = args.config.clone().or_else(|| env::var_os("CLAUDEWATCH_CONFIG").map(PathBuf::from));
+        let explicit = args.config.clone().or_else(|| set_variable("CLAUDEWATCH_CONFIG").map(PathBuf::from));
         let path = explicit.clone().or_else(|| folder.as_ref().map(|dir| dir.join("config.toml")));
         let layers = Layers { file: read_file(path.as_deref(), explicit.is_some())?, path };
         let prices_folder = layers.path.as_deref().and_then(Path::parent).map(Path::to_owned);
@@ -51,12 +52,11 @@ impl Config {
 
     /// Returns whether standard output wants colours.
     pub(crate) fn colors_stdout(&self) -> bool {
-        let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
         match self.color {
             ColorWhen::Always => true,
             ColorWhen::Never => false,
-            ColorWhen::Auto if set("NO_COLOR") => false,
-            ColorWhen::Auto if set("CLICOLOR_FORCE") => true,
+            ColorWhen::Auto if set_variable("NO_COLOR").is_some() => false,
+            ColorWhen::Auto if set_variable("CLICOLOR_FORCE").is_some_and(|value| value != "0") => true,
             ColorWhen::Auto => {
                 std::io::stdout().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb")
             }
@@ -73,9 +73,8 @@ struct Layers {
 impl Layers {
     /// Returns a text by variable, then by file.
     fn text(&self, key: &str) -> Result<Option<String>, CliError> {
-        match env::var_os(variable(key)) {
-            Some(value) if !value.is_empty() => return Ok(Some(value.to_string_lossy().into_owned())),
-            _ => {}
+        if let Some(value) = set_variable(&variable(key)) {
+            return Ok(Some(value.to_string_lossy().into_owned()));
         }
         match self.file.get(key) {
             None => Ok(None),
@@ -84,10 +83,18 @@ impl Layers {
         }
     }
 
+    /// Returns a path by variable, then by file.
+    fn path(&self, key: &str) -> Result<Option<PathBuf>, CliError> {
+        match set_variable(&variable(key)) {
+            Some(value) => Ok(Some(expanded_os(value))),
+            None => Ok(self.text(key)?.map(|text| expanded(&text))),
+        }
+    }
+
     /// Returns the paths of a list; in a variable they are separated by commas.
     fn paths(&self, key: &str) -> Result<Option<Vec<PathBuf>>, CliError> {
-        if let Some(value) = env::var_os(variable(key)).filter(|value| !value.is_empty()) {
-            return Ok(Some(split_paths(&value.to_string_lossy())));
+        if let Some(value) = set_variable(&variable(key)) {
+            return Ok(Some(split_paths(value)));
         }
         match self.file.get(key) {
             None => Ok(None),
@@ -104,7 +111,7 @@ impl Layers {
         if option {
             return Ok(true);
         }
-        if let Some(value) = env::var_os(variable(key)).filter(|value| !value.is_empty()) {
+        if let Some(value) = set_variable(&variable(key)) {
             return match value.to_string_lossy().to_ascii_lowercase().as_str() {
                 "1" | "true" | "yes" | "on" => Ok(true),
                 "0" | "false" | "no" | "off" => Ok(false),
@@ -128,6 +135,11 @@ impl Layers {
 
 fn variable(key: &str) -> String {
     format!("CLAUDEWATCH_{}", key.to_ascii_uppercase())
+}
+
+/// Returns a variable of the environment; an empty one counts as not set.
+fn set_variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
 }
 
 fn read_file(path: Option<&Path>, must_exist: bool) -> Result<toml::Table, CliError> {
@@ -158,8 +170,8 @@ fn claude_dirs(args: &GlobalArgs, layers: &Layers) -> Result<Vec<PathBuf>, CliEr
     if let Some(dirs) = layers.paths("claude_dir")? {
         return Ok(dirs);
     }
-    if let Some(value) = env::var_os("CLAUDE_CONFIG_DIR").filter(|value| !value.is_empty()) {
-        return Ok(split_paths(&value.to_string_lossy()));
+    if let Some(value) = set_variable("CLAUDE_CONFIG_DIR") {
+        return Ok(split_paths(value));
     }
     let xdg = base_dir("XDG_CONFIG_HOME", ".config").map(|dir| dir.join("claude"));
     let dirs: Vec<PathBuf> = xdg.into_iter().chain(home().map(|home| home.join(".claude"))).collect();
@@ -170,7 +182,7 @@ fn claude_dirs(args: &GlobalArgs, layers: &Layers) -> Result<Vec<PathBuf>, CliEr
 }
 
 fn data_dir(args: &GlobalArgs, layers: &Layers) -> Result<PathBuf, CliError> {
-    if let Some(dir) = args.data_dir.clone().or(layers.text("data_dir")?.map(|text| expanded(&text))) {
+    if let Some(dir) = args.data_dir.clone().or(layers.path("data_dir")?) {
         return Ok(dir);
     }
     let base = if cfg!(target_os = "macos") && env::var_os("XDG_DATA_HOME").is_none() {
@@ -206,8 +218,12 @@ fn color(args: &GlobalArgs, layers: &Layers) -> Result<ColorWhen, CliError> {
     }
 }
 
-fn split_paths(list: &str) -> Vec<PathBuf> {
-    list.split(',').map(str::trim).filter(|part| !part.is_empty()).map(expanded).collect()
+/// Splits a list at its commas; one that is no text is taken for a single path, lest its bytes be changed.
+fn split_paths(list: OsString) -> Vec<PathBuf> {
+    match list.to_str() {
+        Some(list) => list.split(',').map(str::trim).filter(|part| !part.is_empty()).map(expanded).collect(),
+        None => vec![PathBuf::from(list)],
+    }
 }
 
 /// Replaces a leading `~`, which no shell expands in a variable or a file.
@@ -217,6 +233,11 @@ fn expanded(text: &str) -> PathBuf {
         _ if text == "~" => home().unwrap_or_else(|| PathBuf::from(text)),
         _ => PathBuf::from(text),
     }
+}
+
+/// Replaces a leading `~` where the path is a text; no other path is changed.
+fn expanded_os(path: OsString) -> PathBuf {
+    path.to_str().map(expanded).unwrap_or_else(|| PathBuf::from(path))
 }
 
 /// Returns the user's home folder.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use session_analytics::{Figures, PriceBook, anchors, cuts};
 use session_coordinator::{Ingestor, Progress, Scan};
-use session_store::{EventBackend, Selection, Store, Timestamp};
+use session_store::{ErrorKind, EventBackend, Selection, Store, Timestamp};
 
 use crate::config::Config;
 use crate::error::{CliError, exit, hint_for};
@@ -95,7 +95,12 @@ impl Context {
         let cause =
             std::error::Error::source(&*trouble).map(|cause| format!(": {cause}")).unwrap_or_default();
         self.warn(&format!("{trouble}{cause}"));
-        self.warn("the figures are complete, but what is new was not kept");
+        self.warn(match trouble.kind() {
+            ErrorKind::Unreadable => {
+                "what only the archive holds may be missing, and what is new was not kept"
+            }
+            _ => "the figures are complete, but what is new was not kept",
+        });
         if let Some(hint) = hint_for(trouble.kind()) {
             self.warn(hint);
         }

@@ -17,7 +17,9 @@ impl Projects {
         if let Some(project) = self.0.borrow().get(folder) {
             return project.clone();
         }
-        let root = Path::new(folder).ancestors().find(|ancestor| ancestor.join(".git").exists());
+        let path = Path::new(folder);
+        // A path of another system is not absolute here, and its last ancestor would be our own working folder.
+        let root = path.ancestors().filter(|_| path.is_absolute()).find(|above| above.join(".git").exists());
         let project = root.and_then(Path::to_str).unwrap_or(folder).to_owned();
         self.0.borrow_mut().insert(folder.to_owned(), project.clone());
         project

@@ -11,13 +11,15 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use session_store::{
-    Batch, Change, Checkpoint, Error, Event, EventBackend, Join, Position, ProblemKind, Reading, Source,
-    SourceId, Tail, Zone, locate,
+    Batch, Change, Checkpoint, Error, Event, EventBackend, Join, LINE_BYTES_MAX, Position, ProblemKind,
+    Reading, Source, SourceId, Tail, Zone, locate,
 };
 
 /// Bytes read at once: few enough that a block and its copy in the kernel stay in a core's own cache. At 256 KiB the
 /// same reading took twice the system time.
-const BLOCK_BYTES: usize = 96 << 10;
+const BLOCK_BYTES: usize = 64 << 10;
+/// What a block may keep of the room that a long line made it take.
+const BLOCK_KEPT_MAX: usize = 1 << 20;
 /// Events a reading thread gathers before it hands them over.
 const HAND_OVER: usize = 4 << 10;
 /// Events in one transaction. It bounds the memory of an import of any size.
@@ -209,6 +211,9 @@ impl Ingestor {
                 }
             }
             scan.change = scan.change.or(self.commit(&mut pending)?);
+            if !read.is_empty() {
+                self.store.settle()?;
+            }
             scan.touched = read.iter().filter_map(|id| self.known.get(id)).cloned().collect();
             Ok(scan)
         })
@@ -311,7 +316,7 @@ impl Reader<'_> {
     fn read(
         &self,
         job: &Job,
-        block: &mut [u8],
+        block: &mut Vec<u8>,
         parcel: &mut Parcel,
         parcels: &SyncSender<Parcel>,
     ) -> io::Result<bool> {
@@ -324,18 +329,11 @@ impl Reader<'_> {
         let mut reading = Reading::default();
         let mut kept = 0;
         loop {
-            let bytes = read_block(&mut file, &mut block[kept..])?;
+            let bytes = read_block(&mut file, &mut block[kept..kept + BLOCK_BYTES])?;
             if bytes == 0 {
                 break;
             }
-            let filled = kept + bytes;
-            let mut used = tail.feed_lines(&block[..filled], &mut reading);
-            if used == 0 && filled == block.len() {
-                tail.feed_into(&block[..filled], &mut reading);
-                used = filled;
-            }
-            block.copy_within(used..filled, 0);
-            kept = filled - used;
+            kept = take_lines(&mut tail, block, kept, bytes, &mut reading);
             for (kind, _) in reading.problems.drain(..) {
                 *problems.entry(kind).or_default() += 1;
             }
@@ -382,6 +380,33 @@ fn checkpoint(
     };
     let (source, kind) = (job.source.id.clone(), job.source.kind.clone());
     Ok(Checkpoint { source, kind, stamp, position, fingerprint, problems: problems.clone() })
+}
+
+/// Feeds the whole lines of a block and returns how many bytes of a begun line are kept at its front.
+///
+/// The block grows with a long line, so that its bytes are not copied again and again, and shrinks after it.
+fn take_lines(
+    tail: &mut Tail,
+    block: &mut Vec<u8>,
+    kept: usize,
+    bytes: usize,
+    reading: &mut Reading,
+) -> usize {
+    let filled = kept + bytes;
+    if !block[kept..filled].contains(&b'\n') && filled <= LINE_BYTES_MAX {
+        block.resize(filled + BLOCK_BYTES, 0);
+        return filled;
+    }
+    let mut used = tail.feed_lines(&block[..filled], reading);
+    if used == 0 {
+        tail.feed_into(&block[..filled], reading);
+        used = filled;
+    }
+    block.copy_within(used..filled, 0);
+    let kept = filled - used;
+    block.resize(kept + BLOCK_BYTES, 0);
+    block.shrink_to(BLOCK_KEPT_MAX);
+    kept
 }
 
 /// Hashes the last bytes before a position.

@@ -3,11 +3,10 @@
 //! `cargo fuzz run <target>` searches for inputs that do; `cargo test` replays `corpus/<target>/`, where every input
 //! that ever did is kept.
 
-use proptest::strategy::{Strategy, ValueTree};
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use session_store::{
-    Change, Event, Fact, Join, LINE_BYTES_MAX, Ledger, Position, ProblemKind, Reading, SourceKind, Tail,
-    Zone, fold_cells, strategies,
+    CellSum, Change, Conversation, CostState, Event, Fact, Join, LINE_BYTES_MAX, Ledger, LimitCause,
+    LimitHit, LimitWindow, Owner, Position, ProblemKind, Reading, Reset, Role, Setting, SourceKind, Tail,
+    Tariff, Timestamp, Turn, Usage, Zone, fold_cells,
 };
 
 /// One line of a transcript: reading never fails, stands at the line's end after it, and says of each line what was
@@ -82,26 +81,128 @@ pub fn transcript_tail(data: &[u8]) {
     assert!(whole.ledger.iter().all(check_event));
 }
 
-/// The join laws hold for events made of arbitrary bytes.
+/// The join laws hold for events made of arbitrary bytes, and sums by cell are sums of turns.
 pub fn ledger_join(data: &[u8]) {
-    // The bytes are the random numbers that the strategies draw; short data goes on with zeros.
-    let random = TestRng::from_seed(RngAlgorithm::PassThrough, data);
-    let mut runner =
-        TestRunner::new_with_rng(Config { failure_persistence: None, ..Config::default() }, random);
-    let drawn =
-        (strategies::records(3), strategies::ledgers(8), strategies::ledgers(8), strategies::ledgers(8))
-            .new_tree(&mut runner);
-    // Data that ends in the middle of a choice makes no value.
-    let Ok(tree) = drawn else { return };
-    let (records, a, b, c) = tree.current();
+    let mut bytes = Bytes(data);
+    let records = [(); 3].map(|()| event(&mut bytes, Some(0)));
     check_laws(&records[0], &records[1], &records[2]);
-    check_laws(&a, &b, &c);
 
-    let mut all = joined(&joined(&a, &b), &c);
+    let mut ledgers = [(); 3].map(|()| Ledger::default());
+    while !bytes.0.is_empty() {
+        let place = bytes.below(3) as usize;
+        let _ = ledgers[place].apply(event(&mut bytes, None));
+    }
+    let [a, b, c] = &ledgers;
+    check_laws(a, b, c);
+
+    let mut all = joined(&joined(a, b), c);
     all.extend(records);
-    let forever = session_store::Timestamp::MIN..session_store::Timestamp::MAX;
-    let messages: u64 = fold_cells(&all, forever, &[]).iter().map(|cell| cell.sum.messages).sum();
-    assert_eq!(messages, all.turns().count() as u64);
+    let forever = Timestamp::MIN..Timestamp::MAX;
+    let mut sum = CellSum::default();
+    fold_cells(&all, forever.clone(), &[moment(&mut bytes)]).iter().for_each(|cell| sum.add(&cell.sum));
+    let mut expected = CellSum::default();
+    let counted = all.turns().filter(|(event, _)| forever.contains(&event.at));
+    counted.for_each(|(_, turn)| expected.add(&CellSum::of(turn)));
+    assert_eq!(sum, expected);
+}
+
+/// The data of a target, taken piece by piece; zeros where it ends.
+struct Bytes<'d>(&'d [u8]);
+
+impl Bytes<'_> {
+    fn next(&mut self) -> u8 {
+        let Some((&first, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        first
+    }
+
+    fn below(&mut self, end: u8) -> u8 {
+        self.next() % end
+    }
+
+    /// A count: mostly small, at times as large as there is.
+    fn count(&mut self) -> u64 {
+        match self.next() {
+            0xff => u64::MAX,
+            0xfe => u64::from_le_bytes([(); 8].map(|()| self.next())),
+            small => u64::from(small),
+        }
+    }
+
+    fn pick<T: Copy>(&mut self, pool: &[T]) -> T {
+        pool[usize::from(self.next()) % pool.len()]
+    }
+}
+
+/// Makes an event of a kind, or of any; the number of its id is one of four.
+fn event(bytes: &mut Bytes<'_>, kind: Option<u8>) -> Event {
+    let kind = kind.unwrap_or_else(|| bytes.below(8));
+    let number = if kind == 0 { 0 } else { bytes.below(4) };
+    let at = moment(bytes);
+    let owner = Owner {
+        role: bytes.pick(&[Role::Main, Role::SubAgent]),
+        since: moment(bytes),
+        conversation: bytes.pick(&["a", "b", "é"]).into(),
+        agent: bytes.pick(&[None, Some("x"), Some("y")]).map(Into::into),
+    };
+    let (name, fact) = match kind {
+        5 => ("error:", Fact::LimitHit(limit_hit(bytes))),
+        6 => ("cost-state:", Fact::CostState(cost_state(bytes))),
+        7 => ("conversation:", Fact::Conversation(conversation(bytes))),
+        _ => ("msg_", Fact::Turn(turn(bytes))),
+    };
+    Event { id: format!("{name}{number}").as_str().into(), at, owner, fact }
+}
+
+/// Makes a moment: within a few quarter hours, at an end of time, or any.
+fn moment(bytes: &mut Bytes<'_>) -> Timestamp {
+    match bytes.next() {
+        0xff => Timestamp::MAX,
+        0xfe => Timestamp::MIN,
+        0xfd => Timestamp::from_millis(bytes.count() as i64),
+        near => {
+            Timestamp::from_millis(1_795_132_800_000 + i64::from(near) * 60_000 - i64::from(bytes.below(2)))
+        }
+    }
+}
+
+fn turn(bytes: &mut Bytes<'_>) -> Turn {
+    let [input, output, cache_write_5m, cache_write_1h, cache_read, web_searches] =
+        [(); 6].map(|()| bytes.count());
+    Turn {
+        usage: Usage { input, output, cache_write_5m, cache_write_1h, cache_read, web_searches },
+        model: bytes.pick(&["opus", "haiku"]).into(),
+        tariff: Tariff { fast: bytes.pick(&[false, true]), us_only: bytes.pick(&[false, true]) },
+        under_reported: bytes.pick(&[false, true]),
+    }
+}
+
+fn limit_hit(bytes: &mut Bytes<'_>) -> LimitHit {
+    LimitHit {
+        cause: bytes.pick(&[LimitCause::Burst, LimitCause::Quota]),
+        resets_at: Reset(bytes.pick(&[false, true]).then(|| moment(bytes))),
+        window: LimitWindow::from_name(bytes.pick(&["five_hour", "seven_day", "", "new"])),
+    }
+}
+
+fn cost_state(bytes: &mut Bytes<'_>) -> CostState {
+    CostState {
+        duration_ms: bytes.count(),
+        cost_nanos: bytes.count(),
+        models: vec![],
+        has_unknown_model: bytes.pick(&[false, true]),
+    }
+}
+
+fn conversation(bytes: &mut Bytes<'_>) -> Conversation {
+    let mut setting = || Setting {
+        at: moment(bytes),
+        folder: bytes.pick(&[None, Some("/a"), Some("/b")]).map(Into::into),
+        branch: None,
+        version: bytes.pick(&[None, Some("2.1.9")]).map(Into::into),
+        entrypoint: None,
+    };
+    Conversation { first: setting(), last: setting() }
 }
 
 /// What came of reading a transcript, the facts of conversations only joined: they are told once a piece.

@@ -36,7 +36,6 @@ CREATE TABLE turn (
     cache_read     INTEGER NOT NULL,
     web_searches   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX turn_at ON turn (at);
 
 -- Everything else that happened, with its body as JSON.
 CREATE TABLE fact (

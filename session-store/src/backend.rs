@@ -29,6 +29,17 @@ pub trait EventBackend: Send + Sync {
     /// [`crate::ErrorKind::Unwritable`] leave everything stored before as it was.
     fn commit(&self, batch: Batch) -> Result<Change, Error>;
 
+    /// Tidies up after many commits, such as a first import.
+    ///
+    /// Without it everything is right, only slower.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be written.
+    fn settle(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Returns how far each source has been read, in the order of their ids.
     ///
     /// # Errors

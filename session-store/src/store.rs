@@ -59,11 +59,11 @@ impl Store {
     pub fn open(path: &Path, now: Timestamp) -> Self {
         let mut quarantined = None;
         let mut opened = Sqlite::open(path, OpenMode::ReadWrite);
-        if matches!(&opened, Err(error) if error.kind() == ErrorKind::Corrupt) {
-            if let Ok(moved) = Sqlite::quarantine(path, now) {
-                quarantined = Some(moved);
-                opened = Sqlite::open(path, OpenMode::ReadWrite);
-            }
+        if matches!(&opened, Err(error) if error.kind() == ErrorKind::Corrupt)
+            && let Ok(moved) = Sqlite::quarantine(path, now)
+        {
+            quarantined = Some(moved);
+            opened = Sqlite::open(path, OpenMode::ReadWrite);
         }
         let mut state = State { disk: None, refuge: None, quarantined };
         match opened {
@@ -106,10 +106,10 @@ impl Store {
 impl State {
     fn take_refuge(&mut self, trouble: Error, retry_at: Option<Instant>) -> Arc<Memory> {
         let memory = Arc::new(Memory::default());
-        if let Some(disk) = &self.disk {
-            if let (Ok(ledger), Ok(checkpoints)) = (disk.events(&Selection::all()), disk.checkpoints()) {
-                let _ = memory.commit(Batch { ledger, checkpoints });
-            }
+        if let Some(disk) = &self.disk
+            && let (Ok(ledger), Ok(checkpoints)) = (disk.events(&Selection::all()), disk.checkpoints())
+        {
+            let _ = memory.commit(Batch { ledger, checkpoints });
         }
         self.refuge = Some(Refuge { memory: memory.clone(), trouble: Arc::new(trouble), retry_at });
         memory
@@ -151,6 +151,10 @@ impl EventBackend for Store {
             Ok(change) => Ok(change),
             Err(trouble) => state.take_refuge(trouble, Some(Instant::now() + RETRY_AFTER)).commit(batch),
         }
+    }
+
+    fn settle(&self) -> Result<(), Error> {
+        self.reader().settle()
     }
 
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {

@@ -15,10 +15,13 @@ use crate::error::CliError;
 /// Two weeks of a diligent user.
 const HISTORY_BYTES: u64 = 6_000_000;
 const HISTORY_DAYS: u32 = 14;
+/// How often the removal of the scratch folder is tried.
+const REMOVALS_MAX: usize = 100;
 
 pub(crate) fn run(mut config: Config) -> Result<u8, CliError> {
     let cannot = |error| CliError::store("cannot make the scratch folder").because(error);
     let scratch = tempfile::Builder::new().prefix("claudewatch-demo-").tempdir().map_err(cannot)?;
+    remove_on_signal(&scratch, &config)?;
     let claude_dir = scratch.path().join("claude");
     let seed = now().as_millis().unsigned_abs();
     let start = now().as_millis();
@@ -29,7 +32,6 @@ pub(crate) fn run(mut config: Config) -> Result<u8, CliError> {
     config.data_dir = scratch.path().join("data");
     config.claude_dirs = vec![claude_dir];
     config.all = true;
-    remove_on_signal(&scratch)?;
     let context = Context::new(config);
     monitor::run(&context, Mode::Demo)?;
     Ok(context.code())
@@ -51,10 +53,9 @@ fn go_on_live(seed: u64, claude_dir: &Path, start: i64) -> Result<(), CliError> 
 
 /// Removes the scratch folder when a signal ends the program, which then runs no destructors.
 #[cfg(unix)]
-fn remove_on_signal(scratch: &TempDir) -> Result<(), CliError> {
+fn remove_on_signal(scratch: &TempDir, config: &Config) -> Result<(), CliError> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    use std::io::IsTerminal;
-    if std::io::stdout().is_terminal() {
+    if monitor::is_full_screen(config) {
         // The full screen ends in good order by itself.
         return Ok(());
     }
@@ -63,7 +64,12 @@ fn remove_on_signal(scratch: &TempDir) -> Result<(), CliError> {
     let path = scratch.path().to_owned();
     let end = move || {
         if let Some(signal) = signals.forever().next() {
-            let _ = std::fs::remove_dir_all(&path);
+            // The threads at work may put a file into a folder that is just being emptied.
+            for _ in 0..REMOVALS_MAX {
+                if std::fs::remove_dir_all(&path).is_ok() {
+                    break;
+                }
+            }
             let _ = signal_hook::low_level::emulate_default_handler(signal);
         }
     };
@@ -72,6 +78,6 @@ fn remove_on_signal(scratch: &TempDir) -> Result<(), CliError> {
 }
 
 #[cfg(not(unix))]
-fn remove_on_signal(_: &TempDir) -> Result<(), CliError> {
+fn remove_on_signal(_: &TempDir, _: &Config) -> Result<(), CliError> {
     Ok(())
 }

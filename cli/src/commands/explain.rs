@@ -110,11 +110,12 @@ fn days(text: &str, zone: &Zone) -> Option<Range<Timestamp>> {
         return Some(zone.start_of(day)..zone.start_of(day.tomorrow()));
     }
     let first = Date::parse(&format!("{text}-01"))?;
-    let mut after = first;
-    while after.month == first.month {
-        after = after.tomorrow();
+    let mut last = first;
+    // The calendar ends with December 9999, whose last day is its own tomorrow.
+    while last.tomorrow().month == first.month && last.tomorrow() != last {
+        last = last.tomorrow();
     }
-    Some(zone.start_of(first)..zone.start_of(after))
+    Some(zone.start_of(first)..zone.start_of(last.tomorrow()))
 }
 
 /// A line of a transcript that tells of a message.
@@ -279,7 +280,7 @@ impl Account {
         counts
     }
 
-    fn from_archive_alone(&self) -> usize {
+    fn archive_only(&self) -> usize {
         self.messages.iter().filter(|it| it.records.is_empty()).count()
     }
 
@@ -295,7 +296,7 @@ impl Account {
         for (verdict, count) in self.verdicts() {
             out.push_str(&format!("{count:>8} records {:<12} {}\n", verdict.name(), verdict.reason()));
         }
-        let alone = self.from_archive_alone();
+        let alone = self.archive_only();
         if alone > 0 {
             out.push_str(&format!(
                 "{alone:>8} messages are in the archive alone: Claude Code deleted their lines\n"
@@ -364,7 +365,7 @@ impl Account {
             cost_usd: self.cost().as_dollars(),
             unpriced_models: self.unpriced.iter().map(String::as_str).collect(),
             records: self.verdicts().into_iter().map(|(verdict, count)| (verdict.name(), count)).collect(),
-            archive_only_messages: self.from_archive_alone(),
+            archive_only_messages: self.archive_only(),
             prices: self
                 .prices
                 .iter()

@@ -29,7 +29,7 @@ pub(crate) fn run(context: &Context, mode: Mode) -> Result<(), CliError> {
     context.check_sources()?;
     let book = context.prices()?;
     let scope = scope(context);
-    if std::io::stdout().is_terminal() && std::io::stdin().is_terminal() && !context.config.json {
+    if is_full_screen(&context.config) {
         return full_screen(context, book, scope, mode);
     }
     let mut lines = Lines { json: context.config.json, quiet: context.config.quiet, ..Lines::default() };
@@ -38,6 +38,11 @@ pub(crate) fn run(context: &Context, mode: Mode) -> Result<(), CliError> {
     let (tell, updates) = channel();
     let _monitor = start(archive.ingestor, tell)?;
     feed.run(&updates, &mut lines)
+}
+
+/// Tells whether there is a terminal to fill, and a person wanted on it.
+pub(super) fn is_full_screen(config: &Config) -> bool {
+    std::io::stdout().is_terminal() && std::io::stdin().is_terminal() && !config.json
 }
 
 /// Returns the project of the working folder, unless all are wanted.

@@ -4,13 +4,13 @@ use std::ops::Range;
 use std::time::Duration;
 
 use session_analytics::{
-    By, Elapsed, Figures, Filter, Problems, Report, ReportOptions, Row, Tokens, Totals, Usd, report_csv,
-    report_json,
+    By, Elapsed, Figures, Filter, Problems, Report, ReportOptions, Row, Tokens, Totals, Usd, anchors, cuts,
+    report_csv, report_json,
 };
-use session_store::{Date, EventBackend, Timestamp, Zone};
+use session_store::{Date, EventBackend, Selection, Timestamp, Zone};
 
 use crate::args::{ReportArgs, ReportBy, SpanArgs};
-use crate::context::{Archive, Context, figures, now, print};
+use crate::context::{Archive, Context, now, print};
 use crate::error::CliError;
 use crate::table::{Column, Table, terminal_width};
 
@@ -27,22 +27,28 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<(), CliError> 
     let figures = figures_for(&archive, &options)?;
     let mut report = Report::build(&figures, &book, &options, &context.project_of());
     note_problems(&mut report.problems, &archive);
-    if context.config.json {
-        return print(&format!("{}\n", report_json(&report)));
-    }
+    // The option comes first: it cannot be given beside `--json`, but beside a `json` of the configuration.
     if args.csv {
         return print(&report_csv(&report));
+    }
+    if context.config.json {
+        return print(&format!("{}\n", report_json(&report)));
     }
     print(&table(&report, &options, context.config.colors_stdout()))
 }
 
 /// Reads no more than the report needs: blocks depend on what was before them.
 fn figures_for(archive: &Archive, options: &ReportOptions) -> Result<Figures, CliError> {
-    if options.by == By::Block {
-        return figures(&*archive.store);
-    }
-    let facts = archive.store.events(&session_store::Selection::facts())?;
-    let cells = archive.store.cells(options.range.clone(), &[])?;
+    let facts = archive.store.events(&Selection::facts())?;
+    let (range, mut cuts) = match options.by {
+        By::Block => (Timestamp::MIN..Timestamp::MAX, cuts(&anchors(&facts))),
+        _ => (options.range.clone(), Vec::new()),
+    };
+    // A time within a quarter hour divides it: only the part on the right side of it is covered.
+    let ends = [options.range.start, options.range.end];
+    cuts.extend(ends.into_iter().filter(|&at| at != Timestamp::MIN && at != Timestamp::MAX));
+    cuts.sort_unstable();
+    let cells = archive.store.cells(range, &cuts)?;
     Ok(Figures { cells, facts })
 }
 
@@ -108,7 +114,7 @@ fn moment(text: &str, zone: &Zone) -> Option<Timestamp> {
 
 fn table(report: &Report, options: &ReportOptions, color: bool) -> String {
     if report.rows.is_empty() {
-        return "Nothing was used in this time.\n".to_owned();
+        return format!("Nothing was used in this time.\n{}", remarks(report));
     }
     let columns = columns(report.by);
     let mut table = Table::new(&columns);

@@ -6,6 +6,7 @@ use session_analytics::{Elapsed, Live, LiveConversation, State, Tokens};
 use crate::context::{Context, now, print};
 use crate::error::CliError;
 use crate::feed::Feed;
+use crate::printable::printable;
 use crate::table::{Column, Table, terminal_width};
 
 pub(crate) fn run(context: &Context) -> Result<(), CliError> {
@@ -29,8 +30,8 @@ fn recent(live: &Live) -> impl Iterator<Item = &LiveConversation> {
 fn text(context: &Context, session: &session_detect::Session, folder: &str, live: &Live) -> String {
     let mut out = String::from("📊 ClaudeWatch - System Status\n");
     out.push_str("==================================================\n");
-    out.push_str(&format!("🖥️  Current Session: {}\n", session.label()));
-    out.push_str(&format!("📁  Project Path: {}\n", crate::printable::printable(folder)));
+    out.push_str(&format!("🖥️  Current Session: {}\n", printable(&session.label())));
+    out.push_str(&format!("📁  Project Path: {}\n", printable(folder)));
     out.push_str(&format!("⏱️  Session Type: {}\n", session.kind.name()));
     let working = live.conversations.iter().filter(|it| it.state == State::Working).count();
     out.push_str(&format!("🔄  Conversations at work: {working}\n\n"));
@@ -64,7 +65,8 @@ fn text(context: &Context, session: &session_detect::Session, folder: &str, live
     }
     if let Some(hit) = &live.last_limit {
         let age = Elapsed(live.at.since(hit.at));
-        out.push_str(&format!("\n⛔  Last limit: {} in {}, {age} ago", hit.window.name(), hit.conversation));
+        let (window, conversation) = (printable(hit.window.name()), printable(hit.conversation.as_str()));
+        out.push_str(&format!("\n⛔  Last limit: {window} in {conversation}, {age} ago"));
         match hit.resets_at {
             Some(reset) if reset > live.at => {
                 out.push_str(&format!(", resets in {}\n", Elapsed(reset.since(live.at))));

@@ -1,4 +1,19 @@
 //! What users meet: printed text, JSON and exit codes of the program itself.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails best where it stands")]
+
+mod env;
+
+mod config;
+mod explain;
+#[cfg(unix)]
+mod faults;
+#[cfg(unix)]
+mod hostile;
 mod layers;
+mod monitor;
 mod real_client;
+mod report;
+#[cfg(unix)]
+mod screen;
+mod status;

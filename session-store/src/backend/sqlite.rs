@@ -90,6 +90,14 @@ impl EventBackend for Sqlite {
         self.located(write::commit(&mut connection, batch))
     }
 
+    fn settle(&self) -> Result<(), Error> {
+        if self.mode == OpenMode::ReadOnly {
+            return Ok(());
+        }
+        let connection = self.connection()?;
+        self.located(write::settle(&connection))
+    }
+
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
         let connection = self.connection()?;
         self.located(read::checkpoints(&connection))

@@ -10,8 +10,8 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use session_store::{
-    Batch, Checkpoint, EventBackend, Memory, OpenMode, Position, ProblemKind, Selection, SourceId,
-    SourceKind, Sqlite, Stamp, Timestamp, fold_cells, strategies,
+    Batch, Checkpoint, Event, EventBackend, Fact, Ledger, Memory, OpenMode, Owner, Position, ProblemKind,
+    Role, Selection, SourceId, SourceKind, Sqlite, Stamp, Timestamp, Turn, Usage, fold_cells, strategies,
 };
 
 /// What happens to a store.
@@ -162,7 +162,7 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let open = |name: &str| Sqlite::open(&folder.path().join(name), OpenMode::ReadWrite).unwrap();
         let (forwards, backwards) = (open("a.db"), open("b.db"));
-        let batch = |ledger: &session_store::Ledger| Batch { ledger: ledger.clone(), checkpoints: vec![] };
+        let batch = |ledger: &Ledger| Batch { ledger: ledger.clone(), checkpoints: vec![] };
         for (first, last) in ledgers.iter().zip(ledgers.iter().rev()) {
             let _ = forwards.commit(batch(first)).unwrap();
             let _ = backwards.commit(batch(last)).unwrap();
@@ -178,6 +178,38 @@ fn an_empty_store_answers() {
     check_alike(&Memory::default(), &sqlite, &[]);
     let nothing = Batch { checkpoints: vec![], ..Batch::default() };
     assert_eq!(sqlite.commit(nothing).unwrap(), session_store::Change::Unchanged);
+}
+
+/// Ranges that hold nothing, and moments that no transcript has but a caller may.
+#[test]
+fn odd_ranges_and_moments() {
+    let moment = |millis| Timestamp::from_millis(strategies::FROM.as_millis() + millis);
+    let moments = [moment(60_000), moment(0), Timestamp::MIN, Timestamp::from_millis(i64::MAX - 1)];
+    let event = |(number, at)| Event {
+        id: format!("msg_{number}").as_str().into(),
+        at,
+        owner: Owner { role: Role::Main, since: at, conversation: "c".into(), agent: None },
+        fact: Fact::Turn(Turn {
+            usage: Usage { output: 1, ..Usage::default() },
+            model: "opus".into(),
+            tariff: Default::default(),
+            under_reported: false,
+        }),
+    };
+    let ledger: Ledger = moments.into_iter().enumerate().map(event).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = Sqlite::open(&folder.path().join("store.db"), OpenMode::ReadWrite).unwrap();
+    let model = Memory::default();
+    for backend in [&model as &dyn EventBackend, &sqlite] {
+        let _ = backend.commit(Batch { ledger: ledger.clone(), checkpoints: vec![] }).unwrap();
+    }
+    let ends = [(120_000, 30_000), (60_000, 60_000), (0, 0), (0, 60_000), (0, 900_000), (-1, 1)];
+    let questions = ends.map(|(start, end)| {
+        let range = moment(start)..moment(end);
+        let selection = Selection { range: range.clone(), turns: true, conversation: None };
+        Question { range, cuts: vec![moment(-1), moment(60_000), moment(900_000)], selection }
+    });
+    check_alike(&model, &sqlite, &questions);
 }
 
 /// Where a checkpoint moves on, the last one written stands, even one that went back: a file may be rewritten.

@@ -29,6 +29,11 @@ pub(super) fn commit(connection: &mut Connection, batch: Batch) -> rusqlite::Res
     Ok(change)
 }
 
+/// Makes the index by time, which a first import is faster without.
+pub(super) fn settle(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("CREATE INDEX IF NOT EXISTS turn_at ON turn (at)")
+}
+
 /// Where a cell stands in its table: quarter, conversation, model, class.
 type CellPlace = (i64, i64, i64, u8);
 

@@ -1,0 +1,238 @@
+//! Settings by option, variable, file and default; what is wrong is said, with the exit codes of the contract.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::env::{Env, Outcome, Reply, append, messages, parse, rows};
+
+/// Writes one reply into a config folder, by which it is recognised.
+fn fill(claude_dir: &Path, name: &str) {
+    let reply =
+        Reply::new(&format!("msg_{name}"), "2026-11-20T23:30:00Z").of(name).folder(&format!("/p/{name}"));
+    append(&claude_dir.join(format!("projects/-p/{name}.jsonl")), &[reply]);
+}
+
+/// The names of the config folders that a report covers.
+fn covered(report: &Value) -> Vec<String> {
+    rows(report).iter().map(|row| row["key"].as_str().unwrap().to_owned()).collect()
+}
+
+fn with(env: &Env, args: &[&str], variables: &[(&str, &str)]) -> Outcome {
+    Outcome::of(env.command(args).envs(variables.iter().copied()))
+}
+
+#[test]
+fn option_variable_file_default() {
+    let env = Env::new();
+    fill(&env.claude(), "c");
+    let day = |args: &[&str], variables: &[(&str, &str)]| {
+        let report = with(&env, &[&["report", "--json"], args].concat(), variables).json();
+        messages(&report).remove(0).0
+    };
+    let (today, tomorrow) = ("2026-11-20", "2026-11-21");
+    // Each layer asks for another zone: west, far east, UTC.
+    assert_eq!(day(&[], &[]), today, "the system's zone is UTC here");
+    assert_eq!(day(&[], &[("TZ", "Asia/Tokyo")]), tomorrow, "TZ is the system's setting");
+    fs::write(env.config().join("config.toml"), "timezone = \"Asia/Tokyo\"\n").unwrap();
+    assert_eq!(day(&[], &[]), tomorrow, "the file comes before the default");
+    assert_eq!(day(&[], &[("CLAUDEWATCH_TIMEZONE", "UTC")]), today, "the variable comes before the file");
+    assert_eq!(day(&[], &[("CLAUDEWATCH_TIMEZONE", "")]), tomorrow, "an empty variable is none");
+    let both = [("CLAUDEWATCH_TIMEZONE", "UTC")];
+    assert_eq!(day(&["--timezone", "Asia/Tokyo"], &both), tomorrow, "the option comes first");
+
+    // Flags, too: what the file turns on a variable turns off.
+    fs::write(env.config().join("config.toml"), "json = true\n").unwrap();
+    parse(&env.run(&["report"]).ok());
+    assert!(with(&env, &["report"], &[("CLAUDEWATCH_JSON", "no")]).ok().starts_with('┌'));
+    fs::write(env.config().join("config.toml"), "json = false\n").unwrap();
+    parse(&with(&env, &["report"], &[("CLAUDEWATCH_JSON", "1")]).ok());
+    parse(&env.run(&["report", "--json"]).ok());
+}
+
+#[test]
+fn the_configuration_may_lie_elsewhere() {
+    let env = Env::new();
+    fill(&env.claude(), "c");
+    let elsewhere = env.path("elsewhere.toml");
+    fs::write(&elsewhere, "json = true\n").unwrap();
+    let elsewhere = elsewhere.to_str().unwrap();
+    parse(&env.run(&["report", "--config", elsewhere]).ok());
+    parse(&with(&env, &["report"], &[("CLAUDEWATCH_CONFIG", elsewhere)]).ok());
+    assert!(with(&env, &["report"], &[("CLAUDEWATCH_CONFIG", "")]).ok().starts_with('┌'));
+    // Below XDG_CONFIG_HOME, if that is an absolute path.
+    fs::create_dir_all(env.path("xdg/claudewatch")).unwrap();
+    fs::write(env.path("xdg/claudewatch/config.toml"), "json = true\n").unwrap();
+    parse(&with(&env, &["report"], &[("XDG_CONFIG_HOME", env.path("xdg").to_str().unwrap())]).ok());
+    assert!(with(&env, &["report"], &[("XDG_CONFIG_HOME", "../xdg")]).ok().starts_with('┌'));
+    // One that was asked for must be there.
+    env.run(&["report", "--config", "missing.toml"]).fails(2, &["cannot read missing.toml", "No such file"]);
+}
+
+#[test]
+fn wrong_settings_are_named() {
+    let env = Env::new();
+    fill(&env.claude(), "c");
+    let file = env.config().join("config.toml");
+    let check = |text: &str, complaints: &[&str]| {
+        fs::write(&file, text).unwrap();
+        let outcome = env.run(&["report"]);
+        outcome.fails(2, complaints);
+        assert!(outcome.stderr.contains("config.toml") && outcome.stdout.is_empty(), "{text}");
+    };
+    check("timezome = \"UTC\"\n", &["unknown key `timezome`", "known keys: ", "timezone"]);
+    check("timezone = 1\n", &["`timezone` must be a text"]);
+    check("quiet = \"yes\"\n", &["`quiet` must be true or false"]);
+    check("claude_dir = [1]\n", &["`claude_dir` must be a path or a list of paths"]);
+    check("data_dir = [\"a\"]\n", &["`data_dir` must be a text"]);
+    check("timezone = \n", &["TOML parse error"]);
+    check("\u{fffd}", &["TOML parse error"]);
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    env.run(&["report"]).fails(2, &["cannot read", "config.toml"]);
+    fs::remove_dir(&file).unwrap();
+
+    let check = |variables: &[(&str, &str)], complaints: &[&str]| {
+        with(&env, &["report"], variables).fails(2, complaints);
+    };
+    check(&[("CLAUDEWATCH_QUIET", "maybe")], &["CLAUDEWATCH_QUIET: `maybe` is neither true nor false"]);
+    check(&[("CLAUDEWATCH_COLOR", "blue")], &["`blue` is none of auto, always, never"]);
+    check(
+        &[("CLAUDEWATCH_TIMEZONE", "Mars/Olympus")],
+        &["unknown time zone `Mars/Olympus`", "Europe/Berlin"],
+    );
+    env.run(&["report", "--timezone", "../../etc/passwd"]).fails(2, &["unknown time zone"]);
+    for args in
+        [&["report", "hourly"][..], &["rapport"], &["report", "--colour"], &["report", "--color", "blue"]]
+    {
+        env.run(args).fails(2, &["error: "]);
+    }
+}
+
+#[test]
+fn config_folders_are_found() {
+    let env = Env::bare();
+    let [one, two, xdg] = ["one", "two", "home/.config/claude"].map(|name| env.path(name));
+    fill(&env.claude(), "home");
+    fill(&xdg, "xdg");
+    fill(&one, "one");
+    fill(&two, "two");
+    let [one, two] = [one, two].map(|dir| dir.to_str().unwrap().to_owned());
+    let data = std::cell::Cell::new(0);
+    let check = |args: &[&str], variables: &[(&str, &str)], expected: &[&str]| {
+        // An archive of its own for each, because nothing counted is forgotten.
+        data.set(data.get() + 1);
+        let dir = env.path(format!("data-{}", data.get()));
+        let args =
+            [&["report", "conversation", "--json", "--data-dir", dir.to_str().unwrap()], args].concat();
+        assert_eq!(covered(&with(&env, &args, variables).json()), expected, "{args:?} {variables:?}");
+    };
+    check(&[], &[], &["home", "xdg"]);
+    check(&[], &[("CLAUDE_CONFIG_DIR", &one)], &["one"]);
+    check(&[], &[("CLAUDE_CONFIG_DIR", &format!("{one}, {two},"))], &["one", "two"]);
+    check(&[], &[("CLAUDE_CONFIG_DIR", "~/.claude")], &["home"]);
+    check(&[], &[("CLAUDE_CONFIG_DIR", "")], &["home", "xdg"]);
+    check(&[], &[("CLAUDE_CONFIG_DIR", &one), ("CLAUDEWATCH_CLAUDE_DIR", &two)], &["two"]);
+    check(&["--claude-dir", &one], &[("CLAUDEWATCH_CLAUDE_DIR", &two)], &["one"]);
+    check(&["--claude-dir", &one, "--claude-dir", &two], &[], &["one", "two"]);
+    check(&["--claude-dir", "../one"], &[], &["one"]);
+    check(&[], &[("XDG_CONFIG_HOME", &one)], &["home"]);
+    fs::write(env.config().join("config.toml"), "claude_dir = [\"~/.claude\", \"~/../two\"]\n").unwrap();
+    check(&[], &[("CLAUDE_CONFIG_DIR", &one)], &["home", "two"]);
+    fs::write(env.config().join("config.toml"), "claude_dir = \"~/.config/claude\"\n").unwrap();
+    check(&[], &[], &["xdg"]);
+}
+
+#[test]
+fn the_archive_lies_where_it_should() {
+    let env = Env::new();
+    fill(&env.claude(), "c");
+    let check = |args: &[&str], variables: &[(&str, &str)], expected: &str| {
+        let archive = env.path(expected).join("archive.db");
+        assert!(!archive.exists());
+        with(&env, &[&["report"], args].concat(), variables).ok();
+        assert!(archive.exists(), "{expected}");
+    };
+    check(&[], &[], "home/.local/share/claudewatch");
+    check(&[], &[("XDG_DATA_HOME", env.path("xdg").to_str().unwrap())], "xdg/claudewatch");
+    check(&[], &[("CLAUDEWATCH_DATA_DIR", "~/variable/deep")], "home/variable/deep");
+    check(&["--data-dir", "relative"], &[("CLAUDEWATCH_DATA_DIR", "~/other")], "work/relative");
+    fs::write(env.config().join("config.toml"), "data_dir = \"~/file\"\n").unwrap();
+    check(&[], &[], "home/file");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&env.data()), 0o700, "the folder is the owner's alone");
+        assert_eq!(mode(&env.archive()), 0o600, "the archive is the owner's alone");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn paths_need_not_be_text() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let env = Env::bare();
+    let odd = env.path(OsStr::from_bytes(b"caf\xe9"));
+    fill(&odd, "odd");
+    let report = |command: &mut std::process::Command| covered(&Outcome::of(command).json());
+    let args = ["report", "conversation", "--json"];
+    assert_eq!(report(env.command(&args).arg("--claude-dir").arg(&odd)), ["odd"]);
+    assert_eq!(
+        report(env.command(&args).env("CLAUDE_CONFIG_DIR", &odd).env("CLAUDEWATCH_DATA_DIR", &odd)),
+        ["odd"]
+    );
+    assert!(odd.join("archive.db").exists());
+}
+
+#[test]
+fn where_nothing_is_found_it_is_said_where_it_was_looked_for() {
+    let env = Env::bare();
+    let home = env.path("home");
+    let [xdg, own] = [".config/claude", ".claude"].map(|name| home.join(name).to_str().unwrap().to_owned());
+    for args in [&["report"][..], &[], &["status"], &["explain", "2026-11-20"], &["--json"]] {
+        let outcome = env.run(args);
+        outcome.fails(1, &["no Claude Code data found", &xdg, &own, "--claude-dir", "claudewatch demo"]);
+        assert_eq!(outcome.stdout, "");
+    }
+    env.run(&["report", "--claude-dir", "nowhere"]).fails(1, &["  nowhere\n"]);
+    assert_eq!(fs::read_dir(&home).unwrap().count(), 0, "nothing is made where nothing was found");
+    Outcome::of(env.command(&["report"]).env("CLAUDE_CONFIG_DIR", "~/elsewhere"))
+        .fails(1, &[home.join("elsewhere").to_str().unwrap()]);
+}
+
+#[test]
+fn colours_are_for_those_who_want_them() {
+    let env = Env::new();
+    fill(&env.claude(), "c");
+    let check = |args: &[&str], variables: &[(&str, &str)], colored: bool| {
+        let text = with(&env, &[&["report"], args].concat(), variables).ok();
+        assert_eq!(text.contains("\x1b["), colored, "{args:?} {variables:?}");
+    };
+    check(&[], &[], false);
+    check(&["--color", "always"], &[], true);
+    check(&["--color", "always"], &[("NO_COLOR", "1")], true);
+    check(&["--color", "never"], &[("CLICOLOR_FORCE", "1")], false);
+    check(&[], &[("CLICOLOR_FORCE", "1")], true);
+    check(&[], &[("CLICOLOR_FORCE", "0")], false);
+    check(&[], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false);
+    check(&[], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "")], true);
+    check(&[], &[("CLAUDEWATCH_COLOR", "always")], true);
+    check(&["--json", "--color", "always"], &[], false);
+    check(&["--csv", "--color", "always"], &[], false);
+}
+
+#[test]
+fn help_and_version_are_success() {
+    let env = Env::bare();
+    let help = env.run(&["--help"]).ok();
+    for part in
+        ["report", "explain", "status", "demo", "--claude-dir", "--data-dir", "--timezone", "Exit codes"]
+    {
+        assert!(help.contains(part), "`{part}` is not in\n{help}");
+    }
+    assert!(env.run(&["--version"]).ok().starts_with("claudewatch "));
+    assert!(env.run(&["report", "--help"]).ok().contains("--since"));
+}

@@ -1,0 +1,145 @@
+//! `explain`: the records behind a figure, kept or dropped, which come to what the report says.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::env::{Env, Reply, append, counts, prompt, row, rows};
+
+fn verdicts(explained: &Value) -> BTreeMap<String, u64> {
+    let records = explained["records"].as_object().unwrap();
+    records.iter().map(|(verdict, count)| (verdict.clone(), count.as_u64().unwrap())).collect()
+}
+
+/// A message that every kind of record tells of.
+fn told_five_times() -> Env {
+    let env = Env::new();
+    let reply = |output: u64| Reply::new("msg_1", "2026-11-20T10:00:00Z").of("parent").output(output);
+    env.write("parent", &[reply(1), reply(57), reply(57)]);
+    // The fork is younger than what it copies.
+    append(&env.transcript("fork"), &[prompt("fork", "2026-11-20T11:00:00Z")]);
+    append(&env.transcript("fork"), &[reply(57).of("fork")]);
+    let replay = reply(57).set("/isSidechain", true).set("/agentId", "a1");
+    append(&env.projects().join("-p/parent/subagents/agent-a1.jsonl"), &[replay]);
+    env
+}
+
+#[test]
+fn each_record_has_a_verdict() {
+    let env = told_five_times();
+    let expected = [("kept", 1), ("placeholder", 1), ("repeat", 1), ("copy", 1), ("echo", 1)];
+    let expected: BTreeMap<_, _> = expected.map(|(name, count)| (name.to_owned(), count)).into();
+    for what in ["2026-11-20", "2026-11", "parent", "par", "/p/shop", "shop", "sonnet", "msg_1"] {
+        let explained = env.json(&["explain", what]);
+        assert_eq!(explained["subject"], what);
+        assert_eq!(verdicts(&explained), expected, "{what}");
+        assert_eq!((&explained["messages"], &explained["output_tokens"]), (&json!(1), &json!(57)), "{what}");
+        assert_eq!(explained["archive_only_messages"], 0);
+    }
+    let explained = env.json(&["explain", "msg_1"]);
+    let details = &explained["details"][0];
+    assert_eq!((&details["id"], &details["conversation_id"]), (&json!("msg_1"), &json!("parent")));
+    let kept = details["records"].as_array().unwrap().iter().find(|it| it["verdict"] == "kept").unwrap();
+    let transcript = fs::read_to_string(kept["source"].as_str().unwrap()).unwrap();
+    let line = &transcript[kept["line_at"].as_u64().unwrap() as usize..];
+    assert!(line.starts_with('{') && line.contains("msg_1"), "the place is that of the line: {line}");
+
+    let text = env.run(&["explain", "msg_1"]).ok();
+    for part in
+        ["msg_1: 1 messages, 67 tokens, $0.0006", "1 records placeholder", "1 records kept", "sonnet-5-5"]
+    {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
+    }
+}
+
+#[test]
+fn figures_are_those_of_the_report() {
+    let (env, _) = Env::with_corpus(21, 400_000);
+    let same = |what: &str, told: &Value| {
+        let explained = env.json(&["explain", what]);
+        assert_eq!(counts(&explained), counts(told), "{what}");
+        let difference = explained["cost_usd"].as_f64().unwrap() - told["cost_usd"].as_f64().unwrap();
+        assert!(difference.abs() < 1e-9, "{what}: {difference} USD");
+        assert_eq!(verdicts(&explained)["kept"], told["messages"].as_u64().unwrap(), "{what}");
+        let priced: f64 = explained["prices"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|line| line["cost_usd"].as_f64().unwrap())
+            .sum();
+        assert!(
+            (priced - told["cost_usd"].as_f64().unwrap()).abs() < 1e-9,
+            "{what}: the prices make up the cost"
+        );
+    };
+    for by in ["daily", "monthly", "conversation"] {
+        let report = env.json(&["report", by]);
+        let used: Vec<&Value> = rows(&report).iter().filter(|row| row["messages"] != 0).collect();
+        for row in [used[0], used[used.len() / 2], used[used.len() - 1]] {
+            same(row["key"].as_str().unwrap(), row);
+        }
+    }
+    // A shorter name stands for all that contain it, in both commands.
+    same("opus", &env.json(&["report", "--model", "opus"])["totals"]);
+    let projects = env.json(&["report", "project"]);
+    let project = rows(&projects)[0]["key"].as_str().unwrap();
+    same(project, &env.json(&["report", "--project", project])["totals"]);
+}
+
+#[test]
+fn days_are_those_of_the_zone() {
+    let env = Env::new();
+    env.write(
+        "c",
+        &[Reply::new("msg_1", "2026-11-30T18:29:59Z"), Reply::new("msg_2", "2026-11-30T18:30:00Z")],
+    );
+    let explained = |what: &str| {
+        let mut command = env.command(&["explain", what, "--json"]);
+        command.env("CLAUDEWATCH_TIMEZONE", "Asia/Kolkata");
+        crate::env::Outcome::of(&mut command).json()["messages"].clone()
+    };
+    for what in ["2026-11-30", "2026-12-01", "2026-11", "2026-12"] {
+        assert_eq!(explained(what), 1, "{what}");
+    }
+    assert_eq!(explained("2026-11-29"), 0);
+}
+
+#[test]
+fn deleted_lines_are_said_to_be_in_the_archive_alone() {
+    let env = told_five_times();
+    env.run(&["report"]).ok();
+    fs::remove_dir_all(env.projects()).unwrap();
+    let explained = env.json(&["explain", "2026-11-20"]);
+    assert_eq!((&explained["archive_only_messages"], &explained["output_tokens"]), (&json!(1), &json!(57)));
+    assert_eq!(verdicts(&explained), BTreeMap::new());
+    let text = env.run(&["explain", "2026-11-20"]).ok();
+    assert!(text.contains("1 messages are in the archive alone"), "{text}");
+}
+
+#[test]
+fn models_without_a_price_are_named() {
+    let env = Env::new();
+    env.write("c", &[Reply::new("msg_1", "2026-11-20T10:00:00Z").model("gpt-7")]);
+    let explained = env.json(&["explain", "msg_1"]);
+    assert_eq!(explained["unpriced_models"], json!(["gpt-7"]));
+    assert_eq!((&explained["cost_usd"], &explained["details"][0]["cost_usd"]), (&json!(0.0), &Value::Null));
+    let text = env.run(&["explain", "msg_1"]).ok();
+    assert!(text.contains("Without a price: gpt-7\n") && text.contains("no price"), "{text}");
+}
+
+#[test]
+fn what_nobody_knows_is_not_found() {
+    let env = Env::new();
+    env.write("c", &[Reply::new("msg_1", "2026-11-20T10:00:00Z")]);
+    for what in ["msg_2", "nobody", "/q"] {
+        env.run(&["explain", what]).fails(1, &["nothing is known of", what, "name a day"]);
+    }
+    env.run(&["explain"]).fails(2, &["Usage"]);
+    // A day without any use is an answer, also at the end of the calendar.
+    for what in ["2026-11-19", "2026-10", "9999-12", "9999-12-31"] {
+        assert_eq!(env.json(&["explain", what])["messages"], 0, "{what}");
+    }
+    let report = env.json(&["report"]);
+    assert_eq!(row(&report, "2026-11-20")["messages"], 1);
+}
