@@ -26,8 +26,8 @@ use crate::money::Usd;
 pub struct PriceBook {
     models: BTreeMap<String, Entry>,
     families: BTreeMap<String, String>,
-    web_search: Usd,
-    us_percent: i128,
+    web_search: Option<Usd>,
+    us_percent: Option<i128>,
 }
 
 #[derive(Clone, Debug)]
@@ -165,20 +165,21 @@ impl PriceBook {
             rates.sort_by_key(|(from, _)| *from);
             models.insert(normalize(&model.model), Entry { source: model.source, rates });
         }
-        let percent = |multiplier: Option<f64>| (multiplier.unwrap_or(1.0) * 100.0).round() as i128;
         Ok(Self {
             models,
             families: file.families,
-            web_search: per_unit(file.web_search.unwrap_or(0.0), 1.0, "web_search")?,
-            us_percent: percent(file.us_multiplier),
+            web_search: file.web_search.map(|usd| per_unit(usd, 1.0, "web_search")).transpose()?,
+            us_percent: file.us_multiplier.map(|multiplier| (multiplier * 100.0).round() as i128),
         })
     }
 
-    /// Takes the rows of another book in place of its own for the models named there.
+    /// Takes what another book says in place of its own: the rows of the models named there, and all else it sets.
     #[must_use]
     pub fn overridden_by(mut self, other: Self) -> Self {
         self.models.extend(other.models);
         self.families.extend(other.families);
+        self.web_search = other.web_search.or(self.web_search);
+        self.us_percent = other.us_percent.or(self.us_percent);
         self
     }
 
@@ -198,11 +199,11 @@ impl PriceBook {
             percent = percent * rates.fast_percent / 100;
         }
         if class.tariff.us_only {
-            percent = percent * self.us_percent / 100;
+            percent = percent * self.us_percent.unwrap_or(100) / 100;
         }
         Some(Price {
             rates: token_rates.scaled(percent),
-            web_search: self.web_search,
+            web_search: self.web_search.unwrap_or_default(),
             row: row.to_owned(),
             source: entry.source.clone(),
             since: *since,

@@ -53,20 +53,27 @@ impl Context {
     /// Opens the archive and reads what is new.
     pub(crate) fn archive_with(&self, progress: &(dyn Fn(Progress) + Sync)) -> Result<Archive, CliError> {
         self.check_sources()?;
-        let store = Arc::new(self.store());
-        let mut ingestor = self.ingestor(&store)?;
+        let path = self.config.data_dir.join("archive.db");
+        match self.up_to_date(Store::open(&path, now()), progress) {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                // Damage deep in the file shows only when it is read.
+                Ok(self.up_to_date(Store::open_afresh(&path, now())?, progress)?)
+            }
+            result => Ok(result?),
+        }
+    }
+
+    fn up_to_date(
+        &self,
+        store: Store,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Archive, session_store::Error> {
+        let store = Arc::new(store);
+        let dirs = self.config.claude_dirs.clone();
+        let mut ingestor = Ingestor::new(store.clone(), dirs, self.config.zone.clone())?;
         let scan = ingestor.scan(progress)?;
         tracing::debug!(sources = scan.sources, read = scan.sources_read, bytes = scan.bytes_read, "scanned");
         Ok(Archive { store, ingestor, scan })
-    }
-
-    pub(crate) fn store(&self) -> Store {
-        Store::open(&self.config.data_dir.join("archive.db"), now())
-    }
-
-    pub(crate) fn ingestor(&self, store: &Arc<Store>) -> Result<Ingestor, CliError> {
-        let dirs = self.config.claude_dirs.clone();
-        Ok(Ingestor::new(store.clone(), dirs, self.config.zone.clone())?)
     }
 
     /// Says where was looked if Claude Code has never run here.

@@ -17,13 +17,13 @@ use session_store::{
 
 /// Bytes read at once: few enough that a block and its copy in the kernel stay in a core's own cache. At 256 KiB the
 /// same reading took twice the system time.
-const BLOCK_BYTES: usize = 64 << 10;
+const BLOCK_BYTES: usize = 128 << 10;
 /// What a block may keep of the room that a long line made it take.
 const BLOCK_KEPT_MAX: usize = 1 << 20;
 /// Events a reading thread gathers before it hands them over.
-const HAND_OVER: usize = 4 << 10;
+const HAND_OVER: usize = 2 << 10;
 /// Events in one transaction. It bounds the memory of an import of any size.
-const COMMIT: usize = 24 << 10;
+const COMMIT: usize = 8 << 10;
 /// Bytes before a position that must be the same for reading to go on there.
 const FINGERPRINT_BYTES: u64 = 64;
 /// Bytes below which a second thread costs more than it saves.

@@ -115,6 +115,8 @@ impl<Tell: Fn(Update)> Loop<Tell> {
             self.read(&agenda);
             if agenda.everything && watch.is_outdated() {
                 watch = self.watch();
+                // What changed between the look and the new watch would be missed otherwise.
+                continue;
             }
             agenda = self.wait(rescan_at);
             if agenda.stop {

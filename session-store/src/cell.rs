@@ -127,7 +127,9 @@ pub(crate) fn cell_start(at: Timestamp, cuts: &[Timestamp]) -> Timestamp {
 pub fn fold_cells(ledger: &Ledger, range: Range<Timestamp>, cuts: &[Timestamp]) -> Vec<Cell> {
     let mut cells: BTreeMap<CellKey, CellSum> = BTreeMap::new();
     for (event, turn) in ledger.turns().filter(|(event, _)| range.contains(&event.at)) {
-        cells.entry(CellKey::of(event, turn, cuts)).or_default().add(&CellSum::of(turn));
+        let mut key = CellKey::of(event, turn, cuts);
+        key.start = key.start.max(range.start);
+        cells.entry(key).or_default().add(&CellSum::of(turn));
     }
     cells.into_iter().map(|(key, sum)| Cell { key, sum }).collect()
 }

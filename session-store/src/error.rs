@@ -101,7 +101,9 @@ impl From<std::io::Error> for Error {
         use std::io::ErrorKind as Io;
         let kind = match error.kind() {
             Io::NotFound => ErrorKind::Unreadable,
-            Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::Unwritable,
+            Io::PermissionDenied | Io::ReadOnlyFilesystem | Io::AlreadyExists | Io::NotADirectory => {
+                ErrorKind::Unwritable
+            }
             Io::StorageFull | Io::QuotaExceeded => ErrorKind::Full,
             _ => ErrorKind::Other,
         };

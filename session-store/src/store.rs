@@ -77,6 +77,18 @@ impl Store {
         Self(Mutex::new(state))
     }
 
+    /// Moves a store aside whose damage showed only when it was read, and opens a fresh one in its place.
+    ///
+    /// # Errors
+    ///
+    /// The damaged file cannot be moved.
+    pub fn open_afresh(path: &Path, now: Timestamp) -> Result<Self, Error> {
+        let moved = Sqlite::quarantine(path, now)?;
+        let store = Self::open(path, now);
+        store.state().quarantined = Some(moved);
+        Ok(store)
+    }
+
     /// Returns why the disk is not written, while it is not.
     pub fn trouble(&self) -> Option<Arc<Error>> {
         self.state().refuge.as_ref().map(|refuge| refuge.trouble.clone())
@@ -106,11 +118,15 @@ impl Store {
 impl State {
     fn take_refuge(&mut self, trouble: Error, retry_at: Option<Instant>) -> Arc<Memory> {
         let memory = Arc::new(Memory::default());
-        if let Some(disk) = &self.disk
-            && let (Ok(ledger), Ok(checkpoints)) = (disk.events(&Selection::all()), disk.checkpoints())
-        {
-            let _ = memory.commit(Batch { ledger, checkpoints });
-        }
+        let kept = self.disk.as_ref().map(|disk| {
+            let (ledger, checkpoints) = (disk.events(&Selection::all())?, disk.checkpoints()?);
+            memory.commit(Batch { ledger, checkpoints })
+        });
+        // That the history is missing is worse than that it cannot be added to.
+        let trouble = match kept {
+            Some(Err(unread)) => Error::new(ErrorKind::Unreadable).because(unread),
+            _ => trouble,
+        };
         self.refuge = Some(Refuge { memory: memory.clone(), trouble: Arc::new(trouble), retry_at });
         memory
     }
@@ -149,12 +165,16 @@ impl EventBackend for Store {
         };
         match disk.commit(batch.clone()) {
             Ok(change) => Ok(change),
+            // What is damaged cannot be taken into memory either.
+            Err(trouble) if trouble.kind() == ErrorKind::Corrupt => Err(trouble),
             Err(trouble) => state.take_refuge(trouble, Some(Instant::now() + RETRY_AFTER)).commit(batch),
         }
     }
 
     fn settle(&self) -> Result<(), Error> {
-        self.reader().settle()
+        // Nothing depends on it: a disk that refuses is told of by the next commit.
+        let _ = self.reader().settle();
+        Ok(())
     }
 
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {

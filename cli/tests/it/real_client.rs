@@ -89,6 +89,8 @@ fn reports_equal_what_the_client_was_told() {
 #[test]
 fn the_live_stream_follows_the_client() {
     let Some(sandbox) = Sandbox::new() else { return };
+    // Where nothing at all is found the monitor says so and ends.
+    std::fs::create_dir_all(sandbox.projects()).expect("the sandbox is ours");
     let monitor = Monitor::start(&sandbox);
     monitor.wait_for("the first line", |_| true);
     let transcripts = TranscriptWatch::start(sandbox.projects());

@@ -39,14 +39,16 @@ impl Native {
     ) -> Result<Self, WatchError> {
         let places: Vec<Place> =
             config_dirs.iter().filter_map(|dir| Place::near(dir.join("projects"))).collect();
-        let missing: Vec<PathBuf> =
-            places.iter().filter(|place| place.is_missing()).map(|place| place.wanted.clone()).collect();
+        let wanted: Vec<PathBuf> = places.iter().map(|place| place.wanted.clone()).collect();
         let handler = move |event: notify::Result<notify::Event>| match event {
             Ok(event) if event.need_rescan() => tell(WatchEvent::Lost),
             Ok(event) if is_change(event.kind) => {
                 for path in event.paths {
-                    // Only what appears on the way to a missing folder is of interest there.
-                    if missing.iter().any(|wanted| wanted.starts_with(&path)) {
+                    // A wanted folder, or one on the way to it, came or went. And in a folder that is new, files may
+                    // have been made before it was watched.
+                    if wanted.iter().any(|wanted| wanted.starts_with(&path))
+                        || is_new_folder(event.kind, &path)
+                    {
                         tell(WatchEvent::Lost);
                     } else {
                         tell(WatchEvent::Changed(path));
@@ -103,6 +105,11 @@ fn is_change(kind: EventKind) -> bool {
         | EventKind::Remove(_)
         | EventKind::Other => true,
     }
+}
+
+fn is_new_folder(kind: EventKind, path: &std::path::Path) -> bool {
+    matches!(kind, EventKind::Any | EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_)))
+        && path.is_dir()
 }
 
 fn sort(error: notify::Error) -> WatchError {

@@ -1,8 +1,8 @@
 //! From a line to events: identity, owner, counters.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use memchr::memmem;
+use memchr::memmem::Finder;
 
 use super::ProblemKind;
 use super::limit;
@@ -362,12 +362,13 @@ fn nameless_id(kind: &str, owner: &Owner, at: Timestamp) -> EventId {
 fn ends_turn(message: &Message<'_>, line: &[u8]) -> bool {
     match message.stop_reason.0.as_deref() {
         Some(reason) => !matches!(reason, "tool_use" | "pause_turn"),
-        None => GOES_ON.iter().all(|block| memmem::find(line, block).is_none()),
+        None => GOES_ON.iter().all(|block| block.find(line).is_none()),
     }
 }
 
 /// The content blocks after which a turn goes on.
-const GOES_ON: [&[u8]; 2] = [b"\"type\":\"tool_use\"", b"\"type\":\"thinking\""];
+static GOES_ON: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| [Finder::new(b"\"type\":\"tool_use\""), Finder::new(b"\"type\":\"thinking\"")]);
 
 fn counts(usage: &TokenUsage) -> Result<Usage, Refusal> {
     let searches = usage.server_tool_use.0.as_ref().map_or(Number::Absent, |used| used.web_search_requests);

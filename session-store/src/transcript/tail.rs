@@ -84,10 +84,35 @@ pub struct Found {
 /// Finds the words that only lines of interest contain, all in one pass.
 ///
 /// Inside JSON strings quotes are escaped, so text that quotes a transcript does not match.
-static WORDS: LazyLock<packed::Searcher> = LazyLock::new(|| {
+static WORDS: LazyLock<Words> = LazyLock::new(|| {
     let words = ["\"usage\"", "\"cost-state\"", "\"compact_boundary\"", "\"isApiErrorMessage\"", USER];
-    packed::Searcher::new(words).expect("because five short words make a small automaton")
+    packed::Searcher::new(words).map_or_else(|| Words::Plain(words.map(Finder::new)), Words::Vector)
 });
+
+/// The search for the words, by vector instructions where the processor has them.
+enum Words {
+    Vector(packed::Searcher),
+    Plain([Finder<'static>; 5]),
+}
+
+impl Words {
+    /// Returns the first word from a place on: which one, where it begins and where it ends.
+    fn find(&self, lines: &[u8], from: usize) -> Option<(usize, Range<usize>)> {
+        match self {
+            Self::Vector(searcher) => {
+                let word = searcher.find_in(lines, Span::from(from..lines.len()))?;
+                Some((word.pattern().as_usize(), word.range()))
+            }
+            Self::Plain(words) => {
+                let found = words.iter().enumerate().filter_map(|(which, word)| {
+                    let at = from + word.find(&lines[from..])?;
+                    Some((which, at..at + word.needle().len()))
+                });
+                found.min_by_key(|(_, place)| place.start)
+            }
+        }
+    }
+}
 
 /// Marks prompts and tool results. They are not parsed; only that one came after a reply matters.
 const USER: &str = "\"type\":\"user\"";
@@ -204,13 +229,13 @@ impl Tail {
         let mut first_time = if self.position.since.is_none() { first_time(lines) } else { None };
         let mut last_user = None;
         let mut from = 0;
-        while let Some(word) = WORDS.find_in(lines, Span::from(from..lines.len())) {
-            if word.pattern().as_usize() == USER_WORD {
-                last_user = Some(word.start());
-                from = word.end();
+        while let Some((word, place)) = WORDS.find(lines, from) {
+            if word == USER_WORD {
+                last_user = Some(place.start);
+                from = place.end;
                 continue;
             }
-            let line = line_around(lines, word.start());
+            let line = line_around(lines, place.start);
             if last_user.is_some_and(|at| at >= line.start) && ASSISTANT.find(&lines[line.clone()]).is_none()
             {
                 // A tool's result that tells of usage, which is told elsewhere too; such lines are long.

@@ -238,15 +238,27 @@ struct Names<'t, Name> {
     select: CachedStatement<'t>,
     insert: CachedStatement<'t>,
     known: HashMap<Name, i64>,
+    /// The one asked for last, which is most often asked for again.
+    last: Option<(Name, i64)>,
 }
 
 impl<'t, Name: AsName> Names<'t, Name> {
     fn new(transaction: &'t Transaction<'_>, select: &str, insert: &str) -> rusqlite::Result<Self> {
         let (select, insert) = (transaction.prepare_cached(select)?, transaction.prepare_cached(insert)?);
-        Ok(Self { select, insert, known: HashMap::new() })
+        Ok(Self { select, insert, known: HashMap::new(), last: None })
     }
 
     fn number(&mut self, name: &Name) -> rusqlite::Result<i64> {
+        match &self.last {
+            Some((last, number)) if last == name => return Ok(*number),
+            _ => {}
+        }
+        let number = self.look_up(name)?;
+        self.last = Some((name.clone(), number));
+        Ok(number)
+    }
+
+    fn look_up(&mut self, name: &Name) -> rusqlite::Result<i64> {
         match self.known.entry(name.clone()) {
             Entry::Occupied(known) => Ok(*known.get()),
             Entry::Vacant(place) => {
