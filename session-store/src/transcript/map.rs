@@ -293,6 +293,15 @@ impl Mapper {
         line_at: u64,
         reading: &mut Reading,
     ) {
+        if let Some((told, known)) = &mut self.told
+            && told == conversation
+            && known.last.at <= at
+            && is_same_setting(&known.last, line)
+        {
+            // The usual case: another line of the same conversation, with nothing new but its time.
+            known.last.at = at;
+            return;
+        }
         let last = self.setting.take();
         let last = last.as_ref();
         let text = |old: Option<&Arc<str>>, new: Option<&str>| share_text(old, new);
@@ -323,6 +332,14 @@ fn shared<T: Clone>(kept: &mut Option<T>, written: &str, text: fn(&T) -> &str, m
         Some(id) if text(id) == written => id.clone(),
         _ => kept.insert(make(written)).clone(),
     }
+}
+
+fn is_same_setting(setting: &Setting, line: &Line<'_>) -> bool {
+    let is = |known: &Option<Arc<str>>, written: Option<&str>| known.as_deref() == written;
+    is(&setting.folder, line.cwd.within(FOLDER_BYTES_MAX))
+        && is(&setting.branch, line.git_branch.within(ID_BYTES_MAX))
+        && is(&setting.version, line.version.within(64))
+        && is(&setting.entrypoint, line.entrypoint.within(64))
 }
 
 fn share_text(old: Option<&Arc<str>>, new: Option<&str>) -> Option<Arc<str>> {
