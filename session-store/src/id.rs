@@ -1,6 +1,8 @@
 //! Names of things: events, conversations, agents, models, sources.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -65,18 +67,53 @@ text_id! {
 }
 
 /// Names one transcript file by its path.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// Ids compare by the bytes of the path, as the store does; comparing by components took a tenth of a report's time.
+#[derive(Clone, Debug)]
 pub struct SourceId(Arc<Path>);
 
 impl SourceId {
     /// Makes an id of a path, which is not resolved; doubled slashes and `.` fall away, so that equal ids are
     /// equal to the byte.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self(path.into().components().collect::<PathBuf>().into())
+        let path: PathBuf = path.into();
+        let bytes = path.as_os_str().as_encoded_bytes();
+        let is_plain = !bytes.ends_with(b"/") && !bytes.windows(2).any(|pair| matches!(pair, b"//" | b"/."));
+        if is_plain { Self(path.into()) } else { Self(path.components().collect::<PathBuf>().into()) }
     }
 
     /// Returns the path.
     pub fn path(&self) -> &Path {
         &self.0
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.0.as_os_str().as_encoded_bytes()
+    }
+}
+
+impl PartialEq for SourceId {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+impl Eq for SourceId {}
+
+impl PartialOrd for SourceId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for SourceId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.bytes().cmp(other.bytes())
+    }
+}
+
+impl Hash for SourceId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes().hash(state);
     }
 }

@@ -86,13 +86,13 @@ pub struct Found {
 /// Inside JSON strings quotes are escaped, so text that quotes a transcript does not match.
 static WORDS: LazyLock<Words> = LazyLock::new(|| {
     let words = ["\"usage\"", "\"cost-state\"", "\"compact_boundary\"", "\"isApiErrorMessage\"", USER];
-    packed::Searcher::new(words).map_or_else(|| Words::Plain(words.map(Finder::new)), Words::Vector)
+    packed::Searcher::new(words).map_or_else(|| Words::Plain(Box::new(words.map(Finder::new))), Words::Vector)
 });
 
 /// The search for the words, by vector instructions where the processor has them.
 enum Words {
     Vector(packed::Searcher),
-    Plain([Finder<'static>; 5]),
+    Plain(Box<[Finder<'static>; 5]>),
 }
 
 impl Words {
