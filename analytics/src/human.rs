@@ -19,6 +19,24 @@ impl fmt::Display for Tokens {
     }
 }
 
+/// Writes a whole number, not negative, with its thousands apart: `1,234,567`.
+#[derive(Clone, Copy, Debug)]
+pub struct Grouped<N>(pub N);
+
+impl<N: fmt::Display> fmt::Display for Grouped<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        let mut text = String::with_capacity(digits.len() * 4 / 3);
+        for (place, digit) in digits.chars().enumerate() {
+            if place > 0 && (digits.len() - place).is_multiple_of(3) {
+                text.push(',');
+            }
+            text.push(digit);
+        }
+        f.pad(&text)
+    }
+}
+
 /// Writes a span of time by its two greatest units: `45 s`, `3 m 05 s`, `2 h 05 m`, `4 d 03 h`.
 #[derive(Clone, Copy, Debug)]
 pub struct Elapsed(pub Duration);

@@ -13,7 +13,7 @@ mod human;
 mod render;
 
 pub use block::{BLOCK_LENGTH, Block, anchors, blocks, cuts};
-pub use human::{Elapsed, Tokens};
+pub use human::{Elapsed, Grouped, Tokens};
 pub use live::{Live, LiveConversation, LiveInput, SourceState, State};
 pub use money::Usd;
 pub use pricing::{Price, PriceBook, PriceBookError, TokenRates};

@@ -4,6 +4,8 @@ use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Sub};
 
+use crate::human::Grouped;
+
 const PICO_PER_DOLLAR: i128 = 1_000_000_000_000;
 
 /// An amount of US dollars, in whole pico-dollars (10⁻¹² USD).
@@ -61,20 +63,8 @@ impl fmt::Display for Usd {
         let unit = PICO_PER_DOLLAR / 10_i128.pow(decimals);
         let units = self.0.saturating_abs().saturating_add(unit / 2) / unit;
         let (dollars, rest) = (units / 10_i128.pow(decimals), units % 10_i128.pow(decimals));
-        write!(f, "{sign}${}.{rest:0width$}", grouped(dollars), width = decimals as usize)
+        write!(f, "{sign}${}.{rest:0width$}", Grouped(dollars), width = decimals as usize)
     }
-}
-
-fn grouped(number: i128) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 impl Add for Usd {

@@ -13,6 +13,7 @@ mod printable;
 mod projects;
 mod table;
 mod tui;
+mod words;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

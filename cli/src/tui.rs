@@ -14,7 +14,6 @@ mod signals;
 mod summary;
 mod table;
 mod terminal;
-mod words;
 
 #[cfg(test)]
 mod fixture;

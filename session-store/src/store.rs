@@ -20,7 +20,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 ///
 /// Reads and writes go to an SQLite file. When that cannot be written (no space, no right, a newer format), its
 /// history is taken into memory, joined there with what is new, and written back as soon as the disk allows:
-/// joining makes that safe at any time. [`Store::trouble`] tells the reason meanwhile.
+/// joining makes that safe at any time. [`Store::trouble`] tells the reason meanwhile. Only damage that shows while
+/// reading or writing is an error, [`ErrorKind::Corrupt`]: then [`Store::open_afresh`] is the way out, after which the
+/// transcripts have to be read again.
 ///
 /// ```
 /// use session_store::{EventBackend, Store, Timestamp};

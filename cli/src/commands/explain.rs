@@ -17,6 +17,7 @@ use crate::context::{Context, print};
 use crate::error::CliError;
 use crate::printable::printable;
 use crate::table::{Column, Table, terminal_width};
+use crate::words::model_name;
 
 /// Messages listed one by one for people; JSON lists all.
 const LISTED_MAX: usize = 20;
@@ -336,7 +337,7 @@ impl Account {
             let estimated =
                 if line.price.estimated { format!(" (as {})", line.price.row) } else { String::new() };
             table.row(vec![
-                format!("{}{estimated}", super::report::short_model(model)),
+                format!("{}{estimated}", model_name(model)),
                 class_name(*class),
                 line.messages.to_string(),
                 side(line.usage.input, rates.input),

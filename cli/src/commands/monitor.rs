@@ -15,6 +15,7 @@ use crate::error::CliError;
 use crate::feed::{Feed, Show};
 use crate::printable::printable;
 use crate::tui::{self, Message, Settings};
+use crate::words::model_name;
 
 /// What is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,7 +210,7 @@ fn line(it: &session_analytics::LiveConversation) -> String {
         "{:<8} {}  {}  {} messages  {} tokens  {}",
         it.state.name(),
         printable(&it.project),
-        printable(super::report::short_model(model)),
+        model_name(model),
         it.totals.sum.messages,
         Tokens(it.usage().total()),
         it.totals.cost,

@@ -13,6 +13,7 @@ use crate::args::{ReportArgs, ReportBy, SpanArgs};
 use crate::context::{Archive, Context, now, print};
 use crate::error::CliError;
 use crate::table::{Column, Table, terminal_width};
+use crate::words::model_name;
 
 pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<(), CliError> {
     let options = ReportOptions {
@@ -172,7 +173,7 @@ fn cells(row: &Row, options: &ReportOptions) -> Vec<String> {
         cells.push(row.client.map(|client| client_text(client.cost, client.difference)).unwrap_or_default());
     }
     if options.by != By::Model {
-        let names: Vec<&str> = models.iter().map(|model| short_model(model.as_str())).collect();
+        let names: Vec<String> = models.iter().map(|model| model_name(model.as_str())).collect();
         cells.push(if is_total { String::new() } else { names.join(" ") });
     }
     let tokens = |count| Tokens(count).to_string();
@@ -211,15 +212,6 @@ fn block_name(block: &session_analytics::Block, active: bool, options: &ReportOp
         String::new()
     };
     format!("{} {mark}{}–{}{now}", zone.date_of(block.start), clock(block.start), clock(block.end))
-}
-
-/// Takes from a model's name what all of them share.
-pub(crate) fn short_model(model: &str) -> &str {
-    let name = model.strip_prefix("claude-").unwrap_or(model);
-    match name.rsplit_once('-') {
-        Some((head, date)) if date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit()) => head,
-        _ => name,
-    }
 }
 
 /// Says below the table what the figures leave out.

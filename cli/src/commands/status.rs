@@ -8,6 +8,7 @@ use crate::error::CliError;
 use crate::feed::Feed;
 use crate::printable::printable;
 use crate::table::{Column, Table, terminal_width};
+use crate::words::limit_name;
 
 pub(crate) fn run(context: &Context) -> Result<(), CliError> {
     let session = session_detect::detect();
@@ -65,7 +66,7 @@ fn text(context: &Context, session: &session_detect::Session, folder: &str, live
     }
     if let Some(hit) = &live.last_limit {
         let age = Elapsed(live.at.since(hit.at));
-        let (window, conversation) = (printable(hit.window.name()), printable(hit.conversation.as_str()));
+        let (window, conversation) = (limit_name(&hit.window), printable(hit.conversation.as_str()));
         out.push_str(&format!("\n⛔  Last limit: {window} in {conversation}, {age} ago"));
         match hit.resets_at {
             Some(reset) if reset > live.at => {

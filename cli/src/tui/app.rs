@@ -11,8 +11,9 @@ use session_store::{ConversationId, Timestamp};
 
 use super::draw::Plan;
 use super::history::History;
-use super::{Message, Settings, words};
+use super::{Message, Settings};
 use crate::printable::is_unprintable;
+use crate::words;
 
 /// The longest filter, in characters; nobody types more, but a paste may be anything.
 const FILTER_MAX: usize = 200;

@@ -4,13 +4,14 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use session_analytics::{LiveConversation, State};
+use session_analytics::{Grouped, LiveConversation, State};
 use session_store::{Timestamp, Usage};
 
 use super::app::App;
 use super::draw::{put, rows, rule};
 use super::paint::{Kind, Palette};
-use super::{table, words};
+use super::table;
+use crate::words;
 
 /// From this width on, facts and tokens stand side by side.
 const TWO_COLUMNS_FROM: u16 = 56;
@@ -85,16 +86,16 @@ fn facts<'a>(
     };
     let hits = match totals.rate_limit_events {
         0 => fact("Limits hit", "never".to_owned(), Style::new()),
-        count => fact("Limits hit", words::exact(count), palette.alarm()),
+        count => fact("Limits hit", Grouped(count).to_string(), palette.alarm()),
     };
     vec![
         fact("Project", words::shorten(project, room), palette.strong()),
         plain("Models", models(conversation, room)),
         fact("State", format!("{symbol} {}", state_words(conversation.state)), state_style),
         plain("Last activity", activity),
-        plain("Messages", words::exact(totals.sum.messages)),
+        plain("Messages", Grouped(totals.sum.messages).to_string()),
         fact("Cost", words::clip(&cost(app, conversation), room), palette.strong()),
-        plain("Tokens/min", words::exact(words::whole(conversation.tokens_per_minute))),
+        plain("Tokens/min", Grouped(words::whole(conversation.tokens_per_minute)).to_string()),
         hits,
     ]
 }
@@ -139,7 +140,7 @@ fn token_counts<'a>(usage: &Usage, has_shares: bool, palette: Palette) -> Vec<Li
         Line::from(vec![
             Span::styled(format!("{glyph} "), style),
             Span::styled(format!("{name:<15}"), palette.dim()),
-            Span::raw(format!("{:>14}", words::exact(count))),
+            Span::raw(format!("{:>14}", Grouped(count))),
             Span::styled(format!("{share:>8}"), palette.dim()),
         ])
     };

@@ -10,8 +10,8 @@ use session_store::Timestamp;
 use super::Settings;
 use super::app::{App, Mode};
 use super::paint::Palette;
-use super::words::{self, Piece, fit};
 use super::{detail, help, summary, table};
+use crate::words::{self, Piece, fit};
 
 /// Below this width no column is given away to margins.
 const MARGIN_FROM: u16 = 40;

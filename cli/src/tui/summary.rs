@@ -6,7 +6,7 @@ use session_store::{Timestamp, Zone};
 
 use super::draw::bar;
 use super::paint::Palette;
-use super::words::{self, Piece, fit};
+use crate::words::{self, Piece, fit};
 
 /// The longest bar, in columns.
 const BAR_MAX: usize = 48;

@@ -11,7 +11,7 @@ use super::app::App;
 use super::draw::{put, rows, rule};
 use super::history::SLOTS;
 use super::paint::Palette;
-use super::words;
+use crate::words;
 
 /// The narrowest column of projects beside others.
 const PROJECT_MIN: usize = 14;

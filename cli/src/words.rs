@@ -97,19 +97,6 @@ pub(crate) fn cost(totals: &Totals, unpriced: &BTreeSet<ModelId>) -> String {
     }
 }
 
-/// Returns a number with its thousands apart: `1,234,567`.
-pub(crate) fn exact(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// Returns a rate as a whole number, whatever the float holds.
 pub(crate) fn whole(rate: f64) -> u64 {
     // The cast saturates, and makes zero of what is no number.
