@@ -67,7 +67,7 @@ fn people_are_told_in_the_form_of_the_guide() {
         "⏱️  Session Type: ",
         "📋 Conversations of the last day:\n",
         "Rate Limits",
-        "⛔  Last limit: five_hour in limited-conversation, 3 m",
+        "⛔  Last limit: 5-hour limit in limited-conversation, 3 m",
     ] {
         assert!(text.contains(part), "`{part}` is not in\n{text}");
     }
