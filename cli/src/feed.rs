@@ -18,7 +18,7 @@ const RECENT: Duration = Duration::from_secs(6 * 3600);
 const SHOW_EVERY: Duration = Duration::from_millis(250);
 /// How long a view stays while something burns, because rates fall without any event.
 const BURNING: Duration = Duration::from_secs(10);
-/// How long a view stays at rest: days end and limits reset without any event.
+/// How often is asked at rest whether time alone changed the view: days end, blocks end, limits reset.
 const RESTING: Duration = Duration::from_secs(60);
 
 /// Makes views of the store.
@@ -83,19 +83,32 @@ impl<'c> Feed<'c> {
             let live = self.live()?;
             let burning = live.tokens_per_minute > 0.0
                 || live.conversations.iter().any(|it| it.state == State::Working);
+            let turn = if burning { Timestamp::MIN } else { self.next_turn(&live) };
             let note = self.note(&live, &degraded);
             screen.note(note);
             screen.live(live)?;
             let shown_at = Instant::now();
-            match updates.recv_timeout(if burning { BURNING } else { RESTING }) {
-                Ok(update) => self.take(update, &mut degraded),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            loop {
+                match updates.recv_timeout(if burning { BURNING } else { RESTING }) {
+                    Ok(update) => break self.take(update, &mut degraded),
+                    Err(RecvTimeoutError::Timeout) if now() < turn => {}
+                    Err(RecvTimeoutError::Timeout) => break,
+                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                }
             }
             while let Ok(update) = updates.recv_timeout(SHOW_EVERY.saturating_sub(shown_at.elapsed())) {
                 self.take(update, &mut degraded);
             }
         }
+    }
+
+    /// Returns when a view at rest changes by time alone.
+    fn next_turn(&self, live: &Live) -> Timestamp {
+        let zone = &self.context.config.zone;
+        let tomorrow = zone.start_of(zone.date_of(live.at).tomorrow());
+        let block = live.block.as_ref().map(|(block, _)| block.end);
+        let reset = live.last_limit.as_ref().and_then(|hit| hit.resets_at).filter(|reset| *reset > live.at);
+        [block, reset].into_iter().flatten().fold(tomorrow, Timestamp::min)
     }
 
     fn take(&mut self, update: Update, degraded: &mut String) {

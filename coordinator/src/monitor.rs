@@ -26,7 +26,7 @@ pub struct Monitor {
 pub struct MonitorOptions {
     /// How long changes are gathered before they are read. Default: 20 ms.
     pub gather: Duration,
-    /// How often everything is looked at although nothing was told. Default: 60 s.
+    /// How often everything is looked at although nothing was told. Default: 5 min.
     pub rescan: Duration,
     /// How often everything is looked at where the system cannot tell of changes. Default: 2 s.
     pub poll: Duration,
@@ -36,7 +36,7 @@ impl Default for MonitorOptions {
     fn default() -> Self {
         Self {
             gather: Duration::from_millis(20),
-            rescan: Duration::from_secs(60),
+            rescan: Duration::from_secs(300),
             poll: Duration::from_secs(2),
         }
     }
