@@ -6,6 +6,7 @@
 use crate::evidence::{Evidence, Standing};
 use crate::facts::{Facts, Process};
 use crate::names::{Role, role};
+use crate::probe::variables::kept_value;
 
 /// The ends of an SSH connection, from `SSH_CONNECTION`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +74,11 @@ impl<'a> Claims<'a> {
         ];
         let judge = |(name, check): &(&str, Check<'a>)| {
             let value = self.facts.env.get(*name)?;
-            Some(Evidence { signal: (*name).to_owned(), value: value.clone(), verdict: check(self, value) })
+            Some(Evidence {
+                signal: (*name).to_owned(),
+                value: kept_value(name, value),
+                verdict: check(self, value),
+            })
         };
         let mut evidence: Vec<Evidence> = checks.iter().filter_map(judge).collect();
         evidence.extend(self.editor());
@@ -84,7 +89,7 @@ impl<'a> Claims<'a> {
     fn editor(&self) -> Option<Evidence> {
         let claimed = self.facts.env.get("TERM_PROGRAM").is_some_and(|value| value == "vscode");
         let signal = if claimed { "TERM_PROGRAM" } else { "VSCODE_INJECTION" };
-        let value = self.facts.env.get(signal)?.clone();
+        let value = kept_value(signal, self.facts.env.get(signal)?);
         let family =
             |process: &Process| matches!(role(process), Some(Role::VsCode(_) | Role::VsCodeServer(_)));
         let verdict = if self.chain.iter().any(family) { Standing::Verified } else { self.absent() };

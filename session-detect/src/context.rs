@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::facts::Facts;
 use crate::names::display_name;
+use crate::probe::variables::kept;
 use crate::session::Session;
 
 /// The surroundings of a process.
@@ -63,7 +64,7 @@ impl Context {
             user: session.user.clone(),
             effective_user: effective.map(name),
             hostname: session.host.clone(),
-            environment: facts.env.clone(),
+            environment: kept(&facts.env),
             ..Self::default()
         }
     }

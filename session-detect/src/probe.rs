@@ -6,7 +6,7 @@ mod linux;
 mod portable;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod stat;
-mod variables;
+pub(crate) mod variables;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use linux as system;

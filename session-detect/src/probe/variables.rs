@@ -104,6 +104,17 @@ pub(crate) fn reduced(lookup: impl Fn(&str) -> Option<Vec<u8>>) -> BTreeMap<Stri
     KEPT.iter().filter_map(|(name, keep)| Some(((*name).to_owned(), keep.of(&lookup(name)?)))).collect()
 }
 
+/// Reduces an environment from a record, which may hold more than is kept here.
+pub(crate) fn kept(env: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    reduced(|name| env.get(name).map(|value| value.clone().into_bytes()))
+}
+
+/// Reduces one value; a variable that is not listed says only that it is set.
+pub(crate) fn kept_value(name: &str, value: &str) -> String {
+    let keep = KEPT.iter().find(|(kept, _)| *kept == name).map_or(Presence, |(_, keep)| *keep);
+    keep.of(value.as_bytes())
+}
+
 impl Keep {
     fn of(self, value: &[u8]) -> String {
         let value = match self {
