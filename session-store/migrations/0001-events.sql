@@ -50,3 +50,6 @@ CREATE TABLE fact (
 
 -- Sums of turns by quarter hour, conversation, model and price class, those of one day (since 1970, UTC) in one row.
 CREATE TABLE cell (day INTEGER PRIMARY KEY, sums BLOB NOT NULL) STRICT;
+
+-- Holds a row once the store takes nothing more: what it held has gone, or is going, to another one.
+CREATE TABLE closed (id INTEGER PRIMARY KEY CHECK (id = 1)) STRICT;

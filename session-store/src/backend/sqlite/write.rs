@@ -15,8 +15,12 @@ use crate::join::{Change, Join};
 use crate::time::Timestamp;
 use crate::transcript::SourceKind;
 
-pub(super) fn commit(connection: &mut Connection, batch: Batch) -> rusqlite::Result<Change> {
+/// Joins a batch; `None` where the store was closed.
+pub(super) fn commit(connection: &mut Connection, batch: Batch) -> rusqlite::Result<Option<Change>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if transaction.query_row("SELECT EXISTS (SELECT 1 FROM closed)", [], |row| row.get(0))? {
+        return Ok(None);
+    }
     let mut writer = Writer::new(&transaction)?;
     let mut change = Change::Unchanged;
     for event in batch.ledger {
@@ -27,7 +31,12 @@ pub(super) fn commit(connection: &mut Connection, batch: Batch) -> rusqlite::Res
     write_cells(&transaction, cells)?;
     write_checkpoints(&transaction, &batch.checkpoints)?;
     transaction.commit()?;
-    Ok(change)
+    Ok(Some(change))
+}
+
+/// Refuses every later commit, by whichever process.
+pub(super) fn close(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("INSERT INTO closed VALUES (1) ON CONFLICT DO NOTHING")
 }
 
 /// Makes the index by time, which a first import is faster without.
