@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
+use memchr::memchr;
 use session_store::{
     Batch, Change, Checkpoint, Error, Event, EventBackend, Join, LINE_BYTES_MAX, Located, Position,
     ProblemKind, Reading, Source, SourceId, Tail, Zone,
@@ -194,7 +195,7 @@ impl Ingestor {
             progress,
         };
         let threads = if bytes_total < PARALLEL_BYTES { 1 } else { crate::threads() };
-        let mut pending = Batch::default();
+        let mut pending = Parcel::default();
         thread::scope(|scope| {
             let (sender, parcels) = sync_channel(threads);
             for _ in 0..threads {
@@ -204,9 +205,9 @@ impl Ingestor {
             drop(sender);
             for parcel in parcels {
                 scan.files_skipped.extend(parcel.unreadable);
-                pending.ledger.extend(parcel.events);
+                pending.events.extend(parcel.events);
                 pending.checkpoints.extend(parcel.checkpoints);
-                if pending.ledger.len() >= COMMIT {
+                if pending.events.len() >= COMMIT {
                     scan.change = scan.change.or(self.commit(&mut pending)?);
                 }
             }
@@ -220,13 +221,13 @@ impl Ingestor {
         })
     }
 
-    fn commit(&mut self, pending: &mut Batch) -> Result<Change, Error> {
-        let batch = std::mem::take(pending);
-        if batch.checkpoints.is_empty() && batch.ledger.is_empty() {
+    fn commit(&mut self, pending: &mut Parcel) -> Result<Change, Error> {
+        let Parcel { events, checkpoints, .. } = std::mem::take(pending);
+        if checkpoints.is_empty() && events.is_empty() {
             return Ok(Change::Unchanged);
         }
-        let checkpoints = batch.checkpoints.clone();
-        let change = self.store.commit(batch)?;
+        let ledger = events.into_iter().collect();
+        let change = self.store.commit(Batch { ledger, checkpoints: checkpoints.clone() })?;
         self.known.extend(checkpoints.into_iter().map(|known| (known.source.clone(), known)));
         Ok(change)
     }
@@ -391,8 +392,8 @@ fn take_lines(
     reading: &mut Reading,
 ) -> usize {
     let filled = kept + bytes;
-    if !block[kept..filled].contains(&b'\n') && filled <= LINE_BYTES_MAX {
-        block.resize(filled + BLOCK_BYTES, 0);
+    if memchr(b'\n', &block[kept..filled]).is_none() && filled <= LINE_BYTES_MAX {
+        make_room(block, filled);
         return filled;
     }
     let mut used = tail.feed_lines(&block[..filled], reading);
@@ -402,9 +403,19 @@ fn take_lines(
     }
     block.copy_within(used..filled, 0);
     let kept = filled - used;
-    block.resize(kept + BLOCK_BYTES, 0);
-    block.shrink_to(BLOCK_KEPT_MAX);
+    if block.len() > BLOCK_KEPT_MAX {
+        block.truncate(kept);
+        block.shrink_to(BLOCK_KEPT_MAX);
+    }
+    make_room(block, kept);
     kept
+}
+
+/// Makes room for a block after what is kept; room that there is stays, because clearing it would take time.
+fn make_room(block: &mut Vec<u8>, kept: usize) {
+    if block.len() < kept + BLOCK_BYTES {
+        block.resize(kept + BLOCK_BYTES, 0);
+    }
 }
 
 /// Hashes the last bytes before a position.
