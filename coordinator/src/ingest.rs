@@ -246,6 +246,12 @@ fn add_problems(problems: &mut BTreeMap<ProblemKind, u64>, known: &Checkpoint) {
 }
 
 impl Parcel {
+    /// Sorts the events as the store wants them, here where several threads can.
+    fn sorted(mut self) -> Self {
+        self.events.sort_by(|a, b| a.id.cmp(&b.id));
+        self
+    }
+
     /// Adds an event; the lines of one reply follow each other, so most repeats join here already.
     fn add(&mut self, event: Event) {
         match self.events.last_mut() {
@@ -308,7 +314,7 @@ impl Reader<'_> {
                 }
             }
         }
-        let _ = parcels.send(parcel);
+        let _ = parcels.send(parcel.sorted());
     }
 
     /// Reads one source to its end; returns whether to go on.
@@ -343,7 +349,7 @@ impl Reader<'_> {
             if parcel.events.len() >= HAND_OVER {
                 let reached = checkpoint(job, tail.position(), &problems, &mut file, false)?;
                 parcel.checkpoints.push(reached);
-                if parcels.send(std::mem::take(parcel)).is_err() {
+                if parcels.send(std::mem::take(parcel).sorted()).is_err() {
                     return Ok(false);
                 }
             }

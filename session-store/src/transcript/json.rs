@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 /// A place in a JSON text. Every method returns `None` where the text is no JSON; then the place means nothing.
 pub(super) struct Json<'a> {
@@ -14,6 +14,12 @@ pub(super) struct Json<'a> {
     at: usize,
     /// The brackets that close what [`Json::skip`] is in.
     closing: Vec<u8>,
+}
+
+/// Whether a text is written with escapes.
+enum Escapes {
+    None,
+    Some,
 }
 
 /// What can be read from any JSON value: something by default where the value is of another type.
@@ -79,25 +85,28 @@ impl<'a> Json<'a> {
 
     /// Reads a text, borrowed where nothing in it is escaped.
     pub(super) fn string(&mut self) -> Option<Cow<'a, str>> {
-        let quoted = self.quoted()?;
-        let plain = &quoted[1..quoted.len() - 1];
-        if plain.as_bytes().contains(&b'\\') {
-            return serde_json::from_str(quoted).ok().map(Cow::Owned);
+        match self.quoted()? {
+            (quoted, Escapes::None) => Some(Cow::Borrowed(&quoted[1..quoted.len() - 1])),
+            (quoted, Escapes::Some) => serde_json::from_str(quoted).ok().map(Cow::Owned),
         }
-        Some(Cow::Borrowed(plain))
     }
 
     /// Passes over a text and returns it as it is written, with its quotes.
-    fn quoted(&mut self) -> Option<&'a str> {
+    fn quoted(&mut self) -> Option<(&'a str, Escapes)> {
         self.take(b'"')?;
-        let start = self.at;
-        let bytes = self.text.as_bytes();
+        let (text, start) = (self.text, self.at - 1);
+        let bytes = text.as_bytes();
+        self.at += first_special(&bytes[self.at..])?;
+        if bytes[self.at] == b'"' {
+            self.at += 1;
+            return Some((text.get(start..self.at)?, Escapes::None));
+        }
         loop {
-            let quote = self.at + first_quote(&bytes[self.at..])?;
+            let quote = self.at + memchr(b'"', &bytes[self.at..])?;
             self.at = quote + 1;
-            let escapes = bytes[start..quote].iter().rev().take_while(|byte| **byte == b'\\').count();
-            if escapes % 2 == 0 {
-                return self.text.get(start - 1..self.at);
+            let backslashes = bytes[start..quote].iter().rev().take_while(|byte| **byte == b'\\').count();
+            if backslashes % 2 == 0 {
+                return Some((text.get(start..self.at)?, Escapes::Some));
             }
         }
     }
@@ -195,20 +204,25 @@ impl<'a> Json<'a> {
     }
 }
 
-/// Finds the first quote. Most texts are shorter than what a search by vectors needs to begin with.
-fn first_quote(bytes: &[u8]) -> Option<usize> {
+/// Finds the first quote or backslash. Most texts are shorter than what a search by vectors needs to begin with.
+fn first_special(bytes: &[u8]) -> Option<usize> {
     const SHORT: usize = 40;
     let (words, _) = bytes[..bytes.len().min(SHORT)].as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
-        // A byte that is a quote becomes zero, and the lowest zero byte sets its highest bit.
-        let word = u64::from_le_bytes(*word) ^ u64::from_ne_bytes([b'"'; 8]);
-        let zeros = word.wrapping_sub(u64::from_ne_bytes([0x01; 8])) & !word & u64::from_ne_bytes([0x80; 8]);
-        if zeros != 0 {
-            return Some(index * 8 + zeros.trailing_zeros() as usize / 8);
+        let word = u64::from_le_bytes(*word);
+        let found =
+            zeros(word ^ u64::from_ne_bytes([b'"'; 8])) | zeros(word ^ u64::from_ne_bytes([b'\\'; 8]));
+        if found != 0 {
+            return Some(index * 8 + found.trailing_zeros() as usize / 8);
         }
     }
     let from = words.len() * 8;
-    memchr(b'"', &bytes[from..]).map(|quote| from + quote)
+    memchr2(b'"', b'\\', &bytes[from..]).map(|special| from + special)
+}
+
+/// Sets the highest bit of the lowest byte that is zero, and perhaps of bytes above it.
+fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(u64::from_ne_bytes([0x01; 8])) & !word & u64::from_ne_bytes([0x80; 8])
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use memchr::memmem::Finder;
 use memchr::{memchr, memrchr};
 
 use super::ProblemKind;
-use super::line::Line;
+use super::line::{Line, kind_before};
 use super::locate::SourceKind;
 use super::map::{Mapper, Mark};
 use crate::event::Event;
@@ -232,7 +232,8 @@ impl Tail {
         while let Some((word, place)) = WORDS.find(lines, from) {
             if word == USER_WORD {
                 last_user = Some(place.start);
-                from = place.end;
+                let is_user = is_user(lines, from..place.end);
+                from = if is_user { line_end(lines, place.end) } else { place.end };
                 continue;
             }
             let line = line_around(lines, place.start);
@@ -290,8 +291,24 @@ fn first_time(lines: &[u8]) -> Option<(usize, Timestamp)> {
 
 fn line_around(lines: &[u8], at: usize) -> Range<usize> {
     let start = memrchr(b'\n', &lines[..at]).map_or(0, |newline| newline + 1);
-    let end = at + memchr(b'\n', &lines[at..]).unwrap_or(lines.len() - at);
-    start..end
+    start..line_end(lines, at)
+}
+
+fn line_end(lines: &[u8], at: usize) -> usize {
+    at + memchr(b'\n', &lines[at..]).unwrap_or(lines.len() - at)
+}
+
+/// Tells whether the line that a stretch ends in, with the word for a user, is surely a user's, whatever follows.
+///
+/// Three quarters of all bytes are tools' results, which then need not be searched.
+fn is_user(lines: &[u8], stretch: Range<usize>) -> bool {
+    let start = match memrchr(b'\n', &lines[stretch.clone()]) {
+        Some(newline) => stretch.start + newline + 1,
+        None if stretch.start == 0 => 0,
+        // The line began before, and was not seen to be a user's then.
+        None => return false,
+    };
+    kind_before(&lines[start..stretch.end]).is_some_and(|kind| kind == "user")
 }
 
 /// Tells whether a user line is Claude Code's note that the user stopped the turn; such lines are short.
