@@ -195,7 +195,7 @@ impl Ingestor {
             progress,
         };
         let threads = if bytes_total < PARALLEL_BYTES { 1 } else { crate::threads() };
-        let mut pending = Parcel::default();
+        let mut pending = Batch::default();
         thread::scope(|scope| {
             let (sender, parcels) = sync_channel(threads);
             for _ in 0..threads {
@@ -205,9 +205,9 @@ impl Ingestor {
             drop(sender);
             for parcel in parcels {
                 scan.files_skipped.extend(parcel.unreadable);
-                pending.events.extend(parcel.events);
+                pending.ledger.extend(parcel.events);
                 pending.checkpoints.extend(parcel.checkpoints);
-                if pending.events.len() >= COMMIT {
+                if pending.ledger.len() >= COMMIT {
                     scan.change = scan.change.or(self.commit(&mut pending)?);
                 }
             }
@@ -221,13 +221,13 @@ impl Ingestor {
         })
     }
 
-    fn commit(&mut self, pending: &mut Parcel) -> Result<Change, Error> {
-        let Parcel { events, checkpoints, .. } = std::mem::take(pending);
-        if checkpoints.is_empty() && events.is_empty() {
+    fn commit(&mut self, pending: &mut Batch) -> Result<Change, Error> {
+        let batch = std::mem::take(pending);
+        if batch.checkpoints.is_empty() && batch.ledger.is_empty() {
             return Ok(Change::Unchanged);
         }
-        let ledger = events.into_iter().collect();
-        let change = self.store.commit(Batch { ledger, checkpoints: checkpoints.clone() })?;
+        let checkpoints = batch.checkpoints.clone();
+        let change = self.store.commit(batch)?;
         self.known.extend(checkpoints.into_iter().map(|known| (known.source.clone(), known)));
         Ok(change)
     }
@@ -246,7 +246,7 @@ fn add_problems(problems: &mut BTreeMap<ProblemKind, u64>, known: &Checkpoint) {
 }
 
 impl Parcel {
-    /// Sorts the events as the store wants them, here where several threads can.
+    /// Sorts the events as the ledger keeps them: neighbours are added to it faster.
     fn sorted(mut self) -> Self {
         self.events.sort_by(|a, b| a.id.cmp(&b.id));
         self

@@ -92,18 +92,10 @@ impl Extend<Event> for Ledger {
 }
 
 impl FromIterator<Event> for Ledger {
-    /// Sorts the events first: for many that is twice as fast as applying one after the other.
     fn from_iter<I: IntoIterator<Item = Event>>(events: I) -> Self {
-        let mut events: Vec<Event> = events.into_iter().collect();
-        events.sort_by(|a, b| a.id.cmp(&b.id));
-        let mut joined: Vec<Event> = Vec::with_capacity(events.len());
-        for event in events {
-            match joined.last_mut() {
-                Some(last) if last.id == event.id => drop(last.join(event)),
-                _ => joined.push(event),
-            }
-        }
-        Self { events: joined.into_iter().map(|event| (event.id.clone(), event)).collect() }
+        let mut ledger = Self::default();
+        ledger.extend(events);
+        ledger
     }
 }
 
