@@ -197,20 +197,6 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Returns the type of a line of which only the beginning is there, where it stands in that.
-pub(super) fn kind_before(beginning: &[u8]) -> Option<Cow<'_, str>> {
-    let mut kind = None;
-    let mut json = Json::new(beginning)?;
-    let _ = json.object(|json, key| match key {
-        "type" => {
-            kind = json.string();
-            None
-        }
-        _ => json.skip(),
-    });
-    kind
-}
-
 /// Reads the text of the first content block of a line's message, or the content itself where it is a string.
 ///
 /// Content is most of a line and of interest in errors only, so they alone are read twice.

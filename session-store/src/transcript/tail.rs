@@ -8,7 +8,7 @@ use memchr::memmem::Finder;
 use memchr::{memchr, memrchr};
 
 use super::ProblemKind;
-use super::line::{Line, kind_before};
+use super::line::Line;
 use super::locate::SourceKind;
 use super::map::{Mapper, Mark};
 use crate::event::Event;
@@ -228,21 +228,23 @@ impl Tail {
         let start = self.position.offset;
         let mut first_time = if self.position.since.is_none() { first_time(lines) } else { None };
         let mut last_user = None;
-        let mut from = 0;
+        let (mut from, mut looked_at) = (0, 0);
         while let Some((word, place)) = WORDS.find(lines, from) {
             if word == USER_WORD {
                 last_user = Some(place.start);
-                let is_user = is_user(lines, from..place.end);
-                from = if is_user { line_end(lines, place.end) } else { place.end };
+                from = place.end;
+                if place.start >= looked_at {
+                    // A tool's result, whatever it tells of usage; that is told elsewhere too. Such lines are three
+                    // quarters of all bytes, and one word is found sooner than five.
+                    let line = line_around(lines, place.start);
+                    looked_at = line.end;
+                    if ASSISTANT.find(&lines[line]).is_none() {
+                        from = looked_at;
+                    }
+                }
                 continue;
             }
             let line = line_around(lines, place.start);
-            if last_user.is_some_and(|at| at >= line.start) && ASSISTANT.find(&lines[line.clone()]).is_none()
-            {
-                // A tool's result that tells of usage, which is told elsewhere too; such lines are long.
-                from = line.end;
-                continue;
-            }
             // Only what was written up to a line counts for it, or it would matter how the caller cuts.
             if let Some((_, since)) = first_time.take_if(|(at, _)| *at <= line.start) {
                 self.set_since(since);
@@ -296,19 +298,6 @@ fn line_around(lines: &[u8], at: usize) -> Range<usize> {
 
 fn line_end(lines: &[u8], at: usize) -> usize {
     at + memchr(b'\n', &lines[at..]).unwrap_or(lines.len() - at)
-}
-
-/// Tells whether the line that a stretch ends in, with the word for a user, is surely a user's, whatever follows.
-///
-/// Three quarters of all bytes are tools' results, which then need not be searched.
-fn is_user(lines: &[u8], stretch: Range<usize>) -> bool {
-    let start = match memrchr(b'\n', &lines[stretch.clone()]) {
-        Some(newline) => stretch.start + newline + 1,
-        None if stretch.start == 0 => 0,
-        // The line began before, and was not seen to be a user's then.
-        None => return false,
-    };
-    kind_before(&lines[start..stretch.end]).is_some_and(|kind| kind == "user")
 }
 
 /// Tells whether a user line is Claude Code's note that the user stopped the turn; such lines are short.
