@@ -141,7 +141,7 @@ impl Stores {
         // A checkpoint that the archive has newer must not go back.
         let newer = self.0.archive.checkpoints()?;
         let checkpoints = latest(newer.into_iter().chain(checkpoints)).into_values().collect();
-        self.0.archive.commit(Batch { ledger, checkpoints })?;
+        let _ = self.0.archive.commit(Batch { ledger, checkpoints })?;
         if let Some(trouble) = self.0.archive.trouble() {
             return Err(Error::new(trouble.kind()).at(&self.0.folder).because(trouble.to_string()));
         }

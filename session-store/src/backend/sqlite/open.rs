@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use r2d2::Pool;
 use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::OpenMode;
+use super::write::pack_days;
 use crate::error::{Error, ErrorKind};
 use crate::time::Timestamp;
 
@@ -20,7 +21,12 @@ const APPLICATION_ID: i32 = 0x4357_4154;
 /// How every SQLite file begins.
 const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 /// The migrations, oldest first; the format of a store is the number of those it has been through.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/0001-events.sql")];
+const MIGRATIONS: [Migration; 2] = [
+    (include_str!("../../../migrations/0001-events.sql"), |_| Ok(())),
+    (include_str!("../../../migrations/0002-days.sql"), pack_days),
+];
+/// What the database does, then what we do.
+type Migration = (&'static str, fn(&Transaction<'_>) -> rusqlite::Result<()>);
 /// How long a writer waits for another one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -127,8 +133,8 @@ fn check_ours(connection: &Connection) -> Result<(), Error> {
 fn migrate(connection: &mut Connection) -> Result<(), Error> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sort)?;
     let format = format_of(&transaction)?;
-    for (done, migration) in MIGRATIONS.iter().enumerate().skip(format as usize) {
-        transaction.execute_batch(migration).map_err(sort)?;
+    for (done, (sql, finish)) in MIGRATIONS.iter().enumerate().skip(format as usize) {
+        transaction.execute_batch(sql).and_then(|()| finish(&transaction)).map_err(sort)?;
         transaction.pragma_update(None, "user_version", done as u32 + 1).map_err(sort)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(sort)?;
