@@ -56,7 +56,7 @@ pub fn classify(facts: &Facts) -> Session {
 
 /// The part of the chain that can be true, and whether it was all of it: every parent is older than its child, no process
 /// occurs twice, and what cannot be read ends it.
-fn trusted(ancestry: &[Process]) -> (&[Process], bool) {
+pub(crate) fn trusted(ancestry: &[Process]) -> (&[Process], bool) {
     let ancestry = &ancestry[..ancestry.len().min(CHAIN_MAX)];
     let breaks = |at: usize| {
         let (child, parent) = (&ancestry[at - 1], &ancestry[at]);
@@ -528,8 +528,8 @@ fn notebook_service(facts: &Facts, kind: Kind) -> Option<&'static str> {
     }
 }
 
-/// The identity of the leader, where the facts suffice for one that cannot be mistaken.
-fn identity(facts: &Facts, leader: &Process) -> Option<ProcessId> {
+/// The identity of a process of the chain, where the facts suffice for one that cannot be mistaken.
+pub(crate) fn identity(facts: &Facts, leader: &Process) -> Option<ProcessId> {
     let digits = |text: &str| text.bytes().filter(|byte| *byte != b'-').map(char::from).collect::<String>();
     let whole = facts.boot_id.as_deref().map(digits).filter(|digits| digits.len() == 32);
     let short = || {

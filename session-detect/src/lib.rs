@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+pub mod claude;
+
 mod claims;
 mod classify;
 mod container;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::stat::{Stat, tty_name};
 use super::variables::reduced;
+use super::{Absence, Domain, Invocation, Seen};
 use crate::classify::CHAIN_MAX;
 use crate::error::{Error, ErrorKind};
 use crate::facts::{Facts, Namespaces, Process, Via};
@@ -87,6 +88,81 @@ impl ProcFs {
         }
         facts.isatty = [0, 1, 2].map(|stream| self.is_terminal(&folder, stream));
         Ok(facts)
+    }
+
+    /// Returns what is looked at.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.root.clone()
+    }
+
+    /// Lists every living process. A file is read for each, so 500 processes take some milliseconds; those that end
+    /// meanwhile are left out.
+    pub(crate) fn everyone(&self) -> io::Result<Vec<Seen>> {
+        let entries = fs::read_dir(&self.root)?;
+        let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        Ok(pids.filter_map(|pid| self.look(pid).ok()).collect())
+    }
+
+    /// Looks at one process; one that has ended and is only waited for counts as gone.
+    pub(crate) fn look(&self, pid: u32) -> Result<Seen, Absence> {
+        match self.stat(pid) {
+            Ok(stat) if stat.zombie || stat.pid != pid => Err(Absence::Gone),
+            Ok(stat) => {
+                let name = String::from_utf8_lossy(&stat.comm).into_owned();
+                Ok(Seen { pid, start: stat.start, name })
+            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(Absence::Hidden),
+            Err(_) if self.root_is_ours() => Err(Absence::of(pid)),
+            Err(_) => Err(Absence::Gone),
+        }
+    }
+
+    /// Reads what a process was started as; empty where that may not be seen.
+    pub(crate) fn invocation(&self, pid: u32) -> Invocation {
+        let folder = pid.to_string();
+        let line = self.read(&folder, "cmdline", CMDLINE_MAX).unwrap_or_default();
+        let line = line.strip_suffix(b"\0").unwrap_or(&line);
+        let words = line.split(|byte| *byte == 0).filter(|_| !line.is_empty());
+        let words = words.map(|word| String::from_utf8_lossy(word).into_owned());
+        let exe = fs::read_link(self.root.join(&folder).join("exe")).ok();
+        Invocation { exe: exe.map(|path| path.to_string_lossy().into_owned()), words: words.collect() }
+    }
+
+    /// Returns the folder a process works in, as named in its own mount namespace.
+    pub(crate) fn working_folder(&self, pid: u32) -> Option<PathBuf> {
+        let path = fs::read_link(self.root.join(pid.to_string()).join("cwd")).ok()?;
+        let gone = path.to_str().and_then(|text| text.strip_suffix(" (deleted)")).map(PathBuf::from);
+        Some(gone.unwrap_or(path))
+    }
+
+    /// Tells where a process's number counts.
+    pub(crate) fn domain(&self, pid: u32) -> Domain {
+        let folder = pid.to_string();
+        let namespace = self.namespaces(&folder).pid_inode();
+        let numbers = self.numbers_inside(&folder).unwrap_or_default();
+        let machine = self.machine(&folder);
+        Domain { machine, namespace, pid: numbers.last().copied().unwrap_or(pid) }
+    }
+
+    /// Tells where the numbers of this view count.
+    pub(crate) fn own_domain(&self) -> Domain {
+        let namespace = self.namespaces("self").pid_inode();
+        Domain { machine: self.machine("self"), namespace, pid: 0 }
+    }
+
+    /// The machine's id as a process sees it: a container has its own. Compared, never kept.
+    fn machine(&self, folder: &str) -> Option<String> {
+        let path = self.root.join(folder).join("root/etc/machine-id");
+        // It is a file of somebody else's root, so it may be anything.
+        let file = fs::metadata(&path).is_ok_and(|meta| meta.is_file());
+        let mut text = String::new();
+        file.then(|| open(&path)?.take(64).read_to_string(&mut text)).and_then(Result::ok)?;
+        Some(text.trim().to_owned()).filter(|id| !id.is_empty())
+    }
+
+    /// Whether a record's text names this start.
+    pub(crate) fn is_start(text: &str, start: u64) -> Option<bool> {
+        Some(text == start.to_string())
     }
 
     pub(crate) fn stat(&self, pid: u32) -> io::Result<Stat> {
