@@ -98,3 +98,56 @@ fn nothing_of_the_last_day_is_said_so() {
     assert!(text.contains("No conversation did anything within the last day.\n"), "{text}");
     assert_eq!(env.json(&["status"])["conversations"], json!([]));
 }
+
+/// A program called `claude` that does nothing, with the record that Claude Code writes of itself.
+#[cfg(target_os = "linux")]
+struct Running(std::process::Child);
+
+#[cfg(target_os = "linux")]
+impl Running {
+    fn start(env: &Env, conversation: &str) -> Self {
+        let program = env.path("claude");
+        std::fs::copy("/bin/sleep", &program).unwrap();
+        let child =
+            std::process::Command::new(&program).arg("600").current_dir(env.path("work")).spawn().unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+        let start = stat.rsplit(')').next().unwrap().split_ascii_whitespace().nth(19).unwrap();
+        let record = json!({"pid": child.id(), "sessionId": conversation, "cwd": env.path("work"), "procStart": start,
+                            "startedAt": now().as_millis(), "version": "2.1.330", "kind": "interactive",
+                            "entrypoint": "cli", "status": "idle", "updatedAt": now().as_millis()});
+        let folder = env.claude().join("sessions");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(format!("{}.json", child.id())), record.to_string()).unwrap();
+        Self(child)
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_running_claude_code_is_a_session_with_its_conversation() {
+    let env = at_work();
+    let running = Running::start(&env, "limited-conversation");
+    let status = env.json(&["status"]);
+    let session = &status["sessions"][0];
+    let own = session_detect::detect_process(running.0.id()).unwrap();
+    assert_eq!(status["active_sessions"], 1);
+    assert_eq!(status["session_types"], json!({own.kind.name(): 1}));
+    assert_eq!((&session["pid"], &session["role"]), (&json!(running.0.id()), &json!("claude")));
+    assert_eq!(session["isolation_key"], json!(own.key));
+    assert_eq!(session["conversation_id"], "limited-conversation");
+    assert_eq!((&session["total_tokens"], &session["rate_limit_events"]), (&json!(30), &json!(1)));
+    let text = env.run(&["status"]).ok();
+    assert!(text.contains("🔄  Active Sessions: 1\n"), "{text}");
+    assert!(text.contains("📋 All Active Sessions:\n") && text.contains(&own.short_id()), "{text}");
+    // Killed, it leaves its record behind, and that is no session.
+    drop(running);
+    assert_eq!(env.json(&["status"])["active_sessions"], 0);
+}
