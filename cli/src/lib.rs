@@ -9,6 +9,7 @@ mod config;
 mod context;
 mod error;
 mod feed;
+mod owners;
 mod presence;
 mod printable;
 mod projects;

@@ -11,6 +11,7 @@ mod error;
 mod evidence;
 mod facts;
 mod key;
+mod liveness;
 mod names;
 mod probe;
 mod process;
@@ -24,6 +25,7 @@ pub use error::{Error, ErrorKind};
 pub use evidence::{Confidence, Evidence, Standing};
 pub use facts::{Facts, Namespaces, Process, Via};
 pub use key::{IsolationKey, KEY_MAX, ParseKeyError};
+pub use liveness::Liveness;
 pub use names::MARKS;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub use probe::ProcFs;

@@ -5,11 +5,13 @@
 //! once, as if one store held everything.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::fs;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::backend::{Batch, Checkpoint, EventBackend, Selection};
 use crate::cell::{Cell, CellKey, CellSum, fold_cells};
@@ -54,11 +56,25 @@ struct Inner {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     open: BTreeMap<String, Arc<Store>>,
     owners: HashMap<ConversationId, String>,
+    /// Tells the owners anew, and when it was last asked.
+    ask: Option<(Ask, Option<Instant>)>,
 }
+
+/// Tells which conversation belongs to which session.
+type Ask = Arc<dyn Fn() -> HashMap<ConversationId, String> + Send + Sync>;
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("owners", &self.owners).finish_non_exhaustive()
+    }
+}
+
+/// How long an answer of who owns what is good.
+const OWNERS_KEPT: Duration = Duration::from_secs(2);
 
 impl Stores {
     /// Opens the archive of a data folder; the stores of sessions are opened when they are needed.
@@ -86,6 +102,38 @@ impl Stores {
         self.state().owners = owners;
     }
 
+    /// Asks for the owners instead of being told: before something is committed, and at most every two seconds.
+    pub fn ask_for_owners(&self, ask: impl Fn() -> HashMap<ConversationId, String> + Send + Sync + 'static) {
+        self.state().ask = Some((Arc::new(ask), None));
+    }
+
+    /// Returns why one of the open stores is not written to the disk, while that is so.
+    pub fn trouble(&self) -> Option<Arc<Error>> {
+        let open: Vec<Arc<Store>> = self.state().open.values().cloned().collect();
+        std::iter::once(&self.0.archive).chain(&open).find_map(|store| store.trouble())
+    }
+
+    /// Returns when a session's store was last written to; `None` where there is none.
+    pub fn written_at(&self, name: &str) -> Option<SystemTime> {
+        let path = self.path(name);
+        let mut log = path.clone().into_os_string();
+        log.push("-wal");
+        // Who only reads makes an empty log.
+        let log = fs::metadata(log).ok().filter(|log| log.len() > 0);
+        fs::metadata(path).ok()?.modified().ok().max(log.and_then(|log| log.modified().ok()))
+    }
+
+    fn refresh_owners(&self) {
+        let due =
+            |(_, asked): &&(Ask, Option<Instant>)| asked.is_none_or(|asked| asked.elapsed() > OWNERS_KEPT);
+        let Some(ask) = self.state().ask.as_ref().filter(due).map(|(ask, _)| ask.clone()) else { return };
+        // Asking takes a while, and others read meanwhile.
+        let owners = ask();
+        let mut state = self.state();
+        state.owners = owners;
+        state.ask = Some((ask, Some(Instant::now())));
+    }
+
     /// Returns the names of the sessions that have a store, in order.
     ///
     /// # Errors
@@ -96,7 +144,9 @@ impl Stores {
         let unreadable = |error: io::Error| Error::new(ErrorKind::Unreadable).at(&folder).because(error);
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(Vec::new());
+            }
             Err(error) => return Err(unreadable(error)),
         };
         let mut names = BTreeSet::new();
@@ -171,6 +221,30 @@ impl Stores {
         self.state().owners.get(conversation).cloned()
     }
 
+    /// Does something with all stores; a session's store that turns out damaged is moved aside first, to be filled again
+    /// from the transcripts.
+    fn healed<T>(&self, act: impl Fn(&[Arc<Store>]) -> Result<T, Error>) -> Result<T, Error> {
+        loop {
+            let error = match self.all().and_then(|stores| act(&stores)) {
+                Err(error) if error.kind() == ErrorKind::Corrupt => error,
+                result => return result,
+            };
+            let damaged = error.path().filter(|path| path.starts_with(self.0.folder.join(SESSIONS)));
+            let name = damaged.and_then(|path| path.file_stem()?.to_str()).map(str::to_owned);
+            match name {
+                Some(name) => drop(self.afresh(&name)?),
+                None => return Err(error),
+            }
+        }
+    }
+
+    /// Moves a session's damaged store aside and puts a fresh one in its place.
+    fn afresh(&self, name: &str) -> Result<Arc<Store>, Error> {
+        let fresh = Arc::new(Store::open_afresh(&self.path(name), self.0.now)?);
+        self.state().open.insert(name.to_owned(), fresh.clone());
+        Ok(fresh)
+    }
+
     /// Commits to a session's store; one that was closed meanwhile leaves its events to the archive.
     fn commit_to(&self, owner: Option<&str>, batch: Batch) -> Result<Change, Error> {
         let Some(name) = owner else { return self.0.archive.commit(batch) };
@@ -179,6 +253,7 @@ impl Stores {
                 self.state().open.remove(name);
                 self.0.archive.commit(batch)
             }
+            Err(error) if error.kind() == ErrorKind::Corrupt => self.afresh(name)?.commit(batch),
             result => result,
         }
     }
@@ -208,6 +283,7 @@ impl EventBackend for Stores {
     /// What goes to one store is one transaction. A batch for several stores commits all events before the first
     /// checkpoint: killed in between, the events are read again and join to the same.
     fn commit(&self, batch: Batch) -> Result<Change, Error> {
+        self.refresh_owners();
         let mut parts = self.divided(batch);
         if parts.len() <= 1 {
             return match parts.pop_first() {
@@ -227,39 +303,45 @@ impl EventBackend for Stores {
     }
 
     fn settle(&self) -> Result<(), Error> {
-        self.all()?.iter().try_for_each(|store| store.settle())
+        self.healed(|stores| stores.iter().try_for_each(|store| store.settle()))
     }
 
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
-        let all = self.all()?.iter().map(|store| store.checkpoints()).collect::<Result<Vec<_>, _>>()?;
-        Ok(latest(all.into_iter().flatten()).into_values().collect())
+        self.healed(|stores| {
+            let all = stores.iter().map(|store| store.checkpoints()).collect::<Result<Vec<_>, _>>()?;
+            Ok(latest(all.into_iter().flatten()).into_values().collect())
+        })
     }
 
     /// Adds the cells of all stores and corrects them by the events that several stores hold.
     ///
     /// Cost: that of each store, and a look-up in the others for each turn of a session's store.
     fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {
-        let stores = self.all()?;
-        let [only] = stores.as_slice() else { return united_cells(&stores, range, cuts) };
-        only.cells(range, cuts)
+        self.healed(|stores| match stores {
+            [only] => only.cells(range.clone(), cuts),
+            several => united_cells(several, range.clone(), cuts),
+        })
     }
 
     fn events(&self, selection: &Selection) -> Result<Ledger, Error> {
-        let stores = self.all()?;
-        let [only] = stores.as_slice() else { return united_events(&stores, selection) };
-        only.events(selection)
+        self.healed(|stores| match stores {
+            [only] => only.events(selection),
+            several => united_events(several, selection),
+        })
     }
 
     fn turn_ids(&self) -> Result<Vec<EventId>, Error> {
-        let mut ids = BTreeSet::new();
-        for store in self.all()? {
-            ids.extend(store.turn_ids()?);
-        }
-        Ok(ids.into_iter().collect())
+        self.healed(|stores| {
+            let mut ids = BTreeSet::new();
+            for store in stores {
+                ids.extend(store.turn_ids()?);
+            }
+            Ok(ids.into_iter().collect())
+        })
     }
 
     fn turns_of(&self, ids: &[EventId]) -> Result<Ledger, Error> {
-        joined(self.all()?.iter().map(|store| store.turns_of(ids)))
+        self.healed(|stores| joined(stores.iter().map(|store| store.turns_of(ids))))
     }
 }
 

@@ -108,8 +108,13 @@ impl Running {
     fn start(env: &Env, conversation: &str) -> Self {
         let program = env.path("claude");
         std::fs::copy("/bin/sleep", &program).unwrap();
-        let child =
-            std::process::Command::new(&program).arg("600").current_dir(env.path("work")).spawn().unwrap();
+        // In a session of its own, which ends with it.
+        let mut command = std::process::Command::new("setsid");
+        let child = command.arg(&program).arg("600").current_dir(env.path("work")).spawn().unwrap();
+        let name = format!("/proc/{}/comm", child.id());
+        while std::fs::read_to_string(&name).unwrap() != "claude\n" {
+            std::thread::yield_now();
+        }
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
         let start = stat.rsplit(')').next().unwrap().split_ascii_whitespace().nth(19).unwrap();
         let record = json!({"pid": child.id(), "sessionId": conversation, "cwd": env.path("work"), "procStart": start,
@@ -150,4 +155,36 @@ fn a_running_claude_code_is_a_session_with_its_conversation() {
     // Killed, it leaves its record behind, and that is no session.
     drop(running);
     assert_eq!(env.json(&["status"])["active_sessions"], 0);
+}
+
+/// What a running conversation says goes to its session's store; reports count both stores, and once.
+#[test]
+#[cfg(target_os = "linux")]
+fn each_session_has_a_store_of_its_own() {
+    let env = at_work();
+    let before = env.json(&["report"])["totals"].clone();
+    assert!(!env.data().join("sessions").exists());
+    let running = Running::start(&env, "busy-conversation");
+    let at = minutes_ago(1).to_string();
+    // One reply is new, the other is a copy of what the archive holds already.
+    let copy = Reply::new("msg_1", &minutes_ago(30).to_string()).of("busy-conversation");
+    env.write("busy-conversation", &[Reply::new("msg_9", &at).of("busy-conversation"), copy]);
+    let after = env.json(&["report"])["totals"].clone();
+    let count = |totals: &serde_json::Value| totals["messages"].as_u64().unwrap();
+    assert_eq!(count(&after), count(&before) + 1);
+    let key = session_detect::detect_process(running.0.id()).unwrap().key.unwrap();
+    let store = env.data().join("sessions").join(format!("{}.db", key.file_name()));
+    assert!(store.exists(), "{store:?}");
+    drop(running);
+    assert_eq!(env.json(&["report"])["totals"], after);
+    // After two days at rest it is part of the archive.
+    let past = std::time::SystemTime::now() - Duration::from_secs(2 * 86_400);
+    for suffix in ["", "-wal"] {
+        let file = std::fs::File::options().write(true).open(format!("{}{suffix}", store.display()));
+        let _ = file.map(|file| file.set_modified(past).unwrap());
+    }
+    assert_eq!(env.json(&["report"])["totals"], after);
+    assert_eq!(key.leader().liveness(), session_detect::Liveness::Ended);
+    assert!(!store.exists());
+    assert_eq!(env.json(&["report"])["totals"], after);
 }

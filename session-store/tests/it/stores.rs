@@ -146,3 +146,30 @@ fn compaction_cut_short_anywhere_loses_and_doubles_nothing() {
         assert_eq!(again.archive().turn_ids().unwrap().len(), 2);
     }
 }
+
+/// A session's store is only a part: its damage must not keep the rest from being read.
+#[test]
+fn a_damaged_session_store_is_moved_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessions/s-1.db");
+    {
+        let stores = Stores::open(folder.path(), NOW);
+        owned(&stores, "mine", "s-1");
+        for number in 0..2000 {
+            let _ = stores.commit(batch("mine", &format!("msg_{number:06}"))).unwrap();
+        }
+        let _ = stores.commit(batch("others", "msg_z")).unwrap();
+    }
+    let mut bytes = std::fs::read(&path).unwrap();
+    assert!(bytes.len() > 40_000, "the log is in the file once the last connection is closed");
+    bytes[8192..].fill(0x5a);
+    std::fs::write(&path, bytes).unwrap();
+    let stores = Stores::open(folder.path(), NOW);
+    assert_eq!(stores.turn_ids().unwrap(), ["msg_z".into()]);
+    let moved = std::fs::read_dir(folder.path().join("sessions")).unwrap();
+    let names: Vec<String> = moved.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(names.iter().any(|name| name.starts_with("s-1.db.corrupt-")), "{names:?}");
+    owned(&stores, "mine", "s-1");
+    let _ = stores.commit(batch("mine", "msg_new")).unwrap();
+    assert_eq!(stores.turn_ids().unwrap().len(), 2);
+}
