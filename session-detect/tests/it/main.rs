@@ -1,3 +1,8 @@
 //! What `session-detect` promises, tested at its public surface.
 
 mod facts;
+mod laws;
+#[cfg(target_os = "linux")]
+mod proc;
+mod tree;
+mod trees;
