@@ -37,7 +37,8 @@ pub struct Facts {
     pub container_manager: Option<String>,
     /// `/proc/self/cgroup`.
     pub cgroup: String,
-    /// The line of `/proc/self/mountinfo` for `/`.
+    /// The line of `/proc/self/mountinfo` for `/`; empty where nothing else suggests a container, or `/` is the top of a
+    /// disk.
     pub root_mount: String,
     /// Which container runtimes mounted something into this root: `kubelet` or `containers`.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -4,6 +4,9 @@
 //! wrong merge. Names are compared with a process's `comm` (cut to 15 bytes on Linux), its program's file name and the
 //! first word of its command line.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use crate::facts::Process;
 
 /// What a program does to a session.
@@ -468,16 +471,32 @@ fn kernel_before(process: &Process, role: Role) -> Role {
     if kernel { Role::Kernel } else { role }
 }
 
-/// Looks a name up.
+/// Looks a name up; the first line of the table that fits counts.
 pub(crate) fn named(name: &str) -> Option<Role> {
-    let matches = |pattern: &str| match pattern.strip_suffix('*') {
-        Some(prefix) => name.starts_with(prefix),
-        None => name == pattern,
+    /// The table, turned round: a verdict looks some hundred names up.
+    struct Index {
+        whole: HashMap<&'static str, (usize, Role)>,
+        beginnings: Vec<(&'static str, usize, Role)>,
+    }
+    static INDEX: LazyLock<Index> = LazyLock::new(|| {
+        let lines = PROGRAMS.iter().flat_map(|(role, names)| names.iter().map(move |name| (*name, *role)));
+        let mut index = Index { whole: HashMap::with_capacity(512), beginnings: Vec::new() };
+        for (at, (pattern, role)) in lines.enumerate() {
+            match pattern.strip_suffix('*') {
+                Some(beginning) => index.beginnings.push((beginning, at, role)),
+                None => _ = index.whole.entry(pattern).or_insert((at, role)),
+            }
+        }
+        index
+    });
+    let whole = INDEX.whole.get(name).copied();
+    let first = name.as_bytes().first();
+    let begins = |beginning: &str| beginning.as_bytes().first() == first && name.starts_with(beginning);
+    let begins = INDEX.beginnings.iter().find(|(beginning, ..)| begins(beginning));
+    let listed = match (whole, begins.map(|(_, at, role)| (*at, *role))) {
+        (Some(whole), Some(begins)) => Some(if whole.0 < begins.0 { whole.1 } else { begins.1 }),
+        (whole, begins) => whole.or(begins).map(|(_, role)| role),
     };
-    let listed = PROGRAMS
-        .iter()
-        .find(|(_, names)| names.iter().any(|pattern| matches(pattern)))
-        .map(|(role, _)| *role);
     // Every SSH server known calls itself so, and the next one will too.
     listed.or_else(|| name.ends_with("sshd").then_some(Listener("ssh_client")))
 }
