@@ -203,7 +203,7 @@ impl ProcFs {
         let marker_files: Vec<String> = MARKER_FILES
             .iter()
             .filter(|file| wsl || **file != WSL_INTEROP)
-            .filter(|file| Path::new(&format!("{root}{file}")).exists())
+            .filter(|file| exists(&format!("{root}{file}")))
             .map(|file| (*file).to_owned())
             .collect();
         let suspicious = !marker_files.is_empty()
@@ -453,11 +453,11 @@ impl ProcFs {
 
     fn read(&self, folder: &str, name: &str, max: u64) -> io::Result<Vec<u8>> {
         let mut file = open(&self.root.join(folder).join(name))?;
-        // Most are shorter than this, and each further read makes the kernel begin anew.
+        // Most are shorter than this and come in one piece; lists of mounts come in several.
         let mut first = [0; 4096];
         let length = file.read(&mut first[..max.min(4096) as usize])?;
         let mut bytes = first[..length].to_vec();
-        if length > 0 {
+        if length == first.len() || name == "mountinfo" {
             file.take(max - length as u64).read_to_end(&mut bytes)?;
         }
         Ok(bytes)
@@ -467,6 +467,10 @@ impl ProcFs {
 /// Opens a file of a view that may be hostile: a FIFO in it must not make anybody wait.
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(path)
+}
+
+fn exists(path: &str) -> bool {
+    nix::unistd::access(path, nix::unistd::AccessFlags::F_OK).is_ok()
 }
 
 /// Whether a root folder is the top of an ext file system, as that of a machine is and that of an image's layers is not.
