@@ -1,9 +1,28 @@
-//! x
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod account;
+mod error;
+mod key;
+
+mod runtime;
+
+mod scope;
+
+mod conflict;
+mod registry;
 
 mod ingest;
 mod monitor;
 mod watch;
 
+pub use account::AccountId;
+pub use conflict::{Verdict, resolve};
+pub use error::{Error, ErrorKind};
 pub use ingest::{Ingestor, Progress, Scan};
+pub use key::IsolationKey;
 pub use monitor::{Monitor, MonitorOptions, Update};
+pub use registry::{Introduction, JoinError, Member, MemberId, MemberRole, Membership, Presence, Registry};
+pub use runtime::{Candidate, FileId, RuntimeDir, RuntimePlaces};
+pub use scope::{Asset, Isolation, Party, Scope, UnknownIsolation};
 pub use watch::{FileWatch, Native, Poll, WatchError, WatchEvent};
