@@ -7,7 +7,7 @@ use session_store::{CellSum, ConversationId, Fact, ModelId, Timestamp, Usage, Zo
 
 use crate::block::{self, Block};
 use crate::money::Usd;
-use crate::pricing::PriceBook;
+use crate::pricing::{PriceBook, Prices};
 use crate::report::{Figures, Hit, Totals, is_project, projects, quota_hits};
 
 /// The stretch over which the burn rate is measured.
@@ -154,11 +154,12 @@ impl Live {
         let blocks = block::blocks(&input.figures.cells, &block::anchors(&input.figures.facts));
         let running = blocks.last().filter(|block| block.contains(input.now)).copied();
         let mut block_totals = Totals::default();
+        let mut prices = Prices::of(input.book);
         let today = input.zone.start_of(input.zone.date_of(input.now));
         let mut conversations: BTreeMap<ConversationId, LiveConversation> = BTreeMap::new();
         for cell in &input.figures.cells {
             let key = &cell.key;
-            let priced = self.price(input.book, key, &cell.sum);
+            let priced = self.price(&mut prices, key, &cell.sum);
             if running.is_some_and(|block| block.contains(key.start)) {
                 block_totals.add(&priced);
             }
@@ -180,14 +181,14 @@ impl Live {
         conversations
     }
 
-    fn price(&mut self, book: &PriceBook, key: &session_store::CellKey, sum: &CellSum) -> Totals {
-        let price = book.price(&key.model, key.start, key.class);
+    fn price(&mut self, prices: &mut Prices<'_>, key: &session_store::CellKey, sum: &CellSum) -> Totals {
+        let price = prices.price(&key.model, key.start, key.class);
         if price.is_none() {
             self.unpriced_models.insert(key.model.clone());
         }
         Totals {
             sum: *sum,
-            estimated: price.as_ref().is_some_and(|price| price.estimated),
+            estimated: price.is_some_and(|price| price.estimated),
             cost: price.map_or(Usd::ZERO, |price| price.cost(&sum.usage)),
             models: BTreeSet::from([key.model.clone()]),
             rate_limit_events: 0,

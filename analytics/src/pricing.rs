@@ -1,11 +1,14 @@
 //! What a token costs: a dated price book, and the sum of a usage by it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use serde::Deserialize;
 use session_store::{Date, ModelId, PriceClass, PromptBand, Timestamp, Usage, Zone};
 
 use crate::money::Usd;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Prices by model and date.
 ///
@@ -221,6 +224,25 @@ impl PriceBook {
         let (_, row) = families.max_by_key(|(family, row)| (*family != "claude", family.len(), *row))?;
         let (row, entry) = self.models.get_key_value(row)?;
         Some((row, entry, true))
+    }
+}
+
+/// A book and what was looked up in it: a report asks thousands of times for a few prices.
+pub(crate) struct Prices<'a> {
+    book: &'a PriceBook,
+    /// By model, class and day (UTC), within which no price changes.
+    known: HashMap<(ModelId, PriceClass, Timestamp), Option<Price>>,
+}
+
+impl<'a> Prices<'a> {
+    pub(crate) fn of(book: &'a PriceBook) -> Self {
+        Self { book, known: HashMap::new() }
+    }
+
+    /// Returns what [`PriceBook::price`] does.
+    pub(crate) fn price(&mut self, model: &ModelId, at: Timestamp, class: PriceClass) -> Option<&Price> {
+        let place = (model.clone(), class, at.floor(DAY));
+        self.known.entry(place).or_insert_with(|| self.book.price(model, at, class)).as_ref()
     }
 }
 

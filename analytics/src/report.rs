@@ -5,13 +5,13 @@ use std::ops::Range;
 use std::time::Duration;
 
 use session_store::{
-    Cell, CellSum, ConversationId, Fact, Ledger, LimitCause, LimitWindow, ModelId, Timestamp, Usage, Zone,
-    fold_cells,
+    Cell, CellSum, ConversationId, Date, Fact, Ledger, LimitCause, LimitWindow, ModelId, Timestamp, Usage,
+    Zone, fold_cells,
 };
 
 use crate::block::{self, Block};
 use crate::money::Usd;
-use crate::pricing::PriceBook;
+use crate::pricing::{PriceBook, Prices};
 
 /// What a report is made of: sums of turns, and everything else that happened.
 #[derive(Clone, Debug, Default)]
@@ -78,6 +78,13 @@ pub struct ReportOptions {
     pub filter: Filter,
     /// The moment of the report, which tells the active block.
     pub now: Timestamp,
+}
+
+impl ReportOptions {
+    /// Returns whether the report depends on the facts of conversations; without them it is the same otherwise.
+    pub fn needs_conversations(&self) -> bool {
+        matches!(self.by, By::Conversation | By::Project) || self.filter.project.is_some()
+    }
 }
 
 /// Which turns are counted.
@@ -224,11 +231,17 @@ impl Report {
         options: &ReportOptions,
         project_of: &dyn Fn(&str) -> String,
     ) -> Self {
+        let projects = match options.needs_conversations() {
+            true => projects(&figures.facts, project_of),
+            false => BTreeMap::new(),
+        };
+        let hits = quota_hits(&figures.facts);
         let mut builder = Builder {
             options,
-            book,
-            projects: projects(&figures.facts, project_of),
+            prices: Prices::of(book),
+            projects: &projects,
             blocks: Vec::new(),
+            day: None,
             rows: BTreeMap::new(),
             hits: 0,
             problems: Problems::default(),
@@ -236,12 +249,12 @@ impl Report {
         if options.by == By::Block {
             let anchors = block::anchors(&figures.facts);
             builder.blocks = block::blocks(&figures.cells, &anchors);
-            for hit in quota_hits(&figures.facts) {
+            for hit in &hits {
                 block::add_refused(&mut builder.blocks, hit.at, &anchors);
             }
         }
         builder.count_cells(&figures.cells);
-        builder.count_hits(&figures.facts);
+        builder.count_hits(&hits);
         builder.describe(&figures.facts);
         builder.finish()
     }
@@ -266,62 +279,77 @@ pub(crate) fn projects(
 
 struct Builder<'a> {
     options: &'a ReportOptions,
-    book: &'a PriceBook,
-    projects: BTreeMap<ConversationId, String>,
+    prices: Prices<'a>,
+    projects: &'a BTreeMap<ConversationId, String>,
     blocks: Vec<Block>,
-    rows: BTreeMap<String, Row>,
+    /// The day asked for last and the date that its row is named for; cells come in the order of their times.
+    day: Option<(Range<Timestamp>, Date)>,
+    rows: BTreeMap<RowKey<'a>, Row>,
     hits: u64,
     problems: Problems,
+}
+
+/// What a row is about. Most cells fall into a row that there is, so its name is made at the end.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum RowKey<'a> {
+    /// A day, or the first of a week or a month.
+    Date(Date),
+    /// A conversation, a project or a model.
+    Name(&'a str),
+    /// The block that begins then.
+    Block(Timestamp),
 }
 
 /// The row of turns whose project is not known.
 const UNKNOWN: &str = "unknown";
 
-impl Builder<'_> {
-    fn count_cells(&mut self, cells: &[Cell]) {
+impl<'a> Builder<'a> {
+    fn count_cells(&mut self, cells: &'a [Cell]) {
         for cell in cells {
             let key = &cell.key;
             if !self.covers(key.start) || !self.wants(&key.conversation) || !self.wants_model(&key.model) {
                 continue;
             }
-            let name = self.row_name(key.start, &key.conversation, Some(&key.model));
-            let price = self.book.price(&key.model, key.start, key.class);
+            let place = self.row_key(key.start, &key.conversation, Some(&key.model));
+            let price = self.prices.price(&key.model, key.start, key.class);
             if price.is_none() {
                 self.problems.unpriced_models.insert(key.model.clone());
             }
             self.problems.under_reported_messages += cell.sum.under_reported;
-            let row = self.rows.entry(name).or_default();
+            let row = self.rows.entry(place).or_default();
             row.totals.sum.add(&cell.sum);
-            row.totals.models.insert(key.model.clone());
-            row.totals.estimated |= price.as_ref().is_some_and(|price| price.estimated);
+            if !row.totals.models.contains(&key.model) {
+                row.totals.models.insert(key.model.clone());
+            }
+            row.totals.estimated |= price.is_some_and(|price| price.estimated);
             row.totals.cost += price.map_or(Usd::ZERO, |price| price.cost(&cell.sum.usage));
         }
     }
 
     /// Adds the quota hits; a hit has no model, so by model only the totals tell of it.
-    fn count_hits(&mut self, facts: &Ledger) {
+    fn count_hits(&mut self, hits: &'a [Hit]) {
         if self.options.filter.model.is_some() {
             return;
         }
-        for hit in quota_hits(facts) {
+        for hit in hits {
             if !self.covers(hit.at) || !self.wants(&hit.conversation) {
                 continue;
             }
             self.hits += 1;
             if self.options.by != By::Model {
-                let name = self.row_name(hit.at, &hit.conversation, None);
-                self.rows.entry(name).or_default().totals.rate_limit_events += 1;
+                let place = self.row_key(hit.at, &hit.conversation, None);
+                self.rows.entry(place).or_default().totals.rate_limit_events += 1;
             }
         }
     }
 
     /// Adds what is known of conversations and blocks beside the sums.
-    fn describe(&mut self, facts: &Ledger) {
+    fn describe(&mut self, facts: &'a Ledger) {
         match self.options.by {
             By::Conversation => self.describe_conversations(facts),
             By::Block => {
                 for block in &self.blocks {
-                    if let Some(row) = self.rows.get_mut(&block.start.to_string()) {
+                    if let Some(row) = self.rows.get_mut(&RowKey::Block(block.start)) {
                         row.block = Some((*block, block.contains(self.options.now)));
                     }
                 }
@@ -330,14 +358,14 @@ impl Builder<'_> {
         }
     }
 
-    fn describe_conversations(&mut self, facts: &Ledger) {
+    fn describe_conversations(&mut self, facts: &'a Ledger) {
         // A forked conversation starts with its parent's totals and the parent's start.
         let mut oldest: BTreeMap<Timestamp, (Timestamp, &ConversationId)> = BTreeMap::new();
         let mut begun: BTreeMap<&ConversationId, Timestamp> = BTreeMap::new();
         for event in facts.iter() {
             if let Fact::Conversation(told) = &event.fact {
-                let name = event.owner.conversation.as_str();
-                if let Some(row) = self.rows.get_mut(name) {
+                let name = RowKey::Name(event.owner.conversation.as_str());
+                if let Some(row) = self.rows.get_mut(&name) {
                     row.project = self.projects.get(&event.owner.conversation).cloned();
                     row.span = Some((told.first.at, told.last.at));
                 }
@@ -358,7 +386,8 @@ impl Builder<'_> {
         }
         for (event, state) in states() {
             let conversation = &event.owner.conversation;
-            let Some(row) = self.rows.get_mut(conversation.as_str()) else { continue };
+            let name = RowKey::Name(conversation.as_str());
+            let Some(row) = self.rows.get_mut(&name) else { continue };
             let is_fork = oldest.get(&event.at).is_some_and(|(_, first)| *first != conversation);
             let cost = Usd::from_nanos(state.cost_nanos);
             let difference = (!is_fork).then(|| row.totals.cost - cost);
@@ -368,12 +397,13 @@ impl Builder<'_> {
 
     fn finish(self) -> Report {
         let mut totals = Totals::default();
-        let rows: Vec<Row> = self.rows.into_iter().map(|(key, row)| Row { key, ..row }).collect();
+        let ReportOptions { by, zone, range, .. } = self.options.clone();
+        let named = |(key, row): (RowKey<'_>, Row)| Row { key: key.name(by), ..row };
+        let rows: Vec<Row> = self.rows.into_iter().map(named).collect();
         for row in &rows {
             totals.add(&row.totals);
         }
         totals.rate_limit_events = self.hits;
-        let ReportOptions { by, zone, range, .. } = self.options.clone();
         Report { by, zone, range, rows, totals, problems: self.problems }
     }
 
@@ -393,20 +423,52 @@ impl Builder<'_> {
         self.options.filter.model.as_ref().is_none_or(|part| model.as_str().contains(part.as_str()))
     }
 
-    fn row_name(&self, at: Timestamp, conversation: &ConversationId, model: Option<&ModelId>) -> String {
-        let date = || self.options.zone.date_of(at);
+    fn row_key(
+        &mut self,
+        at: Timestamp,
+        conversation: &'a ConversationId,
+        model: Option<&'a ModelId>,
+    ) -> RowKey<'a> {
         match self.options.by {
-            By::Daily => date().to_string(),
-            By::Weekly => date().monday().to_string(),
-            By::Monthly => date().to_string()[..7].to_owned(),
-            By::Conversation => conversation.to_string(),
-            By::Project => self.projects.get(conversation).cloned().unwrap_or_else(|| UNKNOWN.to_owned()),
-            By::Model => model.map_or_else(|| UNKNOWN.to_owned(), ModelId::to_string),
+            By::Daily | By::Weekly | By::Monthly => RowKey::Date(self.date(at)),
+            By::Conversation => RowKey::Name(conversation.as_str()),
+            By::Project => RowKey::Name(self.projects.get(conversation).map_or(UNKNOWN, String::as_str)),
+            By::Model => RowKey::Name(model.map_or(UNKNOWN, ModelId::as_str)),
             By::Block => {
                 let after = self.blocks.partition_point(|block| block.start <= at);
                 let block = after.checked_sub(1).map(|last| &self.blocks[last]);
-                block.map_or_else(|| UNKNOWN.to_owned(), |block| block.start.to_string())
+                block.map_or(RowKey::Name(UNKNOWN), |block| RowKey::Block(block.start))
             }
+        }
+    }
+
+    /// Returns the date that the row of a moment is named for.
+    fn date(&mut self, at: Timestamp) -> Date {
+        if let Some((day, date)) = &self.day
+            && day.contains(&at)
+        {
+            return *date;
+        }
+        let zone = &self.options.zone;
+        let date = zone.date_of(at);
+        let day = zone.start_of(date)..zone.start_of(date.tomorrow());
+        let date = match self.options.by {
+            By::Weekly => date.monday(),
+            By::Monthly => date.first_of_month(),
+            _ => date,
+        };
+        self.day = Some((day, date));
+        date
+    }
+}
+
+impl RowKey<'_> {
+    fn name(&self, by: By) -> String {
+        match self {
+            Self::Date(date) if by == By::Monthly => date.to_string()[..7].to_owned(),
+            Self::Date(date) => date.to_string(),
+            Self::Name(name) => (*name).to_owned(),
+            Self::Block(start) => start.to_string(),
         }
     }
 }

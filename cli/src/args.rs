@@ -77,8 +77,23 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// The session of this terminal and the conversations at work.
     Status,
+    /// Which session this is, and why; warns where two sessions could be mistaken for each other.
+    Detect(DetectArgs),
     /// The monitor over a generated history that goes on live, in a scratch folder.
     Demo,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DetectArgs {
+    /// Look at another process instead.
+    #[arg(long, value_name = "PID", conflicts_with = "facts")]
+    pub(crate) pid: Option<u32>,
+    /// Judge recorded facts, one JSON object a line (- for standard input).
+    #[arg(long, value_name = "FILE", conflicts_with = "record")]
+    pub(crate) facts: Option<PathBuf>,
+    /// Print the facts themselves, without secrets, as a record for --facts.
+    #[arg(long)]
+    pub(crate) record: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod demo;
+mod detect;
 mod explain;
 mod monitor;
 mod report;
@@ -22,6 +23,7 @@ pub(crate) fn run(cli: Cli, mut config: Config) -> Result<u8, CliError> {
         Some(Command::Report(args)) => report::run(&context, &args)?,
         Some(Command::Explain(args)) => explain::run(&context, &args)?,
         Some(Command::Status) => status::run(&context)?,
+        Some(Command::Detect(args)) => detect::run(&context, &args)?,
         Some(Command::Demo) => {}
         None if cli.status => status::run(&context)?,
         None => monitor::run(&context, monitor::Mode::Watch)?,

@@ -11,9 +11,11 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use session_store::{
-    Batch, Change, Checkpoint, Error, Event, EventBackend, Join, LINE_BYTES_MAX, Position, ProblemKind,
-    Reading, Source, SourceId, Tail, Zone, locate,
+    Batch, Change, Checkpoint, Error, Event, EventBackend, Join, LINE_BYTES_MAX, Located, Position,
+    ProblemKind, Reading, Source, SourceId, Tail, Zone,
 };
+
+use crate::search::search;
 
 /// Bytes read at once: few enough that a block and its copy in the kernel stay in a core's own cache. At 256 KiB the
 /// same reading took twice the system time.
@@ -134,25 +136,16 @@ impl Ingestor {
     ///
     /// The store cannot be written. What was committed before stays; a later scan goes on from there.
     pub fn scan(&mut self, progress: &(dyn Fn(Progress) + Sync)) -> Result<Scan, Error> {
-        let mut sources = Vec::new();
-        let mut files_skipped = Vec::new();
-        for config_dir in &self.config_dirs {
-            let located = locate(config_dir);
-            sources.extend(located.sources);
-            files_skipped.extend(located.problems);
+        let Located { mut sources, problems } = search(&self.config_dirs);
+        if self.config_dirs.len() > 1 {
+            // One folder may be given twice, or hold the other.
+            sources.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+            sources.dedup_by(|a, b| a.id == b.id);
         }
-        // One folder may be given twice, or hold the other.
-        sources.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        sources.dedup_by(|a, b| a.id == b.id);
-        let ids: Vec<SourceId> = sources.iter().map(|source| source.id.clone()).collect();
+        let sources_all = sources.len();
         let mut scan = self.read(sources, progress)?;
-        scan.sources = ids.len();
-        scan.files_skipped.extend(files_skipped);
-        for known in ids.iter().filter_map(|id| self.known.get(id)) {
-            for (kind, count) in &known.problems {
-                *scan.lines_skipped.entry(*kind).or_default() += count;
-            }
-        }
+        scan.sources = sources_all;
+        scan.files_skipped.extend(problems);
         Ok(scan)
     }
 
@@ -171,7 +164,14 @@ impl Ingestor {
     }
 
     fn read(&mut self, sources: Vec<Source>, progress: &(dyn Fn(Progress) + Sync)) -> Result<Scan, Error> {
-        let mut jobs: Vec<Job> = sources.into_iter().filter_map(|source| self.job(source)).collect();
+        let mut lines_skipped = BTreeMap::new();
+        let mut jobs = Vec::new();
+        for source in sources {
+            match self.known.get(&source.id) {
+                Some(known) if known.stamp == source.stamp => add_problems(&mut lines_skipped, known),
+                known => jobs.push(Job { known: known.cloned(), source }),
+            }
+        }
         // The largest first, so that the threads end together.
         jobs.sort_unstable_by_key(|job| std::cmp::Reverse(job.bytes_new()));
         let bytes_total = jobs.iter().map(Job::bytes_new).sum();
@@ -180,7 +180,7 @@ impl Ingestor {
             sources_read: jobs.len(),
             bytes_read: bytes_total,
             change: Change::Unchanged,
-            lines_skipped: BTreeMap::new(),
+            lines_skipped,
             files_skipped: Vec::new(),
             touched: Vec::new(),
         };
@@ -193,7 +193,7 @@ impl Ingestor {
             zone: self.zone.clone(),
             progress,
         };
-        let threads = if bytes_total < PARALLEL_BYTES { 1 } else { available_threads() };
+        let threads = if bytes_total < PARALLEL_BYTES { 1 } else { crate::threads() };
         let mut pending = Batch::default();
         thread::scope(|scope| {
             let (sender, parcels) = sync_channel(threads);
@@ -215,17 +215,9 @@ impl Ingestor {
                 self.store.settle()?;
             }
             scan.touched = read.iter().filter_map(|id| self.known.get(id)).cloned().collect();
+            scan.touched.iter().for_each(|known| add_problems(&mut scan.lines_skipped, known));
             Ok(scan)
         })
-    }
-
-    /// Returns what there is to read of a source; `None` where nothing is new.
-    fn job(&self, source: Source) -> Option<Job> {
-        let known = self.known.get(&source.id);
-        if known.is_some_and(|known| known.stamp == source.stamp) {
-            return None;
-        }
-        Some(Job { known: known.cloned(), source })
     }
 
     fn commit(&mut self, pending: &mut Batch) -> Result<Change, Error> {
@@ -243,6 +235,12 @@ impl Ingestor {
 impl std::fmt::Debug for Ingestor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Ingestor").field("config_dirs", &self.config_dirs).finish_non_exhaustive()
+    }
+}
+
+fn add_problems(problems: &mut BTreeMap<ProblemKind, u64>, known: &Checkpoint) {
+    for (kind, count) in &known.problems {
+        *problems.entry(*kind).or_default() += count;
     }
 }
 
@@ -433,9 +431,4 @@ fn read_block(file: &mut File, block: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(filled)
-}
-
-/// Returns how many threads read: more than four do not help, because the disk and the memory are the limit.
-fn available_threads() -> usize {
-    thread::available_parallelism().map_or(2, |threads| threads.get().min(4))
 }

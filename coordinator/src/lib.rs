@@ -14,6 +14,7 @@ mod registry;
 
 mod ingest;
 mod monitor;
+mod search;
 mod watch;
 
 pub use account::AccountId;
@@ -26,3 +27,8 @@ pub use registry::{Introduction, JoinError, Member, MemberId, MemberRole, Member
 pub use runtime::{Candidate, FileId, RuntimeDir, RuntimePlaces};
 pub use scope::{Asset, Isolation, Party, Scope, UnknownIsolation};
 pub use watch::{FileWatch, Native, Poll, WatchError, WatchEvent};
+
+/// Returns how many threads read: more than four do not help, because the disk and the memory are the limit.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(2, |threads| threads.get().min(4))
+}

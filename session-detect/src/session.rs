@@ -2,40 +2,80 @@
 
 use std::fmt;
 
-use crate::facts::Facts;
+use serde::{Deserialize, Serialize};
+
+use crate::claims::Connection;
+use crate::evidence::{Confidence, Evidence};
+use crate::key::IsolationKey;
+use crate::process::ProcessId;
 
 /// A terminal context: what a person would point at and call a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Session {
     /// The sort of context.
     pub kind: Kind,
-    /// Where the person looks: `pts/1`, `vscode`, `jupyter`, `container` or `script`.
+    /// Where the person looks: the terminal (`pts/1`), `notty`, `vscode`, `jupyter`, `container` or `script`.
     pub place: String,
-    /// How it is reached: `local`, `ssh_client`, `docker`, `podman`, `kubernetes` or `container`.
+    /// How it is reached: `local`, `ssh_client`, `mosh`, `docker`, `podman`, ….
     pub link: String,
-    /// The user's name.
+    /// Whose it is: the real user of the process that leads it, `#` and the number where it has no name, `?` where even
+    /// that is unknown.
     pub user: String,
-    /// The host's name.
+    /// The host's name, `?` where it is unknown.
     pub host: String,
-    /// The process that leads it.
+    /// The number of the process that leads it; 0 where nothing is known.
     pub pid: u32,
+    /// The identity; `None` where the facts do not suffice for one that could not be mistaken.
+    pub key: Option<IsolationKey>,
+    /// The multiplexer it lives in: `tmux`, `screen`, ….
+    pub mux: Option<String>,
+    /// The container it lives in, by runtime.
+    pub container: Option<String>,
+    /// The editor around it: `vscode`, `cursor`, `nvim`, `zed`, ….
+    pub host_app: Option<String>,
+    /// The coding agent between the human and the process: `claude-code`, ….
+    pub agent: Option<String>,
+    /// The continuous integration that runs it.
+    pub ci: Option<String>,
+    /// Whether git runs it as a hook.
+    pub git_hook: bool,
+    /// What confines it without being a container: `flatpak`, `bubblewrap`, `namespace`, ….
+    pub sandbox: Option<String>,
+    /// `wsl` inside the Windows Subsystem for Linux.
+    pub platform: Option<String>,
+    /// The program that draws the terminal, as far as processes tell.
+    pub terminal_emulator: Option<String>,
+    /// The ends of the SSH connection, where they are those of this login.
+    pub connection: Option<Connection>,
+    /// Whether somebody types into the process: it has a terminal, its input is one, and it is in the foreground.
+    pub interactive: bool,
+    /// How far the kind can be trusted.
+    pub confidence: Confidence,
+    /// What told it, the most telling first.
+    pub evidence: Vec<Evidence>,
+    /// What could make this session look like another, in sentences for people.
+    pub warnings: Vec<String>,
+    /// Which process of [`crate::Facts::ancestry`] leads it.
+    pub leader: Option<usize>,
 }
 
 /// The sort of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Kind {
     /// A terminal of this machine.
     Local,
-    /// A login over SSH.
+    /// A login from another machine.
     Ssh,
-    /// A terminal in VS Code or an editor of its family.
+    /// A terminal or an extension of VS Code or an editor of its family.
     VsCode,
     /// A notebook's kernel or terminal.
     Jupyter,
     /// The inside of a container.
     Container,
-    /// No terminal at all.
+    /// Nobody's screen: cron, a service, a detached program.
     Script,
 }
 
@@ -53,121 +93,47 @@ impl Kind {
     }
 }
 
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
 impl Session {
-    /// Judges some facts; total and without any I/O.
-    ///
-    /// The order is from the inside out: a notebook, an editor's terminal, a container, an SSH login, a terminal of
-    /// this machine, no terminal. The variables are taken at their word.
-    pub fn of(facts: &Facts) -> Self {
-        let has = |name: &str| facts.environment.get(name).is_some_and(|value| !value.is_empty());
-        let is = |name: &str, value: &str| facts.environment.get(name).is_some_and(|found| found == value);
-        let container = facts.container_mark.clone().or_else(|| {
-            let by_variable = || has("container").then(|| facts.environment["container"].clone());
-            let kubernetes = || has("KUBERNETES_SERVICE_HOST").then(|| "kubernetes".to_owned());
-            by_variable().or_else(kubernetes).or_else(|| has("CONTAINER_ID").then(|| "docker".to_owned()))
-        });
-        let ssh = has("SSH_CONNECTION") || has("SSH_TTY");
-        let kind = if has("JPY_PARENT_PID") || has("JUPYTER_SERVER_ROOT") {
-            Kind::Jupyter
-        } else if is("TERM_PROGRAM", "vscode") || has("VSCODE_IPC_HOOK_CLI") {
-            Kind::VsCode
-        } else if container.is_some() {
-            Kind::Container
-        } else if ssh {
-            Kind::Ssh
-        } else if facts.tty.is_some() {
-            Kind::Local
-        } else {
-            Kind::Script
-        };
-        let place = match kind {
-            Kind::Local | Kind::Ssh => facts.tty.clone().unwrap_or_else(|| "notty".to_owned()),
-            other => other.name().to_owned(),
-        };
-        let link = match container {
-            Some(runtime) => runtime,
-            None if ssh => "ssh_client".to_owned(),
-            None => "local".to_owned(),
-        };
-        let (user, host, pid) = (facts.user.clone(), facts.host.clone(), facts.leader_pid);
-        Self { kind, place, link, user, host, pid }
-    }
-
-    /// Returns the five-part id, `pts/1:local:herb:workstation:12345`.
-    ///
-    /// Bytes of the parts outside `A-Za-z0-9._-` are written `%XX`, so that the parts can be told apart.
+    /// Returns the five-part id, `pts/1:local:herb:workstation:12345`: unique among the sessions of one machine at one
+    /// moment.
     pub fn id(&self) -> String {
-        format!("{}:{}", self.short_id(), self.pid)
+        self.display_key().session_id().to_owned()
     }
 
-    /// Returns the first four parts of the id, as tables print them.
+    /// Returns the first four parts of the id, as tables print them where they are unique.
     pub fn short_id(&self) -> String {
-        let place: Vec<String> = self.place.split('/').map(escaped).collect();
-        format!("{}:{}:{}:{}", place.join("/"), escaped(&self.link), escaped(&self.user), escaped(&self.host))
+        self.display_key().short().to_owned()
     }
 
     /// Returns `herb@workstation:pts/1:12345`, as people say it.
     pub fn label(&self) -> String {
-        format!("{}@{}:{}:{}", escaped(&self.user), escaped(&self.host), self.place, self.pid)
+        self.display_key().label()
+    }
+
+    /// The key, or where there is none one that shows the same and is never used as an identity.
+    fn display_key(&self) -> IsolationKey {
+        self.key.clone().unwrap_or_else(|| self.key_for(ProcessId::unknown(0, self.pid)))
+    }
+
+    pub(crate) fn key_for(&self, leader: ProcessId) -> IsolationKey {
+        IsolationKey::new(
+            self.place.as_bytes(),
+            &self.link,
+            self.user.as_bytes(),
+            self.host.as_bytes(),
+            leader,
+        )
     }
 }
 
 impl fmt::Display for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.id())
-    }
-}
-
-fn escaped(part: &str) -> String {
-    if part.is_empty() {
-        return "%3F".to_owned();
-    }
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    part.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(tty: Option<&str>, environment: &[(&str, &str)], mark: Option<&str>, id: &str, kind: Kind) {
-        let facts = Facts {
-            tty: tty.map(str::to_owned),
-            leader_pid: 12345,
-            user: "herb".into(),
-            host: "workstation".into(),
-            environment: environment.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
-            container_mark: mark.map(str::to_owned),
-        };
-        let session = Session::of(&facts);
-        assert_eq!((session.id().as_str(), session.kind), (id, kind));
-    }
-
-    #[test]
-    fn the_forms_of_the_guide() {
-        let ssh = ("SSH_CONNECTION", "10.0.0.9 51000 10.0.0.1 22");
-        check(Some("pts/1"), &[], None, "pts/1:local:herb:workstation:12345", Kind::Local);
-        check(Some("pts/1"), &[ssh], None, "pts/1:ssh_client:herb:workstation:12345", Kind::Ssh);
-        let code = ("TERM_PROGRAM", "vscode");
-        check(Some("pts/2"), &[code], None, "vscode:local:herb:workstation:12345", Kind::VsCode);
-        check(Some("pts/2"), &[code, ssh], None, "vscode:ssh_client:herb:workstation:12345", Kind::VsCode);
-        check(None, &[("JPY_PARENT_PID", "7")], None, "jupyter:local:herb:workstation:12345", Kind::Jupyter);
-        check(Some("pts/0"), &[], Some("docker"), "container:docker:herb:workstation:12345", Kind::Container);
-        check(None, &[], None, "script:local:herb:workstation:12345", Kind::Script);
-    }
-
-    #[test]
-    fn parts_cannot_be_mixed_up() {
-        let session = Session {
-            kind: Kind::Local,
-            place: "pts/0".into(),
-            link: "local".into(),
-            user: "a:b".into(),
-            host: String::new(),
-            pid: 1,
-        };
-        assert_eq!(session.id(), "pts/0:local:a%3Ab:%3F:1");
     }
 }

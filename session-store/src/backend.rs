@@ -98,6 +98,8 @@ pub struct Selection {
     pub range: Range<Timestamp>,
     /// Whether turns are wanted, which are nearly all events.
     pub turns: bool,
+    /// Whether the facts of conversations are wanted, which are most of the others.
+    pub conversations: bool,
     /// The conversation they belong to, all where `None`.
     pub conversation: Option<ConversationId>,
 }
@@ -105,7 +107,7 @@ pub struct Selection {
 impl Selection {
     /// Selects everything but turns, of all time.
     pub fn facts() -> Self {
-        Self { range: Timestamp::MIN..Timestamp::MAX, turns: false, conversation: None }
+        Self { range: Timestamp::MIN..Timestamp::MAX, turns: false, conversations: true, conversation: None }
     }
 
     /// Selects everything.
@@ -116,7 +118,7 @@ impl Selection {
     /// Returns whether an event is selected.
     pub fn holds(&self, event: &crate::Event) -> bool {
         let in_time = match event.fact {
-            crate::Fact::Conversation(_) => true,
+            crate::Fact::Conversation(_) => self.conversations,
             crate::Fact::Turn(_) => self.turns && self.range.contains(&event.at),
             _ => self.range.contains(&event.at),
         };

@@ -98,6 +98,13 @@ impl CellSum {
         self.under_reported = self.under_reported.saturating_add(other.under_reported);
         self.usage.add(&other.usage);
     }
+
+    /// Takes out another sum, which was added before.
+    pub fn subtract(&mut self, other: &Self) {
+        self.messages = self.messages.saturating_sub(other.messages);
+        self.under_reported = self.under_reported.saturating_sub(other.under_reported);
+        self.usage.subtract(&other.usage);
+    }
 }
 
 impl CellKey {

@@ -82,6 +82,12 @@ impl SourceId {
         if is_plain { Self(path.into()) } else { Self(path.components().collect::<PathBuf>().into()) }
     }
 
+    /// Makes an id of the path of an id.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn again(path: &Path) -> Self {
+        Self(path.into())
+    }
+
     /// Returns the path.
     pub fn path(&self) -> &Path {
         &self.0

@@ -51,7 +51,8 @@ pub use store::Store;
 pub use time::Timestamp;
 #[cfg(feature = "transcript")]
 pub use transcript::{
-    Found, LINE_BYTES_MAX, Located, Position, ProblemKind, Reading, Source, SourceKind, Stamp, Tail, locate,
+    Candidate, Folder, Found, LINE_BYTES_MAX, Listing, Located, Position, ProblemKind, Reading, Source,
+    SourceKind, Stamp, Tail, locate,
 };
 pub use usage::Usage;
 pub use zone::{ClockTime, Date, Zone};

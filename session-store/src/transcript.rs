@@ -12,7 +12,7 @@ mod locate;
 mod map;
 mod tail;
 
-pub use locate::{Located, Source, SourceKind, Stamp, locate};
+pub use locate::{Candidate, Folder, Listing, Located, Source, SourceKind, Stamp, locate};
 pub use tail::{Found, LINE_BYTES_MAX, Position, Reading, Tail};
 
 /// Why a line or a file was not counted.

@@ -5,6 +5,7 @@
 mod env;
 
 mod config;
+mod detect;
 mod explain;
 #[cfg(unix)]
 mod faults;

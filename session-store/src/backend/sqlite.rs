@@ -8,6 +8,7 @@
 mod open;
 mod read;
 mod row;
+mod sums;
 mod write;
 
 use std::ops::Range;

@@ -1,6 +1,6 @@
 //! Where transcripts lie: every layout of Claude Code, and nothing that only looks like one.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, DirEntry, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -59,58 +59,122 @@ pub struct Located {
     pub problems: Vec<(ProblemKind, PathBuf)>,
 }
 
+/// A folder in which transcripts may lie.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    path: PathBuf,
+    conversation: Option<ConversationId>,
+    depth: usize,
+}
+
+/// What lies in a folder, by its names alone.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The folders in it.
+    pub folders: Vec<Folder>,
+    /// What is named like a transcript.
+    pub files: Vec<Candidate>,
+    /// What was passed over, and why.
+    pub problems: Vec<(ProblemKind, PathBuf)>,
+}
+
+/// A file that is named like a transcript.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    path: PathBuf,
+    conversation: Option<ConversationId>,
+}
+
 /// Finds every transcript under a Claude Code config folder, such as `~/.claude`.
 ///
 /// A folder that does not exist holds nothing. The config folder and its `projects` may be links; below them nothing
 /// is followed, and only regular files count, so loops, pipes and devices do no harm. Reads directories only: about
-/// 7 µs a file.
+/// 10 µs a folder and 3 µs a file.
 ///
-/// A `projects` folder itself is accepted too.
+/// A `projects` folder itself is accepted too. To share the work among threads, begin with [`Folder::root`].
 pub fn locate(config_dir: &Path) -> Located {
     let mut located = Located::default();
-    let projects = config_dir.join("projects");
-    let root = if projects.is_dir() || !is_projects(config_dir) { projects } else { config_dir.to_owned() };
-    walk(&root, None, 0, &mut located);
+    let mut folders = vec![Folder::root(config_dir)];
+    while let Some(folder) = folders.pop() {
+        let listing = folder.list();
+        folders.extend(listing.folders);
+        located.problems.extend(listing.problems);
+        located.extend(Located::of(&listing.files));
+    }
     located
+}
+
+impl Folder {
+    /// Returns the folder below which the transcripts of a config folder lie.
+    pub fn root(config_dir: &Path) -> Self {
+        let projects = config_dir.join("projects");
+        let path =
+            if projects.is_dir() || !is_projects(config_dir) { projects } else { config_dir.to_owned() };
+        Self { path, conversation: None, depth: 0 }
+    }
+
+    /// Lists what lies in the folder itself.
+    pub fn list(&self) -> Listing {
+        let mut listing = Listing::default();
+        match fs::read_dir(&self.path) {
+            Ok(entries) => entries.filter_map(Result::ok).for_each(|entry| self.sort(&entry, &mut listing)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(_) => listing.problems.push((ProblemKind::Unreadable, self.path.clone())),
+        }
+        listing
+    }
+
+    fn sort(&self, entry: &DirEntry, listing: &mut Listing) {
+        let Ok(kind) = entry.file_type() else { return };
+        let name = entry.file_name();
+        if kind.is_dir() {
+            let path = entry.path();
+            if self.depth >= DEPTH_MAX {
+                return listing.problems.push((ProblemKind::TooDeep, path));
+            }
+            // The folder beside `<conversation>.jsonl` is the only one named for a conversation.
+            let named = (self.depth == 1).then(|| ConversationId::new(name.to_string_lossy()));
+            let conversation = named.or_else(|| self.conversation.clone());
+            listing.folders.push(Self { path, conversation, depth: self.depth + 1 });
+        } else if name.as_encoded_bytes().ends_with(b".jsonl") && name != "journal.jsonl" {
+            let candidate = Candidate { path: entry.path(), conversation: self.conversation.clone() };
+            if kind.is_file() {
+                listing.files.push(candidate);
+            } else {
+                listing.problems.push((ProblemKind::NotAFile, candidate.path));
+            }
+        }
+    }
+}
+
+impl Located {
+    /// Looks at files and keeps those that are transcripts.
+    pub fn of(files: &[Candidate]) -> Self {
+        let mut located = Self::default();
+        for Candidate { path, conversation } in files {
+            match fs::symlink_metadata(path) {
+                Ok(metadata) if metadata.is_file() => {
+                    located.sources.push(Source::new(path.clone(), conversation.as_ref(), &metadata));
+                }
+                Ok(_) => located.problems.push((ProblemKind::NotAFile, path.clone())),
+                // It was deleted between the two looks.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(_) => located.problems.push((ProblemKind::Unreadable, path.clone())),
+            }
+        }
+        located
+    }
+
+    /// Adds what was found elsewhere.
+    pub fn extend(&mut self, other: Self) {
+        self.sources.extend(other.sources);
+        self.problems.extend(other.problems);
+    }
 }
 
 /// Tells a `projects` folder by its name, so that `~/.claude` without one is not searched whole.
 fn is_projects(dir: &Path) -> bool {
     dir.file_name().is_some_and(|name| name == "projects")
-}
-
-fn walk(dir: &Path, conversation: Option<&ConversationId>, depth: usize, located: &mut Located) {
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
-        Err(_) => return located.problems.push((ProblemKind::Unreadable, dir.to_owned())),
-    };
-    for entry in entries.filter_map(Result::ok) {
-        let Ok(kind) = entry.file_type() else { continue };
-        let name = entry.file_name();
-        if kind.is_dir() {
-            let path = entry.path();
-            if depth >= DEPTH_MAX {
-                located.problems.push((ProblemKind::TooDeep, path));
-                continue;
-            }
-            // The folder beside `<conversation>.jsonl` is the only one named for a conversation.
-            let named = (depth == 1).then(|| ConversationId::new(name.to_string_lossy()));
-            walk(&path, named.as_ref().or(conversation), depth + 1, located);
-        } else if name.as_encoded_bytes().ends_with(b".jsonl") && name != "journal.jsonl" {
-            let path = entry.path();
-            if !kind.is_file() {
-                located.problems.push((ProblemKind::NotAFile, path));
-                continue;
-            }
-            match entry.metadata() {
-                Ok(metadata) => located.sources.push(Source::new(path, conversation, &metadata)),
-                // It was deleted between the two looks.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(_) => located.problems.push((ProblemKind::Unreadable, path)),
-            }
-        }
-    }
 }
 
 impl Source {

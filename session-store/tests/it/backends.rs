@@ -94,13 +94,13 @@ fn questions() -> impl Strategy<Value = Question> {
         1 => Just(Timestamp::MAX),
     ];
     let conversation = option::weighted(0.3, strategies::conversation_ids());
-    (moment.clone(), moment, vec(strategies::timestamps(), 0..5), any::<bool>(), conversation).prop_map(
-        |(start, end, mut cuts, turns, conversation)| {
+    (moment.clone(), moment, vec(strategies::timestamps(), 0..5), any::<(bool, bool)>(), conversation)
+        .prop_map(|(start, end, mut cuts, (turns, conversations), conversation)| {
             cuts.sort();
             let range = start..end;
-            Question { range: range.clone(), cuts, selection: Selection { range, turns, conversation } }
-        },
-    )
+            let selection = Selection { range: range.clone(), turns, conversations, conversation };
+            Question { range, cuts, selection }
+        })
 }
 
 fn check_alike(model: &dyn EventBackend, other: &dyn EventBackend, questions: &[Question]) {
@@ -206,7 +206,7 @@ fn odd_ranges_and_moments() {
     let ends = [(120_000, 30_000), (60_000, 60_000), (0, 0), (0, 60_000), (0, 900_000), (-1, 1)];
     let questions = ends.map(|(start, end)| {
         let range = moment(start)..moment(end);
-        let selection = Selection { range: range.clone(), turns: true, conversation: None };
+        let selection = Selection { range: range.clone(), ..Selection::all() };
         Question { range, cuts: vec![moment(-1), moment(60_000), moment(900_000)], selection }
     });
     check_alike(&model, &sqlite, &questions);

@@ -1,14 +1,16 @@
 //! Reading back: checkpoints, sums, events.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::Path;
 
 use rusqlite::{Connection, Row, params};
 
 use super::super::{Checkpoint, Selection};
 use super::row;
-use crate::cell::{CELL_WIDTH, Cell, CellKey, CellSum, fold_cells};
+use super::sums::{self, Place};
+use crate::cell::{CELL_WIDTH, Cell, CellKey, fold_cells};
 use crate::event::{Event, Fact};
 use crate::id::{AgentId, ConversationId, EventId, ModelId, SourceId};
 use crate::ledger::Ledger;
@@ -21,12 +23,9 @@ pub(super) fn checkpoints(connection: &Connection) -> rusqlite::Result<Vec<Check
     let mut select = connection.prepare_cached(
         "SELECT path, conversation, agent, device, inode, size, modified_ns, \"offset\", since, turn_open, fingerprint,
                 problems
-         FROM source",
+         FROM source ORDER BY path",
     )?;
-    let mut checkpoints = select.query_map([], checkpoint)?.collect::<Result<Vec<_>, _>>()?;
-    // Paths compare by their parts, which the database does not know of.
-    checkpoints.sort_unstable_by(|a, b| a.source.cmp(&b.source));
-    Ok(checkpoints)
+    select.query_map([], checkpoint)?.collect()
 }
 
 fn checkpoint(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
@@ -39,7 +38,7 @@ fn checkpoint(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
     };
     let problems = row.get_ref(11)?.as_str_or_null()?.map(row::problems).unwrap_or_default();
     Ok(Checkpoint {
-        source: SourceId::new(path(row.get_ref(0)?.as_blob()?)),
+        source: SourceId::again(&path(row.get_ref(0)?.as_blob()?)),
         kind,
         stamp: Stamp {
             file: (row.get::<_, i64>(3)? as u64, row.get::<_, i64>(4)? as u64),
@@ -57,14 +56,14 @@ fn checkpoint(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
 }
 
 #[cfg(unix)]
-fn path(bytes: &[u8]) -> PathBuf {
+fn path(bytes: &[u8]) -> Cow<'_, Path> {
     use std::os::unix::ffi::OsStrExt;
-    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+    Cow::Borrowed(Path::new(std::ffi::OsStr::from_bytes(bytes)))
 }
 
 #[cfg(not(unix))]
-fn path(bytes: &[u8]) -> PathBuf {
-    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+fn path(bytes: &[u8]) -> Cow<'_, Path> {
+    Cow::Owned(String::from_utf8_lossy(bytes).into_owned().into())
 }
 
 /// Reads whole quarters from their sums and divided ones from their turns.
@@ -81,41 +80,28 @@ pub(super) fn cells(
     let divided = divided_quarters(&range, cuts);
     let mut cells = Vec::new();
     let names = Names::read(&snapshot)?;
-    let mut select = snapshot.prepare_cached(
-        "SELECT quarter, conversation, model, class, messages, under_reported, input, output, cache_write_5m,
-                cache_write_1h, cache_read, web_searches
-         FROM cell WHERE quarter >= ?1 AND quarter <= ?2",
-    )?;
+    let first = range.start.as_millis().div_euclid(QUARTER_MS);
     let last = range.end.as_millis().saturating_sub(1).div_euclid(QUARTER_MS);
-    let mut rows = select.query(params![range.start.as_millis().div_euclid(QUARTER_MS), last])?;
+    let mut select = snapshot.prepare_cached("SELECT day, sums FROM cell WHERE day >= ?1 AND day <= ?2")?;
+    let mut rows = select.query([sums::day_of(first), sums::day_of(last)])?;
     while let Some(row) = rows.next()? {
-        let quarter: i64 = row.get(0)?;
-        if divided.contains(&quarter) {
-            continue;
-        }
-        cells.push(Cell {
-            key: CellKey {
-                start: Timestamp::from_millis(quarter.saturating_mul(QUARTER_MS)),
-                conversation: names.conversation(row.get(1)?),
-                model: names.model(row.get(2)?),
-                class: row::price_class(row.get(3)?),
-            },
-            sum: CellSum {
-                messages: row.get::<_, i64>(4)?.max(0) as u64,
-                under_reported: row.get::<_, i64>(5)?.max(0) as u64,
-                usage: row::usage(row, 6)?,
-            },
-        });
+        sums::unpack(row.get(0)?, row.get_ref(1)?.as_blob()?, |place, sum| {
+            let is_whole = divided.binary_search(&place.quarter).is_err();
+            if is_whole && (first..=last).contains(&place.quarter) {
+                cells.push(Cell { key: names.key(place), sum });
+            }
+        })?;
     }
     for quarter in divided {
         let start = Timestamp::from_millis(quarter.saturating_mul(QUARTER_MS));
         let part = start.max(range.start)..start.after(CELL_WIDTH).min(range.end);
         let mut turns = Ledger::default();
-        let selection = Selection { range: part.clone(), turns: true, conversation: None };
+        let selection = Selection { range: part.clone(), ..Selection::all() };
         read_turns(&snapshot, &names, &selection, &mut turns)?;
         cells.extend(fold_cells(&turns, part, cuts));
     }
-    cells.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    // They come by quarter already; conversations are numbered in another order than their names'.
+    cells.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(cells)
 }
 
@@ -143,9 +129,10 @@ pub(super) fn events(connection: &Connection, selection: &Selection) -> rusqlite
     if selection.turns {
         read_turns(&snapshot, &names, selection, &mut ledger)?;
     }
-    let mut select =
-        snapshot.prepare_cached("SELECT id, body, at, role, since, conversation, agent FROM fact")?;
-    let mut rows = select.query([])?;
+    let mut select = snapshot.prepare_cached(
+        "SELECT id, body, at, role, since, conversation, agent FROM fact WHERE ?1 OR kind <> ?2",
+    )?;
+    let mut rows = select.query(params![selection.conversations, row::CONVERSATION])?;
     while let Some(row) = rows.next()? {
         // A kind that only a newer version knows is passed over.
         if let Some(fact) = row::fact(row.get_ref(1)?.as_str()?) {
@@ -209,6 +196,15 @@ impl Names {
             .query_map([], |row| Ok((row.get(0)?, ModelId::from(row.get_ref(1)?.as_str()?))))?
             .collect::<Result<_, _>>()?;
         Ok(Self { conversations, models })
+    }
+
+    fn key(&self, place: Place) -> CellKey {
+        CellKey {
+            start: Timestamp::from_millis(place.quarter.saturating_mul(QUARTER_MS)),
+            conversation: self.conversation(place.conversation),
+            model: self.model(place.model),
+            class: row::price_class(place.class),
+        }
     }
 
     fn conversation(&self, number: i64) -> ConversationId {

@@ -20,6 +20,8 @@ const US_ONLY: u8 = 2;
 const UNDER_REPORTED: u8 = 4;
 const UP_TO_200K: u8 = 4;
 const OVER_200K: u8 = 8;
+/// The `kind` of what is known of a conversation.
+pub(super) const CONVERSATION: &str = "conversation";
 
 /// Packs what sets a turn apart into the `class` column of `turn`.
 pub(super) fn turn_class(turn: &Turn) -> u8 {
@@ -176,7 +178,7 @@ pub(super) fn fact_row(fact: &Fact) -> Option<(&'static str, String)> {
             Body::Compaction { by_user: compaction.by_user, tokens_before: compaction.tokens_before },
         ),
         Fact::Conversation(told) => (
-            "conversation",
+            CONVERSATION,
             Body::Conversation { first: SettingBody::of(&told.first), last: SettingBody::of(&told.last) },
         ),
     };

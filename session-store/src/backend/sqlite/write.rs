@@ -1,12 +1,13 @@
 //! Committing a batch: join row by row, keep the sums in step, write it all or nothing.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::super::{Batch, Checkpoint};
 use super::row;
+use super::sums::{self, Place};
 use crate::cell::{CELL_WIDTH, CellSum, PriceClass};
 use crate::event::{Event, Fact, Turn};
 use crate::id::{ConversationId, EventId, ModelId};
@@ -34,9 +35,6 @@ pub(super) fn settle(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("CREATE INDEX IF NOT EXISTS turn_at ON turn (at)")
 }
 
-/// Where a cell stands in its table: quarter, conversation, model, class.
-type CellPlace = (i64, i64, i64, u8);
-
 struct Writer<'t> {
     insert_turn: CachedStatement<'t>,
     select_turn: CachedStatement<'t>,
@@ -47,7 +45,7 @@ struct Writer<'t> {
     conversations: Names<'t, ConversationId>,
     models: Names<'t, ModelId>,
     /// What goes into each cell, and what goes out of it.
-    cells: HashMap<CellPlace, (CellSum, CellSum)>,
+    cells: BTreeMap<Place, (CellSum, CellSum)>,
 }
 
 impl<'t> Writer<'t> {
@@ -92,7 +90,7 @@ impl<'t> Writer<'t> {
                 "SELECT id FROM model WHERE name = ?1",
                 "INSERT INTO model (name) VALUES (?1)",
             )?,
-            cells: HashMap::new(),
+            cells: BTreeMap::new(),
         })
     }
 
@@ -163,12 +161,12 @@ impl<'t> Writer<'t> {
 
     fn count(&mut self, event: &Event, turn: &Turn, side: Side) -> rusqlite::Result<()> {
         let quarter = event.at.as_millis().div_euclid(CELL_WIDTH.as_millis() as i64);
-        let place = (
+        let place = Place {
             quarter,
-            self.conversations.number(&event.owner.conversation)?,
-            self.models.number(&turn.model)?,
-            row::cell_class(PriceClass::of(turn)),
-        );
+            conversation: self.conversations.number(&event.owner.conversation)?,
+            model: self.models.number(&turn.model)?,
+            class: row::cell_class(PriceClass::of(turn)),
+        };
         let (incoming, outgoing) = self.cells.entry(place).or_default();
         match side {
             Side::In => incoming.add(&CellSum::of(turn)),
@@ -291,41 +289,26 @@ impl AsName for ModelId {
 
 fn write_cells(
     transaction: &Transaction<'_>,
-    cells: HashMap<CellPlace, (CellSum, CellSum)>,
+    changes: BTreeMap<Place, (CellSum, CellSum)>,
 ) -> rusqlite::Result<()> {
-    let mut upsert = transaction.prepare_cached(
-        "INSERT INTO cell VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
-         ON CONFLICT DO UPDATE SET messages = messages + excluded.messages,
-            under_reported = under_reported + excluded.under_reported,
-            input = input + excluded.input, output = output + excluded.output,
-            cache_write_5m = cache_write_5m + excluded.cache_write_5m,
-            cache_write_1h = cache_write_1h + excluded.cache_write_1h,
-            cache_read = cache_read + excluded.cache_read, web_searches = web_searches + excluded.web_searches",
-    )?;
-    let mut remove_empty = transaction.prepare_cached(
-        "DELETE FROM cell WHERE quarter = ?1 AND conversation = ?2 AND model = ?3 AND class = ?4 AND messages = 0",
-    )?;
-    let mut cells: Vec<_> = cells.into_iter().collect();
-    cells.sort_unstable_by_key(|(place, _)| *place);
-    for ((quarter, conversation, model, class), (incoming, outgoing)) in cells {
-        let change = |incoming: u64, outgoing: u64| row::column(incoming) - row::column(outgoing);
-        upsert.execute(params![
-            quarter,
-            conversation,
-            model,
-            class,
-            change(incoming.messages, outgoing.messages),
-            change(incoming.under_reported, outgoing.under_reported),
-            change(incoming.usage.input, outgoing.usage.input),
-            change(incoming.usage.output, outgoing.usage.output),
-            change(incoming.usage.cache_write_5m, outgoing.usage.cache_write_5m),
-            change(incoming.usage.cache_write_1h, outgoing.usage.cache_write_1h),
-            change(incoming.usage.cache_read, outgoing.usage.cache_read),
-            change(incoming.usage.web_searches, outgoing.usage.web_searches),
-        ])?;
-        if outgoing.messages > 0 {
-            remove_empty.execute(params![quarter, conversation, model, class])?;
+    let mut select = transaction.prepare_cached("SELECT sums FROM cell WHERE day = ?1")?;
+    let mut write = transaction.prepare_cached("INSERT OR REPLACE INTO cell VALUES (?1, ?2)")?;
+    let mut changes = changes.into_iter().peekable();
+    while let Some(day) = changes.peek().map(|(place, _)| place.day()) {
+        let mut cells = BTreeMap::new();
+        let mut rows = select.query([day])?;
+        if let Some(row) = rows.next()? {
+            sums::unpack(day, row.get_ref(0)?.as_blob()?, |place, sum| {
+                cells.insert(place, sum);
+            })?;
         }
+        while let Some((place, (incoming, outgoing))) = changes.next_if(|(place, _)| place.day() == day) {
+            let sum: &mut CellSum = cells.entry(place).or_default();
+            sum.add(&incoming);
+            sum.subtract(&outgoing);
+        }
+        cells.retain(|_, sum| sum.messages > 0);
+        write.execute(params![day, sums::pack(&cells)])?;
     }
     Ok(())
 }

@@ -1,0 +1,467 @@
+//! Linux: everything stands in `/proc`.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IsTerminal, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::stat::{Stat, tty_name};
+use super::variables::reduced;
+use crate::classify::CHAIN_MAX;
+use crate::error::{Error, ErrorKind};
+use crate::facts::{Facts, Namespaces, Process, Via};
+use crate::names::{MARKS, Role, named, role};
+
+/// A command line longer than this is cut; what it starts is told by its first words.
+const CMDLINE_MAX: u64 = 8 << 10;
+/// An environment longer than this is cut.
+const ENVIRON_MAX: u64 = 256 << 10;
+/// A list of mounts longer than this is cut; that of `/` is among the first.
+const MOUNTINFO_MAX: u64 = 64 << 10;
+
+/// The files whose existence is a fact; the last three are not of containers.
+const MARKER_FILES: &[&str] = &[
+    "/.dockerenv",
+    "/run/.containerenv",
+    "/run/.toolboxenv",
+    "/run/host/container-manager",
+    "/run/systemd/container",
+    "/dev/lxd/sock",
+    "/dev/incus/sock",
+    "/.flatpak-info",
+    "/proc/sys/fs/binfmt_misc/WSLInterop",
+    "/run/systemd/system",
+];
+
+pub(super) fn capture() -> Facts {
+    let proc = ProcFs::default();
+    let lookup = |name: &str| std::env::var_os(name).map(std::os::unix::ffi::OsStringExt::into_vec);
+    let env = reduced(lookup);
+    // In a process namespace over a foreign /proc this number is not the one the kernel tells.
+    let own = fs::read_link(proc.root.join("self")).ok().and_then(|link| link.to_str()?.parse().ok());
+    let isatty = [io::stdin().is_terminal(), io::stdout().is_terminal(), io::stderr().is_terminal()];
+    let facts = match own {
+        Some(pid) => proc.facts(pid, "self", env.clone(), ""),
+        None => Err(Error::new(ErrorKind::NotFound, 0, None)),
+    };
+    let facts = facts.unwrap_or_else(|_| without_proc(env));
+    Facts { isatty, ..facts }
+}
+
+pub(super) fn capture_of(pid: u32) -> Result<Facts, Error> {
+    ProcFs::default().capture(pid)
+}
+
+/// A view of processes: `/proc`, or a folder of the same form.
+#[derive(Clone, Debug)]
+pub struct ProcFs {
+    root: PathBuf,
+}
+
+impl Default for ProcFs {
+    fn default() -> Self {
+        Self { root: PathBuf::from("/proc") }
+    }
+}
+
+impl ProcFs {
+    /// Looks at a folder instead of `/proc`, for tests and for a host's `/proc` mounted elsewhere.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Captures what can be learned of a process; see [`Facts::capture_of`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Facts::capture_of`].
+    pub fn capture(&self, pid: u32) -> Result<Facts, Error> {
+        let folder = pid.to_string();
+        let environ = self.read(&folder, "environ", ENVIRON_MAX).unwrap_or_default();
+        let env = reduced(|name| in_environ(&environ, name));
+        let root = self.root.join(&folder).join("root");
+        let mut facts = self.facts(pid, &folder, env, &root.to_string_lossy())?;
+        if facts.ns.pid.is_empty() {
+            return Err(Error::new(ErrorKind::Unreadable, pid, None));
+        }
+        facts.isatty = [0, 1, 2].map(|stream| self.is_terminal(&folder, stream));
+        Ok(facts)
+    }
+
+    pub(crate) fn stat(&self, pid: u32) -> io::Result<Stat> {
+        let mut path = self.root.join(pid.to_string());
+        path.push("stat");
+        let mut line = [0; 1024];
+        let length = open(&path)?.read(&mut line)?;
+        Stat::parse(&line[..length]).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+    }
+
+    fn facts(
+        &self,
+        pid: u32,
+        folder: &str,
+        env: BTreeMap<String, String>,
+        root: &str,
+    ) -> Result<Facts, Error> {
+        let own = self.stat(pid).map_err(|source| Error::new(ErrorKind::NotFound, pid, Some(source)))?;
+        let claude = env.get("CLAUDE_PID").and_then(|pid| pid.parse().ok());
+        let mut ancestry = self.chain(own, claude);
+        let ns = self.namespaces(folder);
+        self.number_inside(&mut ancestry, &ns);
+        let cgroup = self.text(folder, "cgroup");
+        let marker_files: Vec<String> = MARKER_FILES
+            .iter()
+            .filter(|file| Path::new(&format!("{root}{file}")).exists())
+            .map(|file| (*file).to_owned())
+            .collect();
+        let suspicious = !marker_files.is_empty()
+            || env.contains_key("container")
+            || ns.pid_inode() != Some(Namespaces::INIT_PID)
+            || cgroup.contains("kubepods");
+        let (root_mount, mounted_by) = if suspicious { self.mounts(folder) } else { Default::default() };
+        let manager = || fs::read_to_string(format!("{root}/run/host/container-manager")).ok();
+        let manager =
+            marker_files.iter().any(|file| file.ends_with("/container-manager")).then(manager).flatten();
+        let system = nix::sys::utsname::uname().ok();
+        let name = |part: fn(&nix::sys::utsname::UtsName) -> &std::ffi::OsStr| {
+            system.as_ref().map(|system| part(system).to_string_lossy().into_owned()).unwrap_or_default()
+        };
+        let ids = self.user_ids(folder);
+        Ok(Facts {
+            label: None,
+            birth_env: self.birth_env(&ancestry),
+            users: users(&ancestry),
+            isatty: [false; 3],
+            container_manager: manager.map(|text| text.trim().chars().take(32).collect()),
+            root_same_as_pid1: self.same_root(root),
+            kernel: name(|system| system.release()),
+            hostname: name(|system| system.nodename()),
+            uid: ids.map(|ids| ids.0),
+            euid: ids.map(|ids| ids.1),
+            boot_id: Some(self.text("sys", "kernel/random/boot_id").trim().to_owned())
+                .filter(|id| !id.is_empty()),
+            boot_id8: None,
+            os: "linux".to_owned(),
+            env,
+            ancestry,
+            ns,
+            marker_files,
+            cgroup,
+            root_mount,
+            mounted_by,
+        })
+    }
+
+    /// The chain from the process up; see [`Facts::ancestry`].
+    fn chain(&self, own: Stat, claude: Option<u32>) -> Vec<Process> {
+        let mut chain: Vec<Process> = Vec::with_capacity(8);
+        self.climb(own, None, &mut chain);
+        if let Some(claude) = claude.filter(|_| is_orphan(&chain)) {
+            self.adopt(claude, &mut chain);
+        }
+        chain
+    }
+
+    fn climb(&self, from: Stat, via: Option<Via>, chain: &mut Vec<Process>) {
+        let mut current = from;
+        let mut via = via;
+        while chain.len() < CHAIN_MAX {
+            chain.push(Process { via, ..self.process(&current) });
+            if let Some(leader) = self.living_leader(&current, chain) {
+                (current, via) = (leader, Some(Via::SessionLeader));
+                continue;
+            }
+            match self.parent(&mut current) {
+                Some(Ok(parent)) => (current, via) = (parent, None),
+                Some(Err(pid)) => {
+                    let err = Some("unreadable".to_owned());
+                    chain.push(Process { pid, err, ..Process::default() });
+                    return;
+                }
+                None => return,
+            }
+            if chain.iter().any(|process| process.pid == current.pid) {
+                return;
+            }
+        }
+    }
+
+    /// The parent; `Err` with its number where it may not be seen, `None` at the top.
+    fn parent(&self, child: &mut Stat) -> Option<Result<Stat, u32>> {
+        for _ in 0..3 {
+            if child.ppid == 0 {
+                return None;
+            }
+            if let Ok(parent) = self.stat(child.ppid) {
+                return Some(Ok(parent));
+            }
+            // It may have ended just now, and the child have another.
+            match self.stat(child.pid) {
+                Ok(again) if again.ppid != child.ppid && again.start == child.start => *child = again,
+                _ => break,
+            }
+        }
+        Some(Err(child.ppid))
+    }
+
+    /// The leader of an orphan's session: its parent is gone or elsewhere, and the terminal still has its shell.
+    fn living_leader(&self, process: &Stat, chain: &[Process]) -> Option<Stat> {
+        let in_session = process.sid != 0 && process.sid != process.pid && process.tty != 0;
+        let parent_elsewhere = || {
+            self.stat(process.ppid).map_or(process.ppid != 0, |parent| parent.sid != process.sid)
+                || process.ppid == 0
+        };
+        if !in_session || chain.iter().any(|seen| seen.pid == process.sid) || !parent_elsewhere() {
+            return None;
+        }
+        let leader = self.stat(process.sid).ok()?;
+        (leader.start <= process.start && leader.tty == process.tty && !leader.zombie).then_some(leader)
+    }
+
+    /// Goes on at the Claude Code that a hook or a detached command was started by.
+    fn adopt(&self, claude: u32, chain: &mut Vec<Process>) {
+        let Ok(stat) = self.stat(claude) else { return };
+        let process = self.process(&stat);
+        let same_user = process.uid.is_some() && process.uid == chain[0].uid;
+        let older = stat.start <= chain[0].start;
+        if same_user && older && matches!(role(&process), Some(Role::Agent("claude-code"))) {
+            chain.truncate(orphan_length(chain));
+            self.climb(stat, Some(Via::ClaudePid), chain);
+        }
+    }
+
+    /// Everything about one process. Its program and command line are read only where its name does not say enough.
+    pub(crate) fn process(&self, stat: &Stat) -> Process {
+        let comm = String::from_utf8_lossy(&stat.comm).into_owned();
+        let folder = stat.pid.to_string();
+        let plain = stat.pid == 1 || matches!(named(&comm), Some(Role::Shell | Role::Relay));
+        let (mut arg0, mut mark, mut exe) = (String::new(), Vec::new(), String::new());
+        if !plain {
+            let line = self.read(&folder, "cmdline", CMDLINE_MAX).unwrap_or_default();
+            exe = match fs::read_link(self.root.join(&folder).join("exe")) {
+                Ok(path) => path.to_string_lossy().into_owned(),
+                Err(error) => format!("!{}", error.kind()),
+            };
+            mark = marks(&line, &exe);
+            arg0 = title(&line);
+        }
+        Process {
+            pid: stat.pid,
+            pid_inside: None,
+            ns: None,
+            comm,
+            arg0,
+            exe: program_name(&exe),
+            mark,
+            tty: tty_name(stat.tty),
+            sid: stat.sid,
+            pgrp: stat.pgrp,
+            tpgid: stat.tpgid,
+            start: stat.start,
+            uid: fs::metadata(self.root.join(&folder)).ok().map(|meta| meta.uid()),
+            err: None,
+            via: None,
+        }
+    }
+
+    fn namespaces(&self, folder: &str) -> Namespaces {
+        let link = |name: &str| {
+            let path = self.root.join(folder).join("ns").join(name);
+            fs::read_link(path).map(|link| link.to_string_lossy().into_owned())
+        };
+        let inside = || self.numbers_inside(folder).is_some_and(|numbers| numbers.len() == 1);
+        // Another user's namespace may not be read; a process with one number lives in ours.
+        let pid = link("pid").or_else(|error| {
+            let own =
+                fs::read_link(self.root.join("self/ns/pid")).map(|link| link.to_string_lossy().into_owned());
+            if inside() { own } else { Err(error) }
+        });
+        Namespaces { pid: pid.unwrap_or_default(), mnt: link("mnt").unwrap_or_default() }
+    }
+
+    /// The process's numbers, from this view's namespace to its own.
+    fn numbers_inside(&self, folder: &str) -> Option<Vec<u32>> {
+        let status = self.text(folder, "status");
+        let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+        line.split_ascii_whitespace().map(|number| number.parse().ok()).collect()
+    }
+
+    /// Where the process is seen from outside its namespace: how each of the chain calls itself.
+    fn number_inside(&self, chain: &mut [Process], ns: &Namespaces) {
+        let own_pid = || chain.first().map(|process| process.pid) == Some(std::process::id());
+        let viewed =
+            || fs::read_link(self.root.join("self/ns/pid")).map(|link| link.to_string_lossy().into_owned());
+        if self.root_is_ours() && (own_pid() || viewed().is_ok_and(|viewed| viewed == ns.pid)) {
+            return;
+        }
+        for process in chain.iter_mut().filter(|process| process.err.is_none()) {
+            let folder = process.pid.to_string();
+            process.pid_inside = self.numbers_inside(&folder).and_then(|numbers| numbers.last().copied());
+            let inner = self.namespaces(&folder);
+            process.ns = Some(inner.pid).filter(|pid| *pid != ns.pid && !pid.is_empty());
+        }
+    }
+
+    /// Whether this `/proc` counts processes as this process is counted.
+    fn root_is_ours(&self) -> bool {
+        let own = fs::read_link(self.root.join("self")).ok();
+        own.and_then(|link| link.to_str()?.parse::<u32>().ok()) == Some(std::process::id())
+    }
+
+    /// The line of `/` in the list of mounts, and whose folders are mounted into it.
+    fn mounts(&self, folder: &str) -> (String, Vec<String>) {
+        let bytes = self.read(folder, "mountinfo", MOUNTINFO_MAX).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        let field = |line: &'_ str, index: usize| line.split(' ').nth(index).unwrap_or_default().to_owned();
+        let root = text.lines().find(|line| field(line, 4) == "/").unwrap_or_default().to_owned();
+        let sources: Vec<String> = text.lines().map(|line| field(line, 3)).collect();
+        let by = |mark: &str| sources.iter().any(|source| source.contains(mark));
+        let known = [("kubelet", "/kubelet/pods/"), ("containers", "/containers/")];
+        (root, known.into_iter().filter(|(_, mark)| by(mark)).map(|(name, _)| name.to_owned()).collect())
+    }
+
+    fn same_root(&self, root: &str) -> Option<bool> {
+        let first = fs::metadata(self.root.join("1/root/.")).ok()?;
+        let own = fs::metadata(format!("{root}/")).ok()?;
+        Some((first.dev(), first.ino()) == (own.dev(), own.ino()))
+    }
+
+    fn user_ids(&self, folder: &str) -> Option<(u32, u32)> {
+        if folder == "self" {
+            return Some((nix::unistd::getuid().as_raw(), nix::unistd::geteuid().as_raw()));
+        }
+        let status = self.text(folder, "status");
+        let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+        let mut numbers = line.split_ascii_whitespace().map(|number| number.parse().ok());
+        Some((numbers.next()??, numbers.next()??))
+    }
+
+    /// What the leader of a terminal was started with, where something in the chain keeps terminals alive.
+    fn birth_env(&self, chain: &[Process]) -> Option<BTreeMap<String, String>> {
+        let keeps = |process: &Process| {
+            matches!(role(process), Some(Role::Mux(_) | Role::Keeper(_) | Role::VsCodeServer(_)))
+        };
+        let keeper = chain.iter().position(keeps)?;
+        let leader = chain[..keeper].iter().rev().find(|process| process.leads_terminal())?;
+        let environ = self.read(&leader.pid.to_string(), "environ", ENVIRON_MAX).ok()?;
+        Some(reduced(|name| (name == "SSH_CONNECTION").then(|| in_environ(&environ, name)).flatten()))
+    }
+
+    fn is_terminal(&self, folder: &str, stream: u32) -> bool {
+        let link = fs::read_link(self.root.join(folder).join("fd").join(stream.to_string()));
+        link.is_ok_and(|path| {
+            path.to_str().is_some_and(|path| path.starts_with("/dev/pts/") || path.starts_with("/dev/tty"))
+        })
+    }
+
+    fn text(&self, folder: &str, name: &str) -> String {
+        let bytes = self.read(folder, name, CMDLINE_MAX).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn read(&self, folder: &str, name: &str, max: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(512);
+        open(&self.root.join(folder).join(name))?.take(max).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// Opens a file of a view that may be hostile: a FIFO in it must not make anybody wait.
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(path)
+}
+
+/// What is left of a program's path: its file name.
+fn program_name(exe: &str) -> String {
+    if exe.starts_with('!') { exe.to_owned() } else { exe.rsplit('/').next().unwrap_or_default().to_owned() }
+}
+
+/// The first word of a command line without its folder. An SSH server tells there whom it serves.
+fn title(line: &[u8]) -> String {
+    let first = line.split(|byte| *byte == 0).next().unwrap_or_default();
+    let text = String::from_utf8_lossy(&first[..first.len().min(64)]).into_owned();
+    if text.starts_with("sshd") {
+        return text;
+    }
+    let word = text.split(' ').next().unwrap_or_default();
+    word.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+/// The words that are known to tell what a script is. The rest of a command line may hold secrets and is forgotten.
+fn marks(line: &[u8], exe: &str) -> Vec<String> {
+    let line = String::from_utf8_lossy(line);
+    let words: Vec<&str> = line.split('\0').filter(|word| !word.is_empty()).collect();
+    let holds = |mark: &str| match mark {
+        // Also an argument of installers.
+        "ipykernel" => words.windows(2).any(|pair| pair == ["-m", "ipykernel"]),
+        "kernel-*.json" => words.iter().any(|word| {
+            let name = word.rsplit('/').next().unwrap_or(word);
+            name.starts_with("kernel-") && name.ends_with(".json")
+        }),
+        "zellij --server" => words.contains(&"--server") && exe.ends_with("/zellij"),
+        "/claude/versions/" => exe.contains(mark),
+        other => words.iter().any(|word| word.contains(other)),
+    };
+    MARKS.iter().filter(|mark| holds(mark)).map(|mark| (*mark).to_owned()).collect()
+}
+
+/// Whether nobody is above the process but those who take in orphans, and it has no terminal.
+fn is_orphan(chain: &[Process]) -> bool {
+    let length = orphan_length(chain);
+    let agent = |process: &Process| matches!(role(process), Some(Role::Agent(_)));
+    length < chain.len() && chain[..length].iter().all(|process| process.tty.is_none() && !agent(process))
+}
+
+/// How many processes stand below the one that took the last of them in.
+fn orphan_length(chain: &[Process]) -> usize {
+    let takes_in = |process: &Process| process.pid == 1 || role(process) == Some(Role::Scheduler);
+    chain.iter().position(takes_in).unwrap_or(chain.len())
+}
+
+fn users(chain: &[Process]) -> BTreeMap<u32, String> {
+    let mut users = BTreeMap::new();
+    for uid in chain.iter().filter_map(|process| process.uid) {
+        if let std::collections::btree_map::Entry::Vacant(slot) = users.entry(uid) {
+            let found = if uid == 0 { Some("root".to_owned()) } else { user_name(uid) };
+            if let Some(name) = found {
+                slot.insert(name);
+            }
+        }
+    }
+    users
+}
+
+fn user_name(uid: u32) -> Option<String> {
+    nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).ok().flatten().map(|user| user.name)
+}
+
+/// Where no `/proc` can be read: the environment, and what the kernel tells of oneself.
+fn without_proc(env: BTreeMap<String, String>) -> Facts {
+    let pid = std::process::id();
+    let sid = nix::unistd::getsid(None).ok().and_then(|sid| u32::try_from(sid.as_raw()).ok()).unwrap_or(pid);
+    let tty = nix::unistd::ttyname(io::stdin()).ok();
+    let tty = tty.and_then(|path| path.to_str()?.strip_prefix("/dev/").map(str::to_owned));
+    let uid = nix::unistd::getuid().as_raw();
+    let own = Process { pid, sid, tty, uid: Some(uid), ..Process::default() };
+    let above = Process { err: Some("unreadable".to_owned()), ..Process::default() };
+    let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned());
+    Facts {
+        env,
+        users: users(std::slice::from_ref(&own)),
+        ancestry: vec![own, above],
+        uid: Some(uid),
+        euid: Some(nix::unistd::geteuid().as_raw()),
+        hostname: host.unwrap_or_default(),
+        boot_id: Some(super::random_id()),
+        os: "unknown".to_owned(),
+        ..Facts::default()
+    }
+}
+
+/// Looks a variable up in the bytes of `/proc/<pid>/environ`. A program may have written its title there, so what is not
+/// `NAME=value` is skipped.
+fn in_environ(environ: &[u8], name: &str) -> Option<Vec<u8>> {
+    let value = |entry: &[u8]| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec);
+    environ.split(|byte| *byte == 0).find_map(value)
+}

@@ -1,0 +1,3 @@
+//! What `session-detect` promises, tested at its public surface.
+
+mod facts;
