@@ -17,8 +17,8 @@ pub enum Verdict {
 /// only a list. Members that do not live decide nothing, and viewers give way.
 ///
 /// ```
-/// use session_coordinator::{IsolationKey, MemberId, Scope, Verdict, resolve};
-/// let key = IsolationKey::parse("pts/1:local:ada:host:7~1.5f0c3b1e9a7d4c28b6e10d93c4a2f781.effffffc.7.a").unwrap();
+/// use session_coordinator::{MemberId, Scope, Verdict, resolve};
+/// let key = "pts/1:local:ada:host:7~1.5f0c3b1e9a7d4c28b6e10d93c4a2f781.effffffc.7.a".parse().unwrap();
 /// let newcomer = MemberId::of(&key, &Scope::Everything);
 /// assert_eq!(resolve(&newcomer, &[]), Verdict::Monitor);
 /// ```

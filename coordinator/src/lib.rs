@@ -3,7 +3,6 @@
 
 mod account;
 mod error;
-mod key;
 
 mod runtime;
 
@@ -21,11 +20,11 @@ pub use account::AccountId;
 pub use conflict::{Verdict, resolve};
 pub use error::{Error, ErrorKind};
 pub use ingest::{Ingestor, Progress, Scan};
-pub use key::IsolationKey;
 pub use monitor::{Monitor, MonitorOptions, Update};
 pub use registry::{Introduction, JoinError, Member, MemberId, MemberRole, Membership, Presence, Registry};
 pub use runtime::{Candidate, FileId, RuntimeDir, RuntimePlaces};
 pub use scope::{Asset, Isolation, Party, Scope, UnknownIsolation};
+pub use session_detect::IsolationKey;
 pub use watch::{FileWatch, Native, Poll, WatchError, WatchEvent};
 
 /// Returns how many threads read: more than four do not help, because the disk and the memory are the limit.

@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 use session_store::Timestamp;
 
 use crate::error::{Error, ErrorKind};
-use crate::key::IsolationKey;
 use crate::runtime::{FileId, RuntimeDir, has_ending, open_plain};
 use crate::scope::{Isolation, Scope};
+use session_detect::IsolationKey;
 
 /// The folder of the lock files.
 pub(crate) const FOLDER: &str = "s";
@@ -129,7 +129,7 @@ pub enum Presence {
 ///
 /// ```
 /// use session_coordinator::{
-///     Introduction, IsolationKey, Isolation, JoinError, Presence, Registry, RuntimeDir, Scope,
+///     Introduction, Isolation, JoinError, Presence, Registry, RuntimeDir, Scope,
 /// };
 /// use session_store::Timestamp;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -137,7 +137,7 @@ pub enum Presence {
 /// let runtime = RuntimeDir::open(&place.path().join("claudewatch"))?;
 /// let registry = Registry::open(&runtime)?;
 /// let me = Introduction {
-///     key: IsolationKey::parse("pts/1:local:ada:host:77~1.5f0c3b1e9a7d4c28b6e10d93c4a2f781.effffffc.77.86c30")?,
+///     key: "pts/1:local:ada:host:77~1.5f0c3b1e9a7d4c28b6e10d93c4a2f781.effffffc.77.86c30".parse()?,
 ///     scope: Scope::Project("/work/shop".into()),
 ///     isolation: Isolation::Unified,
 ///     host: "host".into(),
@@ -351,7 +351,7 @@ impl Drop for Membership {
 /// What a lock file says, in one line of JSON.
 #[derive(Debug, Serialize, Deserialize)]
 struct LockText {
-    key: String,
+    key: IsolationKey,
     /// The project's folder; `None` is everything.
     project: Option<String>,
     isolation: String,
@@ -372,7 +372,7 @@ impl LockText {
             Scope::Everything => None,
         };
         Self {
-            key: who.key.to_string(),
+            key: who.key.clone(),
             project,
             isolation: who.isolation.name().to_owned(),
             role,
@@ -403,7 +403,7 @@ impl LockText {
         };
         Member {
             id,
-            key: IsolationKey::parse(&self.key).expect("because reading checked it"),
+            key: self.key,
             scope: self.project.map_or(Scope::Everything, |folder| Scope::Project(folder.into())),
             // A newer version may know other levels; the strictest is the safe reading.
             isolation: self.isolation.parse().unwrap_or(Isolation::Complete),
@@ -421,8 +421,7 @@ fn read(file: &File, path: &Path) -> Option<LockText> {
     let mut line = Vec::new();
     BufReader::new(file.take(TEXT_BYTES_MAX)).read_until(b'\n', &mut line).ok()?;
     let text: LockText = serde_json::from_slice(&line).ok()?;
-    let key = IsolationKey::parse(&text.key).ok()?;
-    id_of(path).as_str().starts_with(key.tag()).then_some(text)
+    id_of(path).as_str().starts_with(text.key.tag()).then_some(text)
 }
 
 fn id_of(path: &Path) -> MemberId {

@@ -4,8 +4,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use session_detect::IsolationKey;
+
 use crate::account::AccountId;
-use crate::key::IsolationKey;
 
 /// What a monitor looks at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -152,9 +153,9 @@ impl Party {
     /// account is seen by sessions of that account.
     ///
     /// ```
-    /// use session_coordinator::{Asset, IsolationKey, Isolation, Party};
+    /// use session_coordinator::{Asset, Isolation, Party};
     /// let party = |text: &str, isolation| Party {
-    ///     key: IsolationKey::parse(text).unwrap(),
+    ///     key: text.parse().unwrap(),
     ///     isolation,
     ///     accounts: vec!["a".into()],
     /// };

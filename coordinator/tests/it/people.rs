@@ -8,7 +8,7 @@ use tempfile::TempDir;
 pub(crate) fn key(pid: u32) -> IsolationKey {
     let text =
         format!("pts/1:local:ada:host:{pid}~1.5f0c3b1e9a7d4c28b6e10d93c4a2f781.effffffc.{pid}.{pid:x}");
-    IsolationKey::parse(&text).unwrap()
+    text.parse().unwrap()
 }
 
 /// Returns a monitor of everything in that session.
