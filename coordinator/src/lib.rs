@@ -11,15 +11,20 @@ mod scope;
 mod conflict;
 mod registry;
 
+mod bell;
+mod lease;
+
 mod ingest;
 mod monitor;
 mod search;
 mod watch;
 
 pub use account::AccountId;
+pub use bell::{Bell, Heard, Listener};
 pub use conflict::{Verdict, resolve};
 pub use error::{Error, ErrorKind};
 pub use ingest::{Ingestor, Progress, Scan};
+pub use lease::{Acquire, AcquireError, Holder, Lease, Term};
 pub use monitor::{Monitor, MonitorOptions, Update};
 pub use registry::{Introduction, JoinError, Member, MemberId, MemberRole, Membership, Presence, Registry};
 pub use runtime::{Candidate, FileId, RuntimeDir, RuntimePlaces};

@@ -228,6 +228,12 @@ pub(crate) fn open_plain(options: &mut OpenOptions, path: &Path) -> Result<File,
     if metadata.is_file() { Ok(file) } else { Err(Error::new(ErrorKind::NotPlain).at(path)) }
 }
 
+/// Makes a file of ours where nothing stands; what stands there is not touched.
+pub(crate) fn make_plain(path: &Path) -> Result<(), Error> {
+    let made = open_plain(File::options().write(true).create_new(true), path);
+    if FileId::at(path).is_some() { Ok(()) } else { made.map(drop) }
+}
+
 /// Returns whether a path is a name that this crate gives its files, so that nothing else is ever read or removed.
 pub(crate) fn has_ending(name: &OsStr, ending: &str) -> bool {
     name.to_str().is_some_and(|name| name.ends_with(ending) && name.len() > ending.len())

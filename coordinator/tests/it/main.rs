@@ -7,6 +7,8 @@
 mod child;
 mod people;
 
+mod bell;
+mod lease;
 mod registry;
 mod runtime;
 mod scope;
