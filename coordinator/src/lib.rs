@@ -14,6 +14,10 @@ mod registry;
 mod bell;
 mod lease;
 
+mod clock;
+mod notice;
+mod spool;
+
 mod ingest;
 mod monitor;
 mod search;
@@ -26,6 +30,7 @@ pub use error::{Error, ErrorKind};
 pub use ingest::{Ingestor, Progress, Scan};
 pub use lease::{Acquire, AcquireError, Holder, Lease, Term};
 pub use monitor::{Monitor, MonitorOptions, Update};
+pub use notice::{Cursor, Fate, Look, Notice, NoticeBoard, NoticeKind};
 pub use registry::{Introduction, JoinError, Member, MemberId, MemberRole, Membership, Presence, Registry};
 pub use runtime::{Candidate, FileId, RuntimeDir, RuntimePlaces};
 pub use scope::{Asset, Isolation, Party, Scope, UnknownIsolation};

@@ -9,6 +9,7 @@ mod people;
 
 mod bell;
 mod lease;
+mod notice;
 mod registry;
 mod runtime;
 mod scope;
