@@ -8,7 +8,8 @@ mod look;
 
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
@@ -35,6 +36,11 @@ impl Bell {
         Ok(Self { path })
     }
 
+    /// Returns the file's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Wakes everybody who listens; costs some ten microseconds and keeps no file open.
     ///
     /// # Errors
@@ -58,6 +64,8 @@ pub struct Heard {
     pub members_changed: bool,
     /// The runtime folder or the bell was removed or replaced.
     pub place_changed: bool,
+    /// The listener was woken by its owner.
+    pub woken: bool,
 }
 
 impl Heard {
@@ -65,6 +73,38 @@ impl Heard {
     pub fn is_silence(self) -> bool {
         self == Self::default()
     }
+}
+
+/// Wakes one listener and nobody else.
+#[derive(Clone, Debug)]
+pub(crate) enum Waker {
+    /// By writing to the lock file of its own member, which it watches: no descriptor is needed for it.
+    Own(Arc<File>),
+    /// By the bell, which wakes all.
+    Bell(Bell),
+}
+
+impl Waker {
+    pub(crate) fn wake(&self) {
+        // Who is not woken looks within a second.
+        let _ = match self {
+            // What is there begins with this very byte.
+            Self::Own(lock) => write_at_start(lock, b"{").map_err(Error::from),
+            Self::Bell(bell) => bell.ring(),
+        };
+    }
+}
+
+#[cfg(unix)]
+fn write_at_start(file: &File, bytes: &[u8]) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, 0)
+}
+
+#[cfg(not(unix))]
+fn write_at_start(mut file: &File, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Seek;
+    file.rewind()?;
+    file.write_all(bytes)
 }
 
 /// Listens at a runtime folder.
@@ -129,6 +169,16 @@ impl Listener {
     /// Returns why changes are seen with a delay, while they are.
     pub fn trouble(&self) -> Option<&Error> {
         self.trouble.as_ref()
+    }
+
+    /// Returns what wakes this listener: by its member's lock file, where that can be watched.
+    pub(crate) fn waker(&mut self, lock: &Arc<File>, path: &Path, bell: &Bell) -> Waker {
+        let is_watched = match &mut self.ear {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Ear::Inotify(ear) => ear.watch_own(path).is_ok(),
+            Ear::Look(_) => false,
+        };
+        if is_watched { Waker::Own(lock.clone()) } else { Waker::Bell(bell.clone()) }
     }
 
     /// Waits until something is heard, or the time has passed.

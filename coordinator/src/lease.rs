@@ -168,6 +168,11 @@ impl Lease {
         self.holder.term
     }
 
+    /// Returns who holds it.
+    pub fn member(&self) -> &MemberId {
+        &self.holder.member
+    }
+
     /// Makes the term greater than one that was seen elsewhere, such as on the board of a folder that was replaced.
     ///
     /// # Errors

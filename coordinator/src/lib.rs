@@ -18,6 +18,9 @@ mod clock;
 mod notice;
 mod spool;
 
+mod coordinator;
+mod life;
+
 mod ingest;
 mod monitor;
 mod search;
@@ -26,9 +29,13 @@ mod watch;
 pub use account::AccountId;
 pub use bell::{Bell, Heard, Listener};
 pub use conflict::{Verdict, resolve};
+pub use coordinator::{
+    CONFLICTS_RESOLVED, Coordinator, CoordinatorOptions, NOTICES, News, RESOURCES_SHARED, Standing,
+};
 pub use error::{Error, ErrorKind};
 pub use ingest::{Ingestor, Progress, Scan};
 pub use lease::{Acquire, AcquireError, Holder, Lease, Term};
+pub use life::{Input, Life, LifeOptions, Output, Role};
 pub use monitor::{Monitor, MonitorOptions, Update};
 pub use notice::{Cursor, Fate, Look, Notice, NoticeBoard, NoticeKind};
 pub use registry::{Introduction, JoinError, Member, MemberId, MemberRole, Membership, Presence, Registry};

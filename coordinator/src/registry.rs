@@ -305,7 +305,7 @@ impl Registry {
 #[derive(Debug)]
 #[must_use = "dropping a membership leaves at once"]
 pub struct Membership {
-    file: File,
+    file: Arc<File>,
     path: PathBuf,
     text: LockText,
     id: MemberId,
@@ -321,7 +321,7 @@ impl Membership {
     ) -> Result<Self, Error> {
         let text = LockText::of(who, role);
         text.write(&file).map_err(|error| Error::from(error).at(&path))?;
-        Ok(Self { file, path, text, id })
+        Ok(Self { file: Arc::new(file), path, text, id })
     }
 
     /// Returns the member's name.
@@ -332,6 +332,11 @@ impl Membership {
     /// Returns what the member is there for.
     pub fn role(&self) -> MemberRole {
         self.text.role
+    }
+
+    /// Returns the lock file and its path. The lock is held as long as anybody holds the file.
+    pub(crate) fn lock(&self) -> (&Arc<File>, &Path) {
+        (&self.file, &self.path)
     }
 
     /// Returns whether others can still see the lock: its file may have been removed together with the folder.

@@ -24,6 +24,7 @@ pub(super) struct Ear {
     bell: WatchDescriptor,
     lead: WatchDescriptor,
     members: WatchDescriptor,
+    own: Option<WatchDescriptor>,
 }
 
 impl Ear {
@@ -37,7 +38,13 @@ impl Ear {
         let folder = runtime.file(crate::registry::FOLDER);
         let members = watch(&folder, MOVED | AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_CREATE)?;
         watch(runtime.path(), MOVED)?;
-        Ok(Self { inotify, bell, lead, members })
+        Ok(Self { inotify, bell, lead, members, own: None })
+    }
+
+    /// Watches a file whose writing means nothing but to wake up.
+    pub(super) fn watch_own(&mut self, path: &std::path::Path) -> Result<(), Error> {
+        self.own = Some(self.inotify.add_watch(path, AddWatchFlags::IN_MODIFY).map_err(sort)?);
+        Ok(())
     }
 
     pub(super) fn wait(&mut self, timeout: Duration) -> Heard {
@@ -67,11 +74,14 @@ impl Ear {
 
     fn note(&self, event: &InotifyEvent, heard: &mut Heard) {
         if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
-            *heard = Heard { rang: true, lead_changed: true, members_changed: true, place_changed: true };
+            let (rang, woken) = (true, true);
+            *heard = Heard { rang, lead_changed: true, members_changed: true, place_changed: true, woken };
         } else if event.mask.intersects(MOVED | AddWatchFlags::IN_IGNORED) && event.name.is_none() {
             heard.place_changed = true;
         } else if event.wd == self.bell {
             heard.rang = true;
+        } else if Some(event.wd) == self.own {
+            heard.woken = true;
         } else if event.wd == self.lead {
             heard.lead_changed = true;
         } else if event.wd == self.members {

@@ -54,6 +54,7 @@ impl Ear {
             lead_changed: members_changed,
             members_changed,
             place_changed: now.place != before.place || file(now.bell) != file(before.bell),
+            woken: false,
         }
     }
 }

@@ -2,26 +2,44 @@
 //!
 //! A child is a test that does nothing unless it is told where to work; [`command`] tells it.
 
-use std::io::{BufRead, BufReader, Lines};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
 
 const PLACE: &str = "SESSION_COORDINATOR_TEST_PLACE";
 const NUMBER: &str = "SESSION_COORDINATOR_TEST_NUMBER";
 /// What begins a line that a child says to its parent, among those of the test harness.
 const SAYS: &str = "child says ";
+/// How long a parent waits for a word before it gives up.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A process of this binary that ends with the test.
 pub(crate) struct Running {
     child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    said: Receiver<String>,
 }
 
 /// Starts one test of this binary in a process of its own; `place` is the folder it works on.
 pub(crate) fn start(test: &str, place: &Path, number: u32) -> Running {
-    let mut child = command(test, place, number).stdout(Stdio::piped()).spawn().unwrap();
+    spawn(command(test, place, number))
+}
+
+/// Starts a child by a command that leads to it.
+pub(crate) fn spawn(mut command: Command) -> Running {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    Running { child, lines }
+    let (tell, said) = channel();
+    thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            if let Some(line) = line.strip_prefix(SAYS) {
+                let _ = tell.send(line.to_owned());
+            }
+        }
+    });
+    Running { child, said }
 }
 
 pub(crate) fn command(test: &str, place: &Path, number: u32) -> Command {
@@ -50,25 +68,37 @@ pub(crate) fn number() -> u32 {
 
 /// Says something to the parent.
 pub(crate) fn say(text: impl std::fmt::Display) {
-    use std::io::Write;
     // One write, so that no line of another thread comes between.
     std::io::stdout().write_all(format!("\n{SAYS}{text}\n").as_bytes()).unwrap();
 }
 
 impl Running {
-    /// Waits for the next thing the child says; `None` where it has ended.
-    pub(crate) fn hear(&mut self) -> Option<String> {
-        self.lines.by_ref().map_while(Result::ok).find_map(|line| Some(line.strip_prefix(SAYS)?.to_owned()))
+    /// Waits until the child says something that begins so, and returns the rest; what it says before is forgotten.
+    pub(crate) fn hear_of(&self, beginning: &str) -> String {
+        self.hear_within(beginning, PATIENCE).unwrap_or_else(|| panic!("no word of {beginning:?}"))
     }
 
-    /// Waits until the child says something that begins so, and returns the rest.
-    pub(crate) fn hear_of(&mut self, beginning: &str) -> String {
-        while let Some(said) = self.hear() {
-            if let Some(rest) = said.strip_prefix(beginning) {
-                return rest.trim().to_owned();
+    /// The same for a shorter time; `None` where nothing of the kind is said.
+    pub(crate) fn hear_within(&self, beginning: &str, time: Duration) -> Option<String> {
+        let until = std::time::Instant::now() + time;
+        loop {
+            let left = until.saturating_duration_since(std::time::Instant::now());
+            match self.said.recv_timeout(left) {
+                Ok(said) => {
+                    if let Some(rest) = said.strip_prefix(beginning) {
+                        return Some(rest.trim().to_owned());
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => return None,
+                Err(RecvTimeoutError::Disconnected) => panic!("the child ended without {beginning:?}"),
             }
         }
-        panic!("the child ended without saying {beginning:?}");
+    }
+
+    /// Tells the child a line.
+    pub(crate) fn tell(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -79,6 +109,17 @@ impl Running {
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.child.id() as i32), signal).unwrap();
+    }
+
+    /// Lets the child end by itself, which it does when nobody tells it anything any more.
+    pub(crate) fn join(mut self) {
+        drop(self.child.stdin.take());
+        assert!(self.child.wait().unwrap().success());
     }
 }
 

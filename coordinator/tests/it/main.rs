@@ -8,6 +8,7 @@ mod child;
 mod people;
 
 mod bell;
+mod coordinator;
 mod lease;
 mod notice;
 mod registry;

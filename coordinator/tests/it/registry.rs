@@ -60,7 +60,7 @@ fn the_living_and_the_dead() {
     let (place, runtime) = runtime();
     let registry = Registry::open(&runtime).unwrap();
     let mut killed = child::start("registry::a_child_joins", place.path(), 1);
-    let mut living = child::start("registry::a_child_joins", place.path(), 2);
+    let living = child::start("registry::a_child_joins", place.path(), 2);
     killed.hear_of("joined");
     living.hear_of("joined");
     let left = registry.join(&introduction(3)).unwrap();

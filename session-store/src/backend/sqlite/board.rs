@@ -132,9 +132,15 @@ fn hold_lock_beside(path: &Path) -> Result<fs::File, Error> {
 
 /// Connects to a board; `None` where there is none yet.
 fn connect(path: &Path) -> Result<Option<Connection>, Error> {
-    let connection = bare_connection(path)?;
-    let pragma = |name| connection.query_row(name, [], |row| row.get(0)).map_err(sort);
-    let (format, id): (i64, i64) = (pragma("PRAGMA user_version")?, pragma("PRAGMA application_id")?);
+    let mut connection = bare_connection(path)?;
+    // Both of one instant: another process may be making the board.
+    let (format, id): (i64, i64) = connection
+        .transaction()
+        .and_then(|snapshot| {
+            let pragma = |name| snapshot.query_row(name, [], |row| row.get(0));
+            Ok((pragma("PRAGMA user_version")?, pragma("PRAGMA application_id")?))
+        })
+        .map_err(sort)?;
     match (u32::try_from(format).unwrap_or(u32::MAX), id) {
         (0, 0) => Ok(None),
         (FORMAT, id) if id == i64::from(APPLICATION_ID) => Ok(Some(connection)),
