@@ -264,7 +264,10 @@ impl Life {
     /// whether it still leads.
     pub fn leads_at(&self, now: Duration) -> Option<Term> {
         match self.role {
-            Role::Leading(term) if self.time.after(now) < self.sure_until => Some(term),
+            // A clock that went back says nothing.
+            Role::Leading(term) if self.time.raw <= now && self.time.after(now) < self.sure_until => {
+                Some(term)
+            }
             _ => None,
         }
     }
@@ -308,6 +311,12 @@ impl Life {
         let passed = self.time.after(now);
         if passed - self.time.passed > self.options.look + self.options.retry {
             self.heart.seen_at = passed;
+        }
+        if now < self.time.raw {
+            // How long that was nobody knows: nothing is sure until it was looked at.
+            self.sure_until = passed;
+            self.due.look = self.due.look.min(passed);
+            self.due.beat = self.due.beat.min(passed);
         }
         self.time = Time { raw: now, passed };
     }

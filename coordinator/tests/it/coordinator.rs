@@ -333,6 +333,36 @@ fn a_removed_folder_parts_nobody() {
     assert_eq!(newcomer.members().unwrap().len(), 11);
 }
 
+/// One inotify instance, four descriptors for the lock and the board, no time to speak of.
+#[test]
+fn a_member_at_rest_costs_little() {
+    let place = tempfile::tempdir().unwrap();
+    let members = crowd(place.path(), 2);
+    let proc = format!("/proc/{}", members[1].pid());
+    let links = fs::read_dir(format!("{proc}/fd"))
+        .unwrap()
+        .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    let beyond = |link: &String| !link.starts_with("pipe:") && !link.starts_with("/dev/");
+    let files: Vec<String> = links.map(|link| link.to_string_lossy().into_owned()).filter(beyond).collect();
+    assert_eq!(files.iter().filter(|file| file.contains("inotify")).count(), 1, "{files:?}");
+    assert!(files.len() <= 5, "{files:?}");
+
+    let busy = || {
+        let threads = fs::read_dir(format!("{proc}/task")).unwrap();
+        let of_thread = |entry: std::io::Result<fs::DirEntry>| {
+            let text = fs::read_to_string(entry.ok()?.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse::<u64>().ok()
+        };
+        Duration::from_nanos(threads.filter_map(of_thread).sum())
+    };
+    let before = busy();
+    thread::sleep(Duration::from_secs(4));
+    let spent = (busy() - before) / 4;
+    println!("at rest: {spent:.1?} of processor time a second, files {files:?}");
+    // A thousandth of a core, and as much again for a machine that tests.
+    assert!(spent < Duration::from_millis(4), "{spent:?}");
+}
+
 /// What was told before the board was lost is brought to the new one by those who know it.
 #[test]
 fn a_notice_outlives_its_board() {
