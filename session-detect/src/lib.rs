@@ -16,6 +16,7 @@ mod names;
 mod probe;
 mod process;
 mod session;
+mod session_id;
 mod warnings;
 
 pub use claims::Connection;
@@ -32,6 +33,7 @@ pub use probe::ProcFs;
 pub use probe::variables;
 pub use process::{ProcessId, System, TagError};
 pub use session::{Kind, Session};
+pub use session_id::SessionId;
 
 /// Tells the session this process runs in.
 ///

@@ -12,7 +12,7 @@ use super::{Absence, Domain, Invocation, Seen};
 use crate::classify::CHAIN_MAX;
 use crate::error::{Error, ErrorKind};
 use crate::facts::{Facts, Namespaces, Process, Via};
-use crate::names::{MARKS, Role, named, role};
+use crate::names::{Role, marks, named, role};
 
 /// A command line longer than this is cut; what it starts is told by its first words.
 const CMDLINE_MAX: u64 = 8 << 10;
@@ -34,6 +34,10 @@ const MARKER_FILES: &[&str] = &[
     "/proc/sys/fs/binfmt_misc/WSLInterop",
     "/run/systemd/system",
 ];
+
+/// Files that container runtimes write for each container and mount into it.
+const RUNTIME_FILES: &[&str] =
+    &["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/termination-log", "/run/.containerenv"];
 
 pub(super) fn capture() -> Facts {
     let proc = ProcFs::default();
@@ -194,6 +198,7 @@ impl ProcFs {
         let suspicious = !marker_files.is_empty()
             || env.contains_key("container")
             || ns.pid_inode() != Some(Namespaces::INIT_PID)
+            || env.contains_key("KUBERNETES_SERVICE_HOST")
             || cgroup.contains("kubepods");
         let (root_mount, mounted_by) = if suspicious { self.mounts(folder) } else { Default::default() };
         let manager = || fs::read_to_string(format!("{root}/run/host/container-manager")).ok();
@@ -311,7 +316,9 @@ impl ProcFs {
     pub(crate) fn process(&self, stat: &Stat) -> Process {
         let comm = String::from_utf8_lossy(&stat.comm).into_owned();
         let folder = stat.pid.to_string();
-        let plain = stat.pid == 1 || matches!(named(&comm), Some(Role::Shell | Role::Relay));
+        // In a container process 1 may be anything.
+        let plain = matches!(named(&comm), Some(Role::Shell | Role::Relay))
+            || stat.pid == 1 && matches!(comm.as_str(), "init" | "systemd");
         let (mut arg0, mut mark, mut exe) = (String::new(), Vec::new(), String::new());
         if !plain {
             let line = self.read(&folder, "cmdline", CMDLINE_MAX).unwrap_or_default();
@@ -319,7 +326,9 @@ impl ProcFs {
                 Ok(path) => path.to_string_lossy().into_owned(),
                 Err(error) => format!("!{}", error.kind()),
             };
-            mark = marks(&line, &exe);
+            let text = String::from_utf8_lossy(&line);
+            let words: Vec<&str> = text.split('\0').filter(|word| !word.is_empty()).collect();
+            mark = marks(&words, &exe);
             arg0 = title(&line);
         }
         Process {
@@ -391,9 +400,11 @@ impl ProcFs {
         let text = String::from_utf8_lossy(&bytes);
         let field = |line: &'_ str, index: usize| line.split(' ').nth(index).unwrap_or_default().to_owned();
         let root = text.lines().find(|line| field(line, 4) == "/").unwrap_or_default().to_owned();
-        let sources: Vec<String> = text.lines().map(|line| field(line, 3)).collect();
+        let made = |line: &&str| RUNTIME_FILES.contains(&field(line, 4).as_str());
+        let sources: Vec<String> = text.lines().filter(made).map(|line| field(line, 3)).collect();
         let by = |mark: &str| sources.iter().any(|source| source.contains(mark));
-        let known = [("kubelet", "/kubelet/pods/"), ("containers", "/containers/")];
+        let known =
+            [("kubelet", "/kubelet/pods/"), ("podman", "-containers/"), ("containers", "/containers/")];
         (root, known.into_iter().filter(|(_, mark)| by(mark)).map(|(name, _)| name.to_owned()).collect())
     }
 
@@ -462,24 +473,6 @@ fn title(line: &[u8]) -> String {
     }
     let word = text.split(' ').next().unwrap_or_default();
     word.rsplit('/').next().unwrap_or_default().to_owned()
-}
-
-/// The words that are known to tell what a script is. The rest of a command line may hold secrets and is forgotten.
-fn marks(line: &[u8], exe: &str) -> Vec<String> {
-    let line = String::from_utf8_lossy(line);
-    let words: Vec<&str> = line.split('\0').filter(|word| !word.is_empty()).collect();
-    let holds = |mark: &str| match mark {
-        // Also an argument of installers.
-        "ipykernel" => words.windows(2).any(|pair| pair == ["-m", "ipykernel"]),
-        "kernel-*.json" => words.iter().any(|word| {
-            let name = word.rsplit('/').next().unwrap_or(word);
-            name.starts_with("kernel-") && name.ends_with(".json")
-        }),
-        "zellij --server" => words.contains(&"--server") && exe.ends_with("/zellij"),
-        "/claude/versions/" => exe.contains(mark),
-        other => words.iter().any(|word| word.contains(other)),
-    };
-    MARKS.iter().filter(|mark| holds(mark)).map(|mark| (*mark).to_owned()).collect()
 }
 
 /// Whether nobody is above the process but those who take in orphans, and it has no terminal.

@@ -15,7 +15,7 @@ use crate::classify::CHAIN_MAX;
 use crate::claude::moment;
 use crate::error::{Error, ErrorKind};
 use crate::facts::{Facts, Process};
-use crate::names::MARKS;
+use crate::names::marks;
 
 pub(super) fn capture() -> Facts {
     let pid = std::process::id();
@@ -152,12 +152,12 @@ fn process(pid: u32, found: &sysinfo::Process) -> Process {
     let words: Vec<String> = found.cmd().iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let base = |path: &str| path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
     let exe = found.exe().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
-    let holds = |mark: &&&str| exe.contains(**mark) || words.iter().any(|word| word.contains(**mark));
+    let borrowed: Vec<&str> = words.iter().map(String::as_str).collect();
     Process {
         pid,
         comm: found.name().to_string_lossy().into_owned(),
         arg0: words.first().map(|word| base(word)).unwrap_or_default(),
-        mark: MARKS.iter().filter(holds).map(|mark| (*mark).to_owned()).collect(),
+        mark: marks(&borrowed, &exe),
         sid: found.session_id().map_or(0, Pid::as_u32),
         start: found.start_time().saturating_mul(UNITS_PER_SECOND),
         uid: user_id(found),

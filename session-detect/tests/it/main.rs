@@ -3,3 +3,8 @@
 #[cfg(target_os = "linux")]
 mod claude;
 mod facts;
+mod laws;
+#[cfg(target_os = "linux")]
+mod proc;
+mod tree;
+mod trees;
