@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use session_coordinator::Ingestor;
 use session_store::{
-    Batch, Cell, Change, Checkpoint, Error, EventBackend, Ledger, Selection, Timestamp, Zone,
+    Batch, Cell, Change, Checkpoint, Error, EventBackend, EventId, Ledger, Selection, Timestamp, Zone,
 };
 
 /// A store that keeps nothing.
@@ -25,6 +25,14 @@ impl EventBackend for Nowhere {
     }
 
     fn events(&self, _: &Selection) -> Result<Ledger, Error> {
+        Ok(Ledger::default())
+    }
+
+    fn turn_ids(&self) -> Result<Vec<EventId>, Error> {
+        Ok(Vec::new())
+    }
+
+    fn turns_of(&self, _: &[EventId]) -> Result<Ledger, Error> {
         Ok(Ledger::default())
     }
 }

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use session_analytics::{Figures, PriceBook, anchors, cuts};
 use session_coordinator::{Ingestor, Progress, Scan};
-use session_store::{ErrorKind, EventBackend, Selection, Store, Timestamp};
+use session_store::{ErrorKind, EventBackend, Selection, Store, Stores, Timestamp};
 
 use crate::config::Config;
 use crate::error::{CliError, exit, hint_for};
+use crate::owners;
 use crate::printable::printable;
 use crate::projects::Projects;
 
@@ -26,7 +27,7 @@ pub(crate) struct Context {
 
 /// The archive, up to date.
 pub(crate) struct Archive {
-    pub(crate) store: Arc<Store>,
+    pub(crate) store: Stores,
     pub(crate) ingestor: Ingestor,
     pub(crate) scan: Scan,
 }
@@ -68,10 +69,15 @@ impl Context {
         store: Store,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Archive, session_store::Error> {
-        let store = Arc::new(store);
+        let store = Stores::around(&self.config.data_dir, now(), store);
         let dirs = self.config.claude_dirs.clone();
-        let mut ingestor = Ingestor::new(store.clone(), dirs, self.config.zone.clone())?;
+        owners::ask(&store, dirs.clone());
+        let mut ingestor = Ingestor::new(Arc::new(store.clone()), dirs, self.config.zone.clone())?;
         let scan = ingestor.scan(progress)?;
+        if let Err(error) = owners::retire(&store) {
+            // The session's store stays as it is, and everything counts all the same.
+            tracing::debug!(%error, "cannot move an ended session into the archive");
+        }
         tracing::debug!(sources = scan.sources, read = scan.sources_read, bytes = scan.bytes_read, "scanned");
         Ok(Archive { store, ingestor, scan })
     }
@@ -92,8 +98,8 @@ impl Context {
     }
 
     /// Says what keeps the archive from being written; the figures are right all the same.
-    pub(crate) fn tell_trouble(&self, store: &Store) {
-        if let Some(moved) = store.quarantined() {
+    pub(crate) fn tell_trouble(&self, store: &Stores) {
+        if let Some(moved) = store.archive().quarantined() {
             self.remark(&format!("the archive was damaged; it was moved to {}", moved.display()));
             self.remark("it was filled again from the transcripts that still exist");
         }

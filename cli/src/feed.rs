@@ -1,13 +1,12 @@
 //! From the store to the screen: what is shown now, rebuilt when something changed.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use session_analytics::{Live, LiveInput, PriceBook, SourceState, State};
 use session_coordinator::Update;
-use session_store::{Checkpoint, ConversationId, EventBackend, Selection, SourceKind, Store, Timestamp};
+use session_store::{Checkpoint, ConversationId, EventBackend, Selection, SourceKind, Stores, Timestamp};
 
 use crate::context::{Context, figures, now};
 use crate::error::{CliError, hint_for};
@@ -24,7 +23,7 @@ const RESTING: Duration = Duration::from_secs(60);
 /// Makes views of the store.
 pub(crate) struct Feed<'c> {
     context: &'c Context,
-    store: Arc<Store>,
+    store: Stores,
     book: PriceBook,
     scope: Option<String>,
     sources: HashMap<ConversationId, SourceState>,
@@ -41,7 +40,7 @@ pub(crate) trait Show {
 impl<'c> Feed<'c> {
     pub(crate) fn new(
         context: &'c Context,
-        store: Arc<Store>,
+        store: Stores,
         book: PriceBook,
         scope: Option<String>,
         sources: &session_coordinator::Ingestor,
@@ -59,7 +58,7 @@ impl<'c> Feed<'c> {
 
     /// Works out what there is to show now.
     pub(crate) fn live(&self) -> Result<Live, CliError> {
-        let figures = figures(&*self.store)?;
+        let figures = figures(&self.store)?;
         let now = now();
         let range = now.before(RECENT)..Timestamp::MAX;
         let recent = Selection { range, turns: true, conversations: false, conversation: None };

@@ -9,6 +9,8 @@ mod config;
 mod context;
 mod error;
 mod feed;
+mod owners;
+mod presence;
 mod printable;
 mod projects;
 mod table;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
+use memchr::memchr;
 use session_store::{
     Batch, Change, Checkpoint, Error, Event, EventBackend, Join, LINE_BYTES_MAX, Located, Position,
     ProblemKind, Reading, Source, SourceId, Tail, Zone,
@@ -245,6 +246,12 @@ fn add_problems(problems: &mut BTreeMap<ProblemKind, u64>, known: &Checkpoint) {
 }
 
 impl Parcel {
+    /// Sorts the events as the ledger keeps them: neighbours are added to it faster.
+    fn sorted(mut self) -> Self {
+        self.events.sort_by(|a, b| a.id.cmp(&b.id));
+        self
+    }
+
     /// Adds an event; the lines of one reply follow each other, so most repeats join here already.
     fn add(&mut self, event: Event) {
         match self.events.last_mut() {
@@ -307,7 +314,7 @@ impl Reader<'_> {
                 }
             }
         }
-        let _ = parcels.send(parcel);
+        let _ = parcels.send(parcel.sorted());
     }
 
     /// Reads one source to its end; returns whether to go on.
@@ -342,7 +349,7 @@ impl Reader<'_> {
             if parcel.events.len() >= HAND_OVER {
                 let reached = checkpoint(job, tail.position(), &problems, &mut file, false)?;
                 parcel.checkpoints.push(reached);
-                if parcels.send(std::mem::take(parcel)).is_err() {
+                if parcels.send(std::mem::take(parcel).sorted()).is_err() {
                     return Ok(false);
                 }
             }
@@ -391,8 +398,8 @@ fn take_lines(
     reading: &mut Reading,
 ) -> usize {
     let filled = kept + bytes;
-    if !block[kept..filled].contains(&b'\n') && filled <= LINE_BYTES_MAX {
-        block.resize(filled + BLOCK_BYTES, 0);
+    if memchr(b'\n', &block[kept..filled]).is_none() && filled <= LINE_BYTES_MAX {
+        make_room(block, filled);
         return filled;
     }
     let mut used = tail.feed_lines(&block[..filled], reading);
@@ -402,9 +409,19 @@ fn take_lines(
     }
     block.copy_within(used..filled, 0);
     let kept = filled - used;
-    block.resize(kept + BLOCK_BYTES, 0);
-    block.shrink_to(BLOCK_KEPT_MAX);
+    if block.len() > BLOCK_KEPT_MAX {
+        block.truncate(kept);
+        block.shrink_to(BLOCK_KEPT_MAX);
+    }
+    make_room(block, kept);
     kept
+}
+
+/// Makes room for a block after what is kept; room that there is stays, because clearing it would take time.
+fn make_room(block: &mut Vec<u8>, kept: usize) {
+    if block.len() < kept + BLOCK_BYTES {
+        block.resize(kept + BLOCK_BYTES, 0);
+    }
 }
 
 /// Hashes the last bytes before a position.

@@ -31,15 +31,10 @@ impl Connection {
     /// assert_eq!(session_detect::Connection::parse("UNKNOWN 65535 UNKNOWN 65535"), None);
     /// ```
     pub fn parse(text: &str) -> Option<Self> {
-        let mut words = text.split(' ').filter(|word| !word.is_empty());
-        let (remote_ip, remote_port) = (words.next()?, words.next()?);
-        let (local_ip, local_port) = (words.next()?, words.next()?);
-        let is_address = |text: &str| {
-            let bare = text.split('%').next().unwrap_or(text);
-            bare.parse::<std::net::IpAddr>().is_ok() && text.len() <= 64
-        };
-        let whole = words.next().is_none() && is_address(remote_ip) && is_address(local_ip);
-        let (remote_port, local_port) = (remote_port.parse().ok()?, local_port.parse().ok()?);
+        let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
+        let [remote_ip, remote_port, local_ip, local_port] = words[..] else { return None };
+        let whole = is_address(remote_ip) && is_address(local_ip);
+        let (remote_port, local_port) = (port(remote_port)?, port(local_port)?);
         whole.then(|| Self {
             remote_ip: remote_ip.to_owned(),
             remote_port,
@@ -47,6 +42,27 @@ impl Connection {
             local_port,
         })
     }
+}
+
+/// An address; IPv6 may have a zone, which is the name of an interface.
+fn is_address(text: &str) -> bool {
+    match text.split_once('%') {
+        None => text.parse::<std::net::IpAddr>().is_ok(),
+        Some((address, zone)) => {
+            let named = (1..=15).contains(&zone.len()) && zone.bytes().all(|byte| byte.is_ascii_graphic());
+            named && address.parse::<std::net::Ipv6Addr>().is_ok()
+        }
+    }
+}
+
+fn port(text: &str) -> Option<u16> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// Whether an SSH server wrote it: with the ends of a connection, or with `UNKNOWN` where it has none, as through a pipe.
+pub(crate) fn is_connection(value: &str) -> bool {
+    let unknown = || value.starts_with("UNKNOWN ") && value.split(' ').count() == 4;
+    Connection::parse(value).is_some() || unknown()
 }
 
 /// How a variable is checked.
@@ -118,7 +134,7 @@ impl<'a> Claims<'a> {
     }
 
     fn ssh_connection(&self, value: &str) -> Standing {
-        if Connection::parse(value).is_none() && !value.starts_with("UNKNOWN") {
+        if !is_connection(value) {
             return Standing::Refuted;
         }
         let link = |role| matches!(role, Some(Role::Link(_) | Role::Listener(_)));

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::claims::{Claims, Connection};
+use crate::claims::{Claims, Connection, is_connection};
 use crate::container::{self, Container};
 use crate::evidence::{Confidence, Evidence, Standing};
 use crate::facts::{Facts, Namespaces, Process, Via};
@@ -56,7 +56,7 @@ pub fn classify(facts: &Facts) -> Session {
 
 /// The part of the chain that can be true, and whether it was all of it: every parent is older than its child, no process
 /// occurs twice, and what cannot be read ends it.
-fn trusted(ancestry: &[Process]) -> (&[Process], bool) {
+pub(crate) fn trusted(ancestry: &[Process]) -> (&[Process], bool) {
     let ancestry = &ancestry[..ancestry.len().min(CHAIN_MAX)];
     let breaks = |at: usize| {
         let (child, parent) = (&ancestry[at - 1], &ancestry[at]);
@@ -148,16 +148,17 @@ impl Climb<'_> {
                 let held = self.chain.get(at + 1).is_some_and(|starter| starter.tty.is_some());
                 return if held { None } else { Some(self.multiplexer(at, *passed)) };
             }
-            Some(Role::Ci(_)) => return Some(self.application(Kind::Script, at, *passed)),
+            Some(Role::Ci(_)) => return Some(self.job(at, *passed)),
             Some(Role::Scheduler) => return Some(self.scheduled(at, *passed)),
-            Some(Role::Emulator(ide)) => {
+            Some(Role::Desktop) => return Some(self.desktop(at, *passed)),
+            Some(Role::Emulator(ide)) if self.shows_terminals(at, ide) => {
                 return Some(self.emulator(at, Passed { host_app: ide.or(passed.host_app), ..*passed }));
             }
             Some(Role::Pane(app)) => {
                 passed.host_app = passed.host_app.or(Some(app));
                 self.open_pane(at, owner, passed);
             }
-            None | Some(Role::Interpreter | Role::Agent(_)) if owner => {
+            None | Some(Role::Interpreter) if owner => {
                 if self.chain[at].tty.is_none() {
                     return Some(self.unknown_owner(at, *passed));
                 }
@@ -181,59 +182,89 @@ impl Climb<'_> {
         below.leads_terminal() && above.via.is_none() && above.tty != below.tty
     }
 
+    /// Whether an emulator shows a terminal here: one below that is not its own. Programs of many sorts share their short
+    /// names; an IDE also runs programs without one.
+    fn shows_terminals(&self, at: usize, ide: Option<&str>) -> bool {
+        !self.shares_terminal(at) && (ide.is_some() || self.human_terminal(at))
+    }
+
     fn shares_terminal(&self, at: usize) -> bool {
         let below = &self.chain[at - 1];
         below.tty.is_some() && below.tty == self.chain[at].tty
     }
 
-    /// Whether a server of the kind that listens serves a login here: its parent listens, or its title says so. A server
-    /// that is process 1 of a container adopts every orphan.
+    /// Whether a server of the kind that listens serves a login here: its parent listens, its title says so, or it was
+    /// started for this one login, as `sshd -i` is. A server that is process 1 of a container adopts every orphan.
     fn serves_login(&self, at: usize) -> bool {
         let process = &self.chain[at];
         let above = self.chain.get(at + 1).filter(|parent| parent.err.is_none());
         let under_its_like =
             above.is_some_and(|parent| role(parent) == role(process) && parent.via.is_none());
-        under_its_like || names::title_of_login(process)
+        let adopts = is_first(process) || names::title_of_listener(process);
+        under_its_like || names::title_of_login(process) || !adopts
     }
 
     /// The highest leader of a terminal below `end`: whoever stepped in between did so for the same human.
     fn terminal_leader(&self, end: usize) -> Option<usize> {
         let below = &self.chain[..end];
-        let leader = below.iter().rposition(Process::leads_terminal);
-        let found = leader.or_else(|| below.iter().rposition(|process| process.tty.is_some()))?;
+        let leads = |at: &usize| below[*at].leads_terminal() && !self.opened_by_relay(*at);
+        // Where the leader is gone or not known, the highest that has the terminal stands for it.
+        let unled = |at: &usize| {
+            let tty = below[*at].tty.as_deref();
+            tty.is_some() && !self.chain.iter().any(|it| it.leads_terminal() && it.tty.as_deref() == tty)
+        };
+        let found = (0..end).rev().find(leads).or_else(|| (0..end).rev().find(unled))?;
         // On macOS `login`, another user's, leads the terminal.
         let login = role(&self.chain[found]) == Some(Role::Login) && found > 0;
         Some(if login { found - 1 } else { found })
+    }
+
+    /// Whether the terminal that the process leads was opened by `script`, `sudo` or the like, so that it is no screen of
+    /// its own.
+    fn opened_by_relay(&self, leader: usize) -> bool {
+        self.chain.get(leader + 1).is_some_and(|opener| {
+            opener.via.is_none()
+                && opener.err.is_none()
+                && opener.tty != self.chain[leader].tty
+                && matches!(role(opener), Some(Role::Relay | Role::Shell | Role::Agent(_)))
+        })
     }
 
     fn leader_below(&self, end: usize, passed: Passed) -> Option<usize> {
         passed.pane.or_else(|| self.terminal_leader(end))
     }
 
-    /// The leader of the process's own session, where it is in the chain, else the highest process below `end`.
+    /// The leader of the process's own session, where it is in the chain, else the highest process below `end` that was
+    /// not there before it: who only takes in orphans leads none of them.
     fn own_leader(&self, end: usize) -> Option<usize> {
-        let own = self.chain.first().map(|process| process.sid);
         let below = &self.chain[..end];
-        below.iter().position(|process| Some(process.pid) == own).or(end.checked_sub(1))
+        let sid = below.get(self.outside_relays(end))?.sid;
+        let leader = below.iter().position(|process| process.pid == sid);
+        let started = |process: &Process| !is_first(process) && role(process) != Some(Role::Scheduler);
+        leader.or_else(|| below.iter().rposition(started)).or(Some(0))
+    }
+
+    /// The nearest process that sits in no terminal which a relay opened.
+    fn outside_relays(&self, end: usize) -> usize {
+        let opened = (0..end).rev().find(|at| self.chain[*at].leads_terminal() && self.opened_by_relay(*at));
+        opened.map_or(0, |leader| leader + 1).min(end.saturating_sub(1))
     }
 
     /// Whether a human's terminal is below `end`: one that was not merely opened by `script` or `sudo`.
     fn human_terminal(&self, end: usize) -> bool {
         let below = &self.chain[..end];
         below.iter().filter_map(|process| process.tty.as_deref()).any(|tty| {
-            let leader = below
-                .iter()
-                .position(|process| process.leads_terminal() && process.tty.as_deref() == Some(tty));
-            let opener = leader.and_then(|leader| self.chain.get(leader + 1));
-            let relay = |process: &Process| matches!(role(process), Some(Role::Relay | Role::Shell));
-            !opener.is_some_and(|opener| {
-                opener.via.is_none() && opener.tty.as_deref() != Some(tty) && relay(opener)
-            })
+            let leads = |process: &Process| process.leads_terminal() && process.tty.as_deref() == Some(tty);
+            !below.iter().position(leads).is_some_and(|leader| self.opened_by_relay(leader))
         })
     }
 
+    /// A console or a serial line, at the highest process that has it: a program started there may be nearer.
     fn console(&self, at: usize, passed: Passed) -> Option<Finding> {
         let tty = self.chain[at].tty.as_deref().filter(|tty| is_console(tty))?;
+        if self.chain.get(at + 1).is_some_and(|above| above.tty.as_deref() == Some(tty)) {
+            return None;
+        }
         let leader = self
             .chain
             .iter()
@@ -253,6 +284,13 @@ impl Climb<'_> {
         self.owned(at, Finding { leader: Some(at), ..self.finding(kind, self.inner_link(), passed) })
     }
 
+    /// A job of a continuous integration. A worker runs one; a daemon several at a time, so there the job leads.
+    fn job(&self, at: usize, passed: Passed) -> Finding {
+        let finding = self.application(Kind::Script, at, passed);
+        let worker = display_name(&self.chain[at]).ends_with("Worker");
+        if worker { finding } else { Finding { leader: self.own_leader(at), ..finding } }
+    }
+
     fn editor(&self, link: String, at: usize, passed: Passed) -> Finding {
         let leader = self.leader_below(at, passed).or(Some(at));
         self.owned(at, Finding { leader, ..self.finding(Kind::VsCode, link, passed) })
@@ -267,6 +305,10 @@ impl Climb<'_> {
     fn unknown_owner(&self, at: usize, passed: Passed) -> Finding {
         if self.container.is_some() {
             return self.in_container(at, passed);
+        }
+        if is_first(&self.chain[at]) {
+            // Whoever opened the terminal is gone.
+            return self.only_terminal(at, passed);
         }
         self.owned(
             at,
@@ -287,8 +329,7 @@ impl Climb<'_> {
     /// A multiplexer's server says nothing of who looks at it today; only how its terminal was born stays true.
     fn multiplexer(&self, at: usize, passed: Passed) -> Finding {
         let leader = self.leader_below(at, passed).or_else(|| self.own_leader(at));
-        let born_remote =
-            self.birth_env().get("SSH_CONNECTION").is_some_and(|value| value.split(' ').count() == 4);
+        let born_remote = self.birth_env().get("SSH_CONNECTION").is_some_and(|value| is_connection(value));
         if born_remote {
             let finding = self.finding(Kind::Ssh, "ssh_client".into(), passed);
             return self.owned(at, Finding { leader, confidence: Confidence::Inherited, ..finding });
@@ -301,16 +342,27 @@ impl Climb<'_> {
 
     fn scheduled(&self, at: usize, passed: Passed) -> Finding {
         if self.human_terminal(at) {
-            return self.only_terminal(at, passed);
+            // A login at a container's own console is nearer than the container.
+            let login = self.chain[..at].iter().any(|process| role(process) == Some(Role::Login));
+            let inside = self.container.is_some() && !login;
+            return if inside { self.in_container(at, passed) } else { self.only_terminal(at, passed) };
         }
         let leader = self.own_leader(at);
         self.owned(at, Finding { leader, ..self.finding(Kind::Script, self.inner_link(), passed) })
     }
 
+    /// A program on a desktop that has no terminal, or one that nobody named opened.
+    fn desktop(&self, at: usize, passed: Passed) -> Finding {
+        if self.human_terminal(at) {
+            return self.only_terminal(at, passed);
+        }
+        let finding = self.finding(Kind::Local, "local".into(), passed);
+        self.owned(at, Finding { leader: self.own_leader(at), confidence: Confidence::Assumed, ..finding })
+    }
+
     /// The chain breaks off at a process that may not be seen.
     fn unreadable(&self, end: usize, passed: Passed) -> Finding {
-        let connection =
-            self.facts.env.get("SSH_CONNECTION").filter(|value| Connection::parse(value).is_some());
+        let connection = self.facts.env.get("SSH_CONNECTION").filter(|value| is_connection(value));
         let Some(connection) = connection else {
             let finding = self.nobody(end, passed);
             let trust =
@@ -374,7 +426,7 @@ impl Climb<'_> {
     }
 
     fn server_link(&self) -> String {
-        let remote = self.birth_env().get("SSH_CONNECTION").is_some_and(|value| !value.is_empty());
+        let remote = self.birth_env().get("SSH_CONNECTION").is_some_and(|value| is_connection(value));
         if remote { "ssh_client".to_owned() } else { self.inner_link() }
     }
 
@@ -404,11 +456,15 @@ impl Climb<'_> {
                 .as_ref()
                 .map(|it| it.runtime.clone())
                 .or_else(|| container_kind(&finding)),
-            host_app: finding.host_app.or_else(|| notebook_service(facts, finding.kind)).map(str::to_owned),
+            host_app: finding
+                .host_app
+                .or_else(|| notebook_service(facts, finding.kind))
+                .or_else(|| self.unnamed_ide(&finding))
+                .map(str::to_owned),
             agent: self.agent(&finding).map(str::to_owned),
             ci: self.ci(&finding).map(str::to_owned),
             git_hook: self.git_hook(),
-            sandbox: container::sandbox(facts, self.container.is_some()).map(str::to_owned),
+            sandbox: container::sandbox(facts, self.chain, self.container.is_some()).map(str::to_owned),
             platform: container::is_wsl(facts).then(|| "wsl".to_owned()),
             terminal_emulator: self.emulator_name(&finding),
             connection: self.connection(&finding),
@@ -465,6 +521,14 @@ impl Climb<'_> {
             && self.chain.iter().any(|it| it.comm == "git")
     }
 
+    /// JetBrains' programs run as `java`; their terminals say whose they are.
+    fn unnamed_ide(&self, finding: &Finding) -> Option<&'static str> {
+        let claim = self.facts.env.get("TERMINAL_EMULATOR")?;
+        let owner = role(&self.chain[finding.boundary?]);
+        let java = matches!(owner, None | Some(Role::Interpreter));
+        (java && claim.starts_with("JetBrains")).then_some("jetbrains")
+    }
+
     fn emulator_name(&self, finding: &Finding) -> Option<String> {
         let owner = &self.chain[finding.boundary?];
         match role(owner) {
@@ -483,6 +547,11 @@ impl Climb<'_> {
         let known = finding.link == "ssh_client";
         env.get("SSH_CONNECTION").filter(|_| known).and_then(|value| Connection::parse(value))
     }
+}
+
+/// Whether it is the first process of a machine or container, which takes in orphans.
+fn is_first(process: &Process) -> bool {
+    process.pid_inside.unwrap_or(process.pid) == 1 || process.comm == "init"
 }
 
 fn of_container(container: &Container) -> Evidence {
@@ -528,16 +597,17 @@ fn notebook_service(facts: &Facts, kind: Kind) -> Option<&'static str> {
     }
 }
 
-/// The identity of the leader, where the facts suffice for one that cannot be mistaken.
-fn identity(facts: &Facts, leader: &Process) -> Option<ProcessId> {
+/// The identity of a process of the chain, where the facts suffice for one that cannot be mistaken.
+pub(crate) fn identity(facts: &Facts, leader: &Process) -> Option<ProcessId> {
     let digits = |text: &str| text.bytes().filter(|byte| *byte != b'-').map(char::from).collect::<String>();
-    let whole = facts.boot_id.as_deref().map(digits).filter(|digits| digits.len() == 32);
+    let is_hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let whole = facts.boot_id.as_deref().map(digits).filter(|digits| digits.len() == 32 && is_hex(digits));
     let short = || {
         facts
             .boot_id8
             .as_deref()
             .map(digits)
-            .filter(|digits| digits.len() == 8)
+            .filter(|digits| digits.len() == 8 && is_hex(digits))
             .map(|id| format!("{id:0<32}"))
     };
     let boot = u128::from_str_radix(&whole.or_else(short)?, 16).ok()?;

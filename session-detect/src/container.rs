@@ -2,7 +2,7 @@
 //!
 //! Marker files travel with images and are therefore believed only under a root that is not the machine's own.
 
-use crate::facts::{Facts, Namespaces};
+use crate::facts::{Facts, Namespaces, Process};
 
 /// The container a process sits in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,28 +40,42 @@ pub(crate) fn container(facts: &Facts) -> Option<Container> {
     if facts.kernel.ends_with("-gvisor") {
         return found("gvisor", "kernel", &facts.kernel);
     }
-    if !foreign_root(&facts.root_mount) {
-        return None;
-    }
-    if facts.mounted_by.iter().any(|by| by == "kubelet") {
+    let mounted = |by: &str| facts.mounted_by.iter().any(|it| it == by);
+    // No machine has its own hosts file from a runtime's folder, whatever its root is made of.
+    if mounted("kubelet") {
         return found("kubernetes", "mount", "kubelet");
+    }
+    if !foreign_root(&facts.root_mount) && !mounted("podman") && !mounted("containers") {
+        return None;
     }
     if let Some((file, runtime)) =
         MARKERS.iter().find(|(file, _)| facts.marker_files.iter().any(|it| it == file))
     {
         return found(runtime, "marker", file);
     }
-    if facts.mounted_by.iter().any(|by| by == "containers") {
-        return found("docker", "mount", "containers");
+    if let Some((by, runtime)) =
+        [("podman", "podman"), ("containers", "docker")].into_iter().find(|(by, _)| mounted(by))
+    {
+        return found(runtime, "mount", by);
     }
-    if let Some(runtime) = facts.env.get("container").filter(|value| !value.is_empty()) {
-        let name = runtime.strip_prefix("systemd-").unwrap_or(runtime).to_owned();
-        let claim =
-            Container { runtime: name, signal: "container", value: runtime.clone(), only_claimed: true };
-        return Some(claim).filter(|it| it.runtime != "flatpak");
+    let namespace = facts.ns.pid_inode().is_some_and(|inode| inode != Namespaces::INIT_PID);
+    if let Some((runtime, signal, value)) = claimed(facts) {
+        return Some(Container { runtime, signal, value, only_claimed: !namespace })
+            .filter(|it| it.runtime != "flatpak");
     }
-    let inode = facts.ns.pid_inode()?;
-    if inode == Namespaces::INIT_PID { None } else { found("container", "pid namespace", &facts.ns.pid) }
+    if namespace { found("container", "pid namespace", &facts.ns.pid) } else { None }
+}
+
+/// Whose container it is by the variables that runtimes set.
+fn claimed(facts: &Facts) -> Option<(String, &'static str, String)> {
+    let value = |name: &str| facts.env.get(name).filter(|value| !value.is_empty());
+    let container = value("container").map(|value| {
+        (value.strip_prefix("systemd-").unwrap_or(value).to_owned(), "container", value.clone())
+    });
+    container.or_else(|| {
+        let name = "KUBERNETES_SERVICE_HOST";
+        value(name).map(|value| ("kubernetes".to_owned(), name, value.clone()))
+    })
 }
 
 /// Whether the root folder is one that a machine would not boot from.
@@ -70,7 +84,8 @@ pub(crate) fn foreign_root(mount: &str) -> bool {
     let root = before.split(' ').nth(3).unwrap_or("/");
     let kind = after.split(' ').next().unwrap_or_default();
     matches!(kind, "overlay" | "fuse-overlayfs" | "fuse.fuse-overlayfs" | "aufs" | "9p")
-        || (!matches!(root, "/" | "") && kind != "btrfs")
+        || (!matches!(root, "/" | "")
+            && (kind != "btrfs" || root.contains("/docker/") || root.contains("/containers/")))
 }
 
 /// Whose control group it is, and its name.
@@ -110,9 +125,9 @@ fn runtime_of_group(path: &str) -> Option<&'static str> {
 }
 
 /// What confines the process without being a container.
-pub(crate) fn sandbox(facts: &Facts, in_container: bool) -> Option<&'static str> {
+pub(crate) fn sandbox(facts: &Facts, chain: &[Process], in_container: bool) -> Option<&'static str> {
     let has = |name: &str| facts.env.contains_key(name);
-    let runs = |name: &str| facts.ancestry.iter().any(|process| process.comm == name);
+    let runs = |name: &str| chain.iter().any(|process| process.comm == name);
     let namespace = facts.ns.pid_inode().is_some_and(|inode| inode != Namespaces::INIT_PID);
     if facts.marker_files.iter().any(|file| file == "/.flatpak-info") {
         Some("flatpak")

@@ -99,7 +99,7 @@ fn last_activity(tty: &str) -> Option<SystemTime> {
 
 /// How long ago a process began. The clock that counts sleep too is the one that process starts are counted in.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn since(start: u64, os: &str) -> Option<Duration> {
+pub(crate) fn since(start: u64, os: &str) -> Option<Duration> {
     use nix::time::{ClockId, clock_gettime};
     use nix::unistd::{SysconfVar, sysconf};
 
@@ -112,7 +112,7 @@ fn since(start: u64, os: &str) -> Option<Duration> {
 
 /// How long ago a process began.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn since(start: u64, os: &str) -> Option<Duration> {
+pub(crate) fn since(start: u64, os: &str) -> Option<Duration> {
     let begun = match os {
         "macos" => Duration::from_micros(start),
         "windows" => Duration::from_nanos(start.checked_mul(100)?),

@@ -39,7 +39,8 @@ pub struct Facts {
     pub cgroup: String,
     /// The line of `/proc/self/mountinfo` for `/`.
     pub root_mount: String,
-    /// Which container runtimes mounted something into this root: `kubelet` or `containers`.
+    /// From whose folder the files that a runtime makes for a container, such as `/etc/hosts`, are mounted: `kubelet`,
+    /// `podman` or `containers` for docker and others.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounted_by: Vec<String>,
     /// Whether the root folder is that of process 1; `None` where that may not be seen.

@@ -220,26 +220,13 @@ impl FromStr for IsolationKey {
 
     fn from_str(text: &str) -> Result<Self, ParseKeyError> {
         let bytes = text.as_bytes();
-        if bytes.len() > KEY_MAX {
-            return Err(ParseKeyError::new("more than 512 bytes", KEY_MAX));
+        let (colons, at) = display(text)?;
+        if bytes.get(at) != Some(&b'~') {
+            return Err(ParseKeyError::new("a tag is missing", at));
         }
-        let mut marks = [0; 5];
-        let mut at = place_end(bytes)?;
-        for (index, slot) in marks.iter_mut().enumerate() {
-            let separator = if index == 4 { b'~' } else { b':' };
-            if bytes.get(at) != Some(&separator) {
-                let what = if index == 4 { "a tag is missing" } else { "a part is missing" };
-                return Err(ParseKeyError::new(what, at));
-            }
-            *slot = u16::try_from(at).expect("because a key has at most 512 bytes");
-            at = match index {
-                0 => link_end(bytes, at + 1)?,
-                1 | 2 => segment_end(bytes, at + 1)?,
-                3 => at + 1 + digits(&bytes[at + 1..]),
-                _ => at,
-            };
-        }
-        let pid_at = usize::from(marks[3]) + 1;
+        let [a, b, c, d] = colons;
+        let marks = [a, b, c, d, short(at)];
+        let pid_at = usize::from(d) + 1;
         let pid =
             ProcessId::parse_pid(&text[pid_at..at]).ok_or(ParseKeyError::new("not a process id", pid_at))?;
         let tag = ProcessId::parse_tag(&text[at + 1..])
@@ -296,8 +283,34 @@ impl<'de> Deserialize<'de> for IsolationKey {
     }
 }
 
+/// Reads the five parts for people that a text begins with: where their colons stand, and where they end.
+pub(crate) fn display(text: &str) -> Result<([u16; 4], usize), ParseKeyError> {
+    let bytes = text.as_bytes();
+    if bytes.len() > KEY_MAX {
+        return Err(ParseKeyError::new("more than 512 bytes", KEY_MAX));
+    }
+    let mut colons = [0; 4];
+    let mut at = place_end(bytes)?;
+    for (index, slot) in colons.iter_mut().enumerate() {
+        if bytes.get(at) != Some(&b':') {
+            return Err(ParseKeyError::new("a part is missing", at));
+        }
+        *slot = short(at);
+        at = match index {
+            0 => link_end(bytes, at + 1)?,
+            1 | 2 => segment_end(bytes, at + 1)?,
+            _ => at + 1 + digits(&bytes[at + 1..]),
+        };
+    }
+    Ok((colons, at))
+}
+
+fn short(at: usize) -> u16 {
+    u16::try_from(at).expect("because a key has at most 512 bytes")
+}
+
 fn mark(text: &mut String, slot: &mut u16, separator: char) {
-    *slot = u16::try_from(text.len()).expect("because every part is cut before it is written");
+    *slot = short(text.len());
     text.push(separator);
 }
 
@@ -428,7 +441,7 @@ fn link_end(bytes: &[u8], from: usize) -> Result<usize, ParseKeyError> {
     }
 }
 
-fn unescaped(text: &str) -> String {
+pub(crate) fn unescaped(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

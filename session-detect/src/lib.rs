@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+pub mod claude;
+
 mod claims;
 mod classify;
 mod container;
@@ -9,10 +11,12 @@ mod error;
 mod evidence;
 mod facts;
 mod key;
+mod liveness;
 mod names;
 mod probe;
 mod process;
 mod session;
+mod session_id;
 mod warnings;
 
 pub use claims::Connection;
@@ -22,12 +26,14 @@ pub use error::{Error, ErrorKind};
 pub use evidence::{Confidence, Evidence, Standing};
 pub use facts::{Facts, Namespaces, Process, Via};
 pub use key::{IsolationKey, KEY_MAX, ParseKeyError};
+pub use liveness::Liveness;
 pub use names::MARKS;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub use probe::ProcFs;
 pub use probe::variables;
 pub use process::{ProcessId, System, TagError};
 pub use session::{Kind, Session};
+pub use session_id::SessionId;
 
 /// Tells the session this process runs in.
 ///

@@ -4,6 +4,9 @@
 //! wrong merge. Names are compared with a process's `comm` (cut to 15 bytes on Linux), its program's file name and the
 //! first word of its command line.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use crate::facts::Process;
 
 /// What a program does to a session.
@@ -43,13 +46,15 @@ pub(crate) enum Role {
     Scheduler,
     /// Asks for the password; whoever started it tells more.
     Login,
+    /// Is the screen itself: starts programs for whoever sits at the machine.
+    Desktop,
     /// Draws a terminal on a screen. An IDE is named.
     Emulator(Option<&'static str>),
 }
 
 use Role::{
-    Agent, Ci, Emulator, Interpreter, Jupyter, Keeper, Link, Listener, Login, Monitor, Mux, Pane, Relay,
-    Scheduler, Shell, VsCode,
+    Agent, Ci, Desktop, Emulator, Interpreter, Jupyter, Keeper, Link, Listener, Login, Monitor, Mux, Pane,
+    Relay, Scheduler, Shell, VsCode,
 };
 
 /// Names and roles. A name that ends in `*` stands for all that begin so.
@@ -125,6 +130,22 @@ const PROGRAMS: &[(Role, &[&str])] = &[
             "asciinema",
             "ttyrec",
             "termrec",
+            "autoexpect",
+            "tlog-rec-sessio",
+            "tlog-rec-session",
+            "tlog-rec",
+            "luit",
+            "sshpass",
+            "gpg-agent",
+            "mc",
+            "turbo",
+            "op",
+            "aws-vault",
+            "poetry",
+            "pipenv",
+            "hatch",
+            "ipython",
+            "ipython3",
             "chezmoi",
             "run-parts",
             "xargs",
@@ -170,11 +191,17 @@ const PROGRAMS: &[(Role, &[&str])] = &[
     (Pane("helix"), &["helix", "hx"]),
     (Mux("tmux"), &["tmux: server"]),
     (Mux("tmate"), &["tmate: server"]),
-    (Mux("screen"), &["SCREEN"]),
+    // Screen writes itself in capitals where it serves, also as `SCREEN-5.0.0`.
+    (Mux("screen"), &["SCREEN*"]),
     (Mux("wezterm"), &["wezterm-mux-ser", "wezterm-mux-server"]),
     (Mux("shpool"), &["shpool"]),
     (Keeper("dtach"), &["dtach"]),
     (Keeper("abduco"), &["abduco"]),
+    // Where servers cannot give themselves a title they are known by the terminals they keep.
+    (Keeper("tmux"), &["tmux"]),
+    (Keeper("tmate"), &["tmate"]),
+    (Keeper("screen"), &["screen"]),
+    (Keeper("zellij"), &["zellij"]),
     (Link("ssh_client"), &["sshd-session"]),
     (Listener("ssh_client"), &["sshd", "dropbear", "dropbearmulti"]),
     (Link("mosh"), &["mosh-server"]),
@@ -188,6 +215,8 @@ const PROGRAMS: &[(Role, &[&str])] = &[
     (Link("shellinabox"), &["shellinaboxd"]),
     (Link("cockpit"), &["cockpit-bridge", "cockpit-session"]),
     (Link("ssm"), &["ssm-session-wor", "ssm-session-worker"]),
+    (Link("coder"), &["coder"]),
+    (Link("devpod"), &["devpod"]),
     (Link("xrdp"), &["xrdp-sesman", "xrdp-sesexec"]),
     (VsCode("vscode"), &["code", "code-oss", "Code Helper*", "code-tunnel", "Code.exe"]),
     (VsCode("vscode-insiders"), &["code-insiders", "Code - Insiders*"]),
@@ -234,6 +263,10 @@ const PROGRAMS: &[(Role, &[&str])] = &[
             "fcron",
             "bcron*",
             "incrond",
+            "supercronic",
+            "dcron",
+            "mcron",
+            "yacron",
             "atd",
             "systemd",
             "launchd",
@@ -257,6 +290,39 @@ const PROGRAMS: &[(Role, &[&str])] = &[
         ],
     ),
     (Login, &["login"]),
+    (
+        Desktop,
+        &[
+            "gnome-shell",
+            "gnome-session*",
+            "plasmashell",
+            "ksmserver",
+            "kwin_wayland",
+            "kwin_x11",
+            "xfce4-session",
+            "xfce4-panel",
+            "cinnamon",
+            "cinnamon-sessio",
+            "cinnamon-session",
+            "mate-session",
+            "mate-panel",
+            "lxqt-session",
+            "lxqt-panel",
+            "lxsession",
+            "budgie-panel",
+            "i3",
+            "sway",
+            "Hyprland",
+            "niri",
+            "river",
+            "labwc",
+            "openbox",
+            "awesome",
+            "bspwm",
+            "dwm",
+            "xmonad*",
+        ],
+    ),
     (
         Emulator(None),
         &[
@@ -295,7 +361,7 @@ const PROGRAMS: &[(Role, &[&str])] = &[
             "warp-terminal",
             "hyper",
             "tabby",
-            "cool-retro-ter",
+            "cool-retro-term",
             "contour",
             "blackbox",
             "Terminal",
@@ -330,13 +396,15 @@ const PROGRAMS: &[(Role, &[&str])] = &[
             "fleet",
             "jetbrains*",
             "studio",
+            "remote-dev-serv",
+            "remote-dev-server",
         ],
     ),
     (Emulator(Some("sublime")), &["sublime_text"]),
 ];
 
-/// The words of a command line that tell what a script is; only these are ever kept of one. A word matches where an
-/// argument holds it.
+/// What of a command line is ever kept: which of these it shows. Most are the name of a script or module, or a folder on
+/// the way to one; what is handed to a script as data does not count.
 pub const MARKS: &[&str] = &[
     "ipykernel_launcher",
     "ipykernel",
@@ -346,6 +414,7 @@ pub const MARKS: &[&str] = &[
     "jupyter-lab",
     "jupyterlab",
     "jupyter-notebook",
+    "notebook",
     "jupyterhub-singleuser",
     "--type=ptyHost",
     "--type=extensionHost",
@@ -364,9 +433,71 @@ pub const MARKS: &[&str] = &[
     "agent.jar",
     "remoting.jar",
     "slave.jar",
+    "swarm-client.jar",
+    "jenkins.war",
     "teamcity",
     "zellij --server",
 ];
+
+/// Tells which of [`MARKS`] a command line shows. The rest of it may hold secrets and is forgotten.
+pub(crate) fn marks(words: &[&str], exe: &str) -> Vec<String> {
+    MARKS.iter().filter(|mark| shows(words, exe, mark)).map(|mark| (*mark).to_owned()).collect()
+}
+
+fn shows(words: &[&str], exe: &str, mark: &str) -> bool {
+    let what = &words[..script_end(words)];
+    let option = |option: &str, value: &dyn Fn(&str) -> bool| {
+        words.windows(2).any(|pair| pair[0] == option && value(pair[1]))
+    };
+    let module = |name: &str| option("-m", &|module| module.split('.').next() == Some(name));
+    let file = || what.iter().any(|word| file_name(word) == mark);
+    let below = |folder: &dyn Fn(&str) -> bool| {
+        what.iter().chain([&exe]).any(|path| path.split(['/', '\\']).any(folder))
+    };
+    match mark {
+        "ipykernel" | "notebook" | "jupyterlab" | "jupyter_server" => module(mark),
+        "ipykernel_launcher" => {
+            module(mark) || what.iter().any(|word| file_name(word) == "ipykernel_launcher.py")
+        }
+        "kernel-*.json" => words.iter().any(|word| is_connection_file(file_name(word))),
+        "zellij --server" => words.contains(&"--server") && file_name(exe) == "zellij",
+        "/claude/versions/" => exe.contains(mark),
+        "@anthropic-ai/claude-code" => what.iter().any(|word| word.contains(mark)),
+        "teamcity" => words.iter().any(|word| word.contains("jetbrains.buildServer.agent")),
+        jar if jar.ends_with(".jar") || jar.ends_with(".war") => {
+            option("-jar", &|path| file_name(path) == jar)
+        }
+        option if option.starts_with("--") => words.contains(&option),
+        // The folder of another channel has more at its end: `.vscode-server-insiders`.
+        folder if folder.starts_with('.') => below(&|part| part.starts_with(folder)),
+        "code-server" | "openvscode-server" => below(&|part| part == mark),
+        _ => file(),
+    }
+}
+
+/// Where the words of a command line end that say what runs: the program, its own options, and the script.
+fn script_end(words: &[&str]) -> usize {
+    let mut at = 1;
+    while let Some(word) = words.get(at) {
+        match *word {
+            "-X" | "-W" | "-r" | "--require" | "--import" | "-cp" | "-classpath" | "--class-path" => at += 2,
+            option if option.starts_with('-') => at += 1,
+            _ => break,
+        }
+    }
+    (at + 1).min(words.len())
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
+}
+
+/// Whether a file is what a kernel is told its sockets by: `kernel-` and an id, not any name of somebody's.
+fn is_connection_file(name: &str) -> bool {
+    let id = name.strip_prefix("kernel-").and_then(|rest| rest.strip_suffix(".json"));
+    let id = id.map(|id| id.strip_prefix('v').unwrap_or(id));
+    id.is_some_and(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-'))
+}
 
 /// What the marks of an interpreter's script make of it, the most telling first.
 const SCRIPTS: &[(&str, Role)] = &[
@@ -378,6 +509,7 @@ const SCRIPTS: &[(&str, Role)] = &[
     ("jupyter-lab", Jupyter),
     ("jupyterlab", Jupyter),
     ("jupyter-notebook", Jupyter),
+    ("notebook", Jupyter),
     ("jupyterhub-singleuser", Jupyter),
     (".cursor-server", Role::VsCodeServer("cursor")),
     (".windsurf-server", Role::VsCodeServer("windsurf")),
@@ -395,6 +527,8 @@ const SCRIPTS: &[(&str, Role)] = &[
     ("agent.jar", Ci("jenkins")),
     ("remoting.jar", Ci("jenkins")),
     ("slave.jar", Ci("jenkins")),
+    ("swarm-client.jar", Ci("jenkins")),
+    ("jenkins.war", Ci("jenkins")),
     ("teamcity", Ci("teamcity")),
 ];
 
@@ -426,10 +560,17 @@ pub(crate) fn role(process: &Process) -> Option<Role> {
         return Some(Mux("zellij"));
     }
     match by_program {
+        Some(Shell) if matches!(program, Some("busybox" | "toybox")) => applet(process),
         Some(Shell) => Some(Shell),
         Some(Interpreter) => Some(script(process).unwrap_or(Interpreter)),
         _ => native(process, by_program),
     }
+}
+
+/// A program of many names is what it was called as; a script it runs leaves the shell's name in the command line.
+fn applet(process: &Process) -> Option<Role> {
+    let called = first_name(process);
+    if called.is_empty() { named(&process.comm).or(Some(Shell)) } else { named(called) }
 }
 
 /// The role of a process that is no script, or whose program cannot be seen.
@@ -455,7 +596,9 @@ fn vscode(process: &Process, product: &'static str) -> Role {
 }
 
 fn script(process: &Process) -> Option<Role> {
-    if let Some(role @ (Jupyter | Agent(_))) = named(&process.comm) {
+    // These are often scripts themselves, and harmless where another script has the name.
+    if let Some(role @ (Jupyter | Agent(_) | Relay | Scheduler | Emulator(_) | Ci(_))) = named(&process.comm)
+    {
         return Some(kernel_before(process, role));
     }
     let has = |mark: &str| process.mark.iter().any(|found| found == mark);
@@ -470,17 +613,27 @@ fn kernel_before(process: &Process, role: Role) -> Role {
 
 /// Looks a name up.
 pub(crate) fn named(name: &str) -> Option<Role> {
-    let matches = |pattern: &str| match pattern.strip_suffix('*') {
-        Some(prefix) => name.starts_with(prefix),
-        None => name == pattern,
-    };
-    let listed = PROGRAMS
-        .iter()
-        .find(|(_, names)| names.iter().any(|pattern| matches(pattern)))
-        .map(|(role, _)| *role);
+    let table = &*TABLE;
+    let begun = || table.prefixes.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, role)| *role);
     // Every SSH server known calls itself so, and the next one will too.
-    listed.or_else(|| name.ends_with("sshd").then_some(Listener("ssh_client")))
+    let server = || name.ends_with("sshd").then_some(Listener("ssh_client"));
+    table.whole.get(name).copied().or_else(begun).or_else(server)
 }
+
+/// [`PROGRAMS`], by name: a verdict asks some hundred times.
+struct Table {
+    whole: HashMap<&'static str, Role>,
+    prefixes: Vec<(&'static str, Role)>,
+}
+
+static TABLE: LazyLock<Table> = LazyLock::new(|| {
+    let lines = || PROGRAMS.iter().flat_map(|(role, names)| names.iter().map(|name| (*name, *role)));
+    let prefix = |(name, role): (&'static str, Role)| Some((name.strip_suffix('*')?, role));
+    Table {
+        whole: lines().filter(|(name, _)| !name.ends_with('*')).collect(),
+        prefixes: lines().filter_map(prefix).collect(),
+    }
+});
 
 /// The file name of the program, where it can be seen.
 fn program(process: &Process) -> Option<&str> {
@@ -510,4 +663,86 @@ pub(crate) fn title_of_login(process: &Process) -> bool {
     let Some(title) = process.arg0.strip_prefix("sshd: ") else { return false };
     let at_terminal = title.split_once('@').is_some_and(|(user, _)| !user.contains('/'));
     title.ends_with("[priv]") || at_terminal
+}
+
+/// Whether an SSH server's title says that it listens.
+pub(crate) fn title_of_listener(process: &Process) -> bool {
+    process.arg0.starts_with("sshd: ") && process.arg0.contains("[listener]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, exe: &str, expected: &[&str]) {
+        let words: Vec<&str> = line.split(' ').collect();
+        assert_eq!(marks(&words, exe), expected, "{line}");
+    }
+
+    #[test]
+    fn a_script_or_module_is_marked() {
+        let python = "/usr/bin/python3.11";
+        check(
+            "python3 -m ipykernel_launcher -f /r/kernel-1a-2b.json",
+            python,
+            &["ipykernel_launcher", "kernel-*.json"],
+        );
+        check("python3 -X frozen_modules=off -m ipykernel -f x", python, &["ipykernel"]);
+        check(
+            "R --slave -e IRkernel::main() --args /r/kernel-0c1d.json",
+            "/usr/lib/R/bin/exec/R",
+            &["kernel-*.json"],
+        );
+        check(
+            "python /x/site/ipykernel_launcher.py --f=/r/kernel-v3aa01.json",
+            python,
+            &["ipykernel_launcher", "kernel-*.json"],
+        );
+        check("/usr/bin/python3 /usr/bin/jupyter-lab --port 1", python, &["jupyter-lab"]);
+        check("python3 -m jupyter_server", python, &["jupyter_server"]);
+        check("python3 -m notebook", python, &["notebook"]);
+        let server = "/home/u/.vscode-server/cli/servers/S/server/node";
+        check(
+            "node /h/.vscode-server/out/bootstrap-fork --type=ptyHost",
+            server,
+            &["--type=ptyHost", ".vscode-server"],
+        );
+        check(
+            "/h/.vscode-server-insiders/bin/1/node x.js",
+            "/h/.vscode-server-insiders/bin/1/node",
+            &[".vscode-server"],
+        );
+        check(
+            "/usr/lib/code-server/lib/node /usr/lib/code-server",
+            "/usr/lib/code-server/lib/node",
+            &["code-server"],
+        );
+        check("node /x/@anthropic-ai/claude-code/cli.js", "/usr/bin/node", &["@anthropic-ai/claude-code"]);
+        check("claude", "/h/.local/share/claude/versions/2.1.9", &["/claude/versions/"]);
+        check("java -cp a.jar -jar /opt/agent.jar -url h", "/usr/bin/java", &["agent.jar"]);
+        check("/usr/bin/zellij --server /run/x", "/usr/bin/zellij", &["zellij --server"]);
+    }
+
+    #[test]
+    fn what_is_handed_to_a_script_is_not() {
+        let python = "/usr/bin/python3";
+        check("python3 -m pip install ipykernel jupyterlab notebook", python, &[]);
+        check("python3 merge.py kernel-arm64.json", python, &[]);
+        check("python3 backup.py /home/u/.vscode-server", python, &[]);
+        check("node build.js --type=ptyHostile /x/code-server", "/usr/bin/node", &[]);
+        check("java -javaagent:/x/jacocoagent.jar -jar app.jar agent.jar", "/usr/bin/java", &[]);
+        check("cat /usr/bin/jupyter-lab-notes", "/usr/bin/cat", &[]);
+        check("", "", &[]);
+    }
+
+    /// Linux cuts a name to 15 bytes, so a longer one is never seen alone.
+    #[test]
+    fn a_long_name_is_listed_as_it_is_seen_too() {
+        let names = || PROGRAMS.iter().flat_map(|(_, names)| names.iter().copied());
+        let cut = |name: &&str| name.len() > 15 && !name.ends_with('*') && !name.ends_with(".exe");
+        for name in names().filter(cut) {
+            assert!(named(&name[..15]).is_some(), "{name}");
+        }
+    }
 }

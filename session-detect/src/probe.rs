@@ -18,6 +18,67 @@ use portable as system;
 use crate::error::Error;
 use crate::facts::Facts;
 
+/// The processes of this machine.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use linux::ProcFs as Processes;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) use portable::Table as Processes;
+
+/// A running process, as little of it as a scan of all can afford.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) pid: u32,
+    /// In the unit of [`crate::facts::Process::start`].
+    pub(crate) start: u64,
+    /// At most 15 bytes on Linux.
+    pub(crate) name: String,
+}
+
+/// Why a process is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Absence {
+    /// It ended, or never was.
+    Gone,
+    /// It may be there and may not be seen.
+    Hidden,
+}
+
+impl Absence {
+    /// Tells why process `pid` of this very system is not shown: the kernel may know it all the same (`hidepid`).
+    fn of(pid: u32) -> Self {
+        if is_kept_from_us(pid) { Self::Hidden } else { Self::Gone }
+    }
+}
+
+#[cfg(unix)]
+fn is_kept_from_us(pid: u32) -> bool {
+    // Signal 0 reaches nobody; it only asks. Zero and less would ask for groups.
+    let asked = |pid| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None);
+    i32::try_from(pid).is_ok_and(|pid| pid > 0 && asked(pid) == Err(nix::errno::Errno::EPERM))
+}
+
+#[cfg(not(unix))]
+fn is_kept_from_us(_: u32) -> bool {
+    false
+}
+
+/// The program of a process and what it was started with. Command lines may hold secrets: look, decide, forget.
+#[derive(Clone, Default)]
+pub(crate) struct Invocation {
+    /// The program's file; `None` where it may not be seen.
+    pub(crate) exe: Option<String>,
+    pub(crate) words: Vec<String>,
+}
+
+/// Where a process's number counts, as far as that can be learned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Domain {
+    pub(crate) machine: Option<String>,
+    pub(crate) namespace: Option<u64>,
+    /// Its number there.
+    pub(crate) pid: u32,
+}
+
 impl Facts {
     /// Captures what can be learned of this process; what cannot is left unknown.
     ///

@@ -1,7 +1,8 @@
 -- Times are milliseconds since 1970 (UTC), counts are tokens, texts are as Claude Code wrote them.
 
 CREATE TABLE source (
-    path        BLOB PRIMARY KEY,
+    id          INTEGER PRIMARY KEY,
+    path        BLOB NOT NULL UNIQUE,
     conversation TEXT,
     agent       TEXT,
     device      INTEGER NOT NULL,
@@ -13,7 +14,7 @@ CREATE TABLE source (
     turn_open   INTEGER NOT NULL,
     fingerprint INTEGER NOT NULL,
     problems    TEXT
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE conversation (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE model (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
@@ -48,5 +49,19 @@ CREATE TABLE fact (
     body         TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Sums of turns by quarter hour, conversation, model and price class, those of one day (since 1970, UTC) in one row.
-CREATE TABLE cell (day INTEGER PRIMARY KEY, sums BLOB NOT NULL) STRICT;
+-- Sums of turns by quarter hour since 1970; class holds fast mode (1), US inference (2) and the prompt's band (4, 8).
+CREATE TABLE cell (
+    quarter        INTEGER NOT NULL,
+    conversation   INTEGER NOT NULL,
+    model          INTEGER NOT NULL,
+    class          INTEGER NOT NULL,
+    messages       INTEGER NOT NULL,
+    under_reported INTEGER NOT NULL,
+    input          INTEGER NOT NULL,
+    output         INTEGER NOT NULL,
+    cache_write_5m INTEGER NOT NULL,
+    cache_write_1h INTEGER NOT NULL,
+    cache_read     INTEGER NOT NULL,
+    web_searches   INTEGER NOT NULL,
+    PRIMARY KEY (quarter, conversation, model, class)
+) STRICT, WITHOUT ROWID;

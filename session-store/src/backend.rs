@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use crate::cell::Cell;
 use crate::error::Error;
-use crate::id::ConversationId;
+use crate::id::{ConversationId, EventId};
 use crate::ledger::Ledger;
 use crate::time::Timestamp;
 use crate::transcript::{Position, ProblemKind, SourceKind, Stamp};
@@ -63,6 +63,20 @@ pub trait EventBackend: Send + Sync {
     ///
     /// The store cannot be read.
     fn events(&self, selection: &Selection) -> Result<Ledger, Error>;
+
+    /// Returns the ids of all turns, in order.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    fn turn_ids(&self) -> Result<Vec<EventId>, Error>;
+
+    /// Returns the turns with these ids, as far as there are any.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    fn turns_of(&self, ids: &[EventId]) -> Result<Ledger, Error>;
 }
 
 /// Events and checkpoints that belong together.

@@ -35,6 +35,8 @@ pub enum ErrorKind {
     },
     /// The file is damaged or no store; it should be moved aside and filled again from the transcripts.
     Corrupt,
+    /// The store was closed for good; what it held lies in another one.
+    Closed,
     /// Something else, for the source to tell.
     Other,
 }
@@ -81,6 +83,7 @@ impl fmt::Display for Error {
                 write!(f, "the store has format {found}, made by a newer version; this one knows {known}")?;
             }
             ErrorKind::Corrupt => f.write_str("the store is damaged")?,
+            ErrorKind::Closed => f.write_str("the store was closed")?,
             ErrorKind::Other => f.write_str("the store failed")?,
         }
         match &self.path {

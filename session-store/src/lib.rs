@@ -26,6 +26,8 @@ mod backend;
 
 #[cfg(feature = "sqlite")]
 mod store;
+#[cfg(feature = "sqlite")]
+mod stores;
 
 #[cfg(feature = "corpus")]
 pub mod corpus;
@@ -57,6 +59,8 @@ pub use join::{Change, Join};
 pub use ledger::Ledger;
 #[cfg(feature = "sqlite")]
 pub use store::Store;
+#[cfg(feature = "sqlite")]
+pub use stores::Stores;
 pub use time::Timestamp;
 #[cfg(feature = "transcript")]
 pub use transcript::{

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::backend::{Batch, Checkpoint, EventBackend, Selection};
 use crate::cell::Cell;
 use crate::error::{Error, ErrorKind};
+use crate::id::EventId;
 use crate::join::Change;
 use crate::ledger::Ledger;
 use crate::time::Timestamp;
@@ -91,6 +92,30 @@ impl Store {
         Ok(store)
     }
 
+    /// Closes a store for good: from now on every commit is refused, by whichever process; reading goes on.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be written. What could not be written before is then still in memory alone.
+    pub fn close(&self) -> Result<(), Error> {
+        let mut state = self.state();
+        state.try_to_return()?;
+        match (&state.refuge, &state.disk) {
+            (None, Some(disk)) => disk.close(),
+            (Some(refuge), _) => Err(Error::new(refuge.trouble.kind()).because(refuge.trouble.to_string())),
+            (None, None) => Err(Error::new(ErrorKind::Unreadable)),
+        }
+    }
+
+    /// Deletes a store's files.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be deleted.
+    pub fn delete(path: &Path) -> Result<(), Error> {
+        Sqlite::delete(path)
+    }
+
     /// Returns why the disk is not written, while it is not.
     pub fn trouble(&self) -> Option<Arc<Error>> {
         self.state().refuge.as_ref().map(|refuge| refuge.trouble.clone())
@@ -167,8 +192,8 @@ impl EventBackend for Store {
         };
         match disk.commit(batch.clone()) {
             Ok(change) => Ok(change),
-            // What is damaged cannot be taken into memory either.
-            Err(trouble) if trouble.kind() == ErrorKind::Corrupt => Err(trouble),
+            // What is damaged cannot be taken into memory either; what is closed lies elsewhere.
+            Err(trouble) if matches!(trouble.kind(), ErrorKind::Corrupt | ErrorKind::Closed) => Err(trouble),
             Err(trouble) => state.take_refuge(trouble, Some(Instant::now() + RETRY_AFTER)).commit(batch),
         }
     }
@@ -189,5 +214,13 @@ impl EventBackend for Store {
 
     fn events(&self, selection: &Selection) -> Result<Ledger, Error> {
         self.reader().events(selection)
+    }
+
+    fn turn_ids(&self) -> Result<Vec<EventId>, Error> {
+        self.reader().turn_ids()
+    }
+
+    fn turns_of(&self, ids: &[EventId]) -> Result<Ledger, Error> {
+        self.reader().turns_of(ids)
     }
 }

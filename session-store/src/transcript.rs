@@ -6,6 +6,7 @@
 //!
 //! [`Tail`] touches no file: bytes go in, events come out. Cut the bytes anywhere and the same events come out.
 
+mod json;
 mod limit;
 mod line;
 mod locate;

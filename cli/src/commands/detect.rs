@@ -11,11 +11,11 @@ use session_analytics::Elapsed;
 use session_detect::{
     Confidence, Context as Surroundings, ErrorKind, Evidence, Facts, Session, Standing, classify,
 };
-use session_store::Timestamp;
 
 use crate::args::DetectArgs;
 use crate::context::{Context, print};
 use crate::error::CliError;
+use crate::presence::timestamp;
 use crate::printable::printable;
 
 pub(crate) fn run(context: &Context, args: &DetectArgs) -> Result<(), CliError> {
@@ -278,6 +278,5 @@ impl<'a> ContextOut<'a> {
 }
 
 fn rfc3339(at: SystemTime) -> Option<String> {
-    let since = at.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    Some(Timestamp::from_millis(i64::try_from(since.as_millis()).ok()?).to_string())
+    timestamp(at).map(|at| at.to_string())
 }

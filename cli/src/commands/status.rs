@@ -1,11 +1,15 @@
-//! `claudewatch status`: this session, and the conversations at work.
+//! `claudewatch status`: this session, all live ones, and the conversations at work.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use session_analytics::{Elapsed, Live, LiveConversation, State, Tokens};
+use session_analytics::{Elapsed, Live, LiveConversation, Tokens};
+use session_detect::{IsolationKey, Session};
 
 use crate::context::{Context, now, print};
 use crate::error::CliError;
 use crate::feed::Feed;
+use crate::presence::{Participant, Presence};
 use crate::printable::printable;
 use crate::table::{Column, Table, terminal_width};
 use crate::words::limit_name;
@@ -16,10 +20,11 @@ pub(crate) fn run(context: &Context) -> Result<(), CliError> {
     let archive = context.archive()?;
     let live = Feed::new(context, archive.store, book, None, &archive.ingestor).live()?;
     let folder = std::env::current_dir().map(|dir| dir.display().to_string()).unwrap_or_default();
+    let presence = Presence::look(context, &live);
     if context.config.json {
-        return print(&json(&session, &folder, &live));
+        return print(&json(&session, &folder, &presence, &live));
     }
-    print(&text(context, &session, &folder, &live))
+    print(&text(context, &session, &folder, &presence, &live))
 }
 
 /// The conversations that did something within the last day.
@@ -28,14 +33,46 @@ fn recent(live: &Live) -> impl Iterator<Item = &LiveConversation> {
     live.conversations.iter().filter(|it| live.at.since(it.last_activity) < DAY)
 }
 
-fn text(context: &Context, session: &session_detect::Session, folder: &str, live: &Live) -> String {
+fn text(context: &Context, session: &Session, folder: &str, presence: &Presence, live: &Live) -> String {
     let mut out = String::from("📊 ClaudeWatch - System Status\n");
     out.push_str("==================================================\n");
     out.push_str(&format!("🖥️  Current Session: {}\n", printable(&session.label())));
     out.push_str(&format!("📁  Project Path: {}\n", printable(folder)));
     out.push_str(&format!("⏱️  Session Type: {}\n", session.kind.name()));
-    let working = live.conversations.iter().filter(|it| it.state == State::Working).count();
-    out.push_str(&format!("🔄  Conversations at work: {working}\n\n"));
+    out.push_str(&format!("🔄  Active Sessions: {}\n\n", presence.sessions().len()));
+    out.push_str(&sessions(context, presence));
+    out.push_str(&conversations(context, live));
+    out.push_str(&last_limit(live));
+    out
+}
+
+/// The live sessions, in the guide's form.
+fn sessions(context: &Context, presence: &Presence) -> String {
+    if presence.participants.is_empty() {
+        return "No Claude Code runs now.\n\n".to_owned();
+    }
+    let mut table = Table::new(&[
+        Column::left("Session ID", 0),
+        Column::left("Type", 0),
+        Column::left("Project", 1),
+        Column::right("Rate Limits", 0),
+    ]);
+    for session in presence.sessions() {
+        let projects: BTreeSet<&str> = session.iter().map(|it| it.project.as_str()).collect();
+        let hits: u64 = session.iter().map(|it| it.rate_limit_events).sum();
+        table.row(vec![
+            presence.shown_id(&session[0].session),
+            session[0].session.kind.name().to_owned(),
+            projects.into_iter().collect::<Vec<_>>().join(", "),
+            hits.to_string(),
+        ]);
+    }
+    let drawn = table.draw(terminal_width(), context.config.colors_stdout());
+    format!("📋 All Active Sessions:\n{drawn}\n")
+}
+
+/// The conversations of the last day, also those whose Claude Code has ended.
+fn conversations(context: &Context, live: &Live) -> String {
     let mut table = Table::new(&[
         Column::left("Conversation", 0),
         Column::left("State", 0),
@@ -59,39 +96,60 @@ fn text(context: &Context, session: &session_detect::Session, folder: &str, live
         ]);
     }
     if rows == 0 {
-        out.push_str("No conversation did anything within the last day.\n");
-    } else {
-        out.push_str("📋 Conversations of the last day:\n");
-        out.push_str(&table.draw(terminal_width(), context.config.colors_stdout()));
+        return "No conversation did anything within the last day.\n".to_owned();
     }
-    if let Some(hit) = &live.last_limit {
-        let age = Elapsed(live.at.since(hit.at));
-        let (window, conversation) = (limit_name(&hit.window), printable(hit.conversation.as_str()));
-        out.push_str(&format!("\n⛔  Last limit: {window} in {conversation}, {age} ago"));
-        match hit.resets_at {
-            Some(reset) if reset > live.at => {
-                out.push_str(&format!(", resets in {}\n", Elapsed(reset.since(live.at))));
-            }
-            Some(_) => out.push_str(", reset since\n"),
-            None => out.push('\n'),
-        }
-    }
-    out
+    format!(
+        "📋 Conversations of the last day:\n{}",
+        table.draw(terminal_width(), context.config.colors_stdout())
+    )
+}
+
+fn last_limit(live: &Live) -> String {
+    let Some(hit) = &live.last_limit else { return String::new() };
+    let age = Elapsed(live.at.since(hit.at));
+    let (window, conversation) = (limit_name(&hit.window), printable(hit.conversation.as_str()));
+    let reset = match hit.resets_at {
+        Some(reset) if reset > live.at => format!(", resets in {}", Elapsed(reset.since(live.at))),
+        Some(_) => ", reset since".to_owned(),
+        None => String::new(),
+    };
+    format!("\n⛔  Last limit: {window} in {conversation}, {age} ago{reset}\n")
 }
 
 #[derive(Serialize)]
 struct StatusOut<'a> {
     schema_version: u32,
-    current_session: SessionOut<'a>,
+    current_session: CurrentOut<'a>,
+    active_sessions: usize,
+    session_types: BTreeMap<&'a str, usize>,
+    sessions: Vec<SessionOut<'a>>,
     conversations: Vec<ConversationOut<'a>>,
+}
+
+#[derive(Serialize)]
+struct CurrentOut<'a> {
+    session_id: String,
+    isolation_key: Option<&'a IsolationKey>,
+    label: String,
+    session_type: &'a str,
+    project: &'a str,
 }
 
 #[derive(Serialize)]
 struct SessionOut<'a> {
     session_id: String,
-    label: String,
+    isolation_key: Option<&'a IsolationKey>,
     session_type: &'a str,
     project: &'a str,
+    pid: u32,
+    role: &'a str,
+    presence: &'a str,
+    conversation_id: Option<&'a str>,
+    started_at: Option<String>,
+    last_activity: Option<String>,
+    rate_limit_events: u64,
+    total_tokens: u64,
+    cost_usd: f64,
 }
 
 #[derive(Serialize)]
@@ -105,15 +163,19 @@ struct ConversationOut<'a> {
     rate_limit_events: u64,
 }
 
-fn json(session: &session_detect::Session, folder: &str, live: &Live) -> String {
+fn json(session: &Session, folder: &str, presence: &Presence, live: &Live) -> String {
     let out = StatusOut {
         schema_version: 1,
-        current_session: SessionOut {
+        current_session: CurrentOut {
             session_id: session.id(),
+            isolation_key: session.key.as_ref(),
             label: session.label(),
             session_type: session.kind.name(),
             project: folder,
         },
+        active_sessions: presence.sessions().len(),
+        session_types: presence.types().into_iter().map(|(kind, count)| (kind.name(), count)).collect(),
+        sessions: presence.participants.iter().map(session_out).collect(),
         conversations: recent(live)
             .map(|it| ConversationOut {
                 conversation_id: it.id.as_str(),
@@ -128,4 +190,22 @@ fn json(session: &session_detect::Session, folder: &str, live: &Live) -> String 
     };
     let text = serde_json::to_string(&out).expect("because the type holds only texts and numbers");
     format!("{text}\n")
+}
+
+fn session_out(participant: &Participant) -> SessionOut<'_> {
+    SessionOut {
+        session_id: participant.session.id(),
+        isolation_key: participant.session.key.as_ref(),
+        session_type: participant.session.kind.name(),
+        project: &participant.project,
+        pid: participant.pid,
+        role: "claude",
+        presence: "alive",
+        conversation_id: participant.conversation.as_deref(),
+        started_at: participant.started_at.map(|at| at.to_string()),
+        last_activity: participant.last_activity.map(|at| at.to_string()),
+        rate_limit_events: participant.rate_limit_events,
+        total_tokens: participant.total_tokens,
+        cost_usd: participant.cost_usd,
+    }
 }

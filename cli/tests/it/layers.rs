@@ -18,7 +18,7 @@ const ALLOWED: [(&str, &[&str]); 6] = [
 
 /// What the libraries may not bring to those who embed them.
 const KEPT_OUT: [(&str, &[&str]); 3] = [
-    ("session-detect", &["rusqlite", "serde_json", "notify", "jiff"]),
+    ("session-detect", &["rusqlite", "clap", "notify", "jiff"]),
     ("session-store", &["notify", "clap", "ratatui"]),
     ("session-analytics", &["rusqlite", "notify", "nix", "clap", "ratatui"]),
 ];
@@ -65,4 +65,31 @@ fn libraries_stay_light() {
             assert!(!dependencies[name].contains(*used), "{name} must not bring {used}");
         }
     }
+}
+
+/// Strangers add this crate first; on Linux it brings at most nineteen others.
+#[test]
+fn session_detect_brings_few_packages() {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "-p",
+            "session-detect",
+            "-e",
+            "normal",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+            "--offline",
+        ])
+        .args(["--target", "x86_64-unknown-linux-gnu"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let name = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+    let packages: BTreeSet<String> = text.lines().map(name).filter(|name| !name.is_empty()).collect();
+    assert!(packages.contains("serde_json") && packages.len() <= 20, "{packages:?}");
 }

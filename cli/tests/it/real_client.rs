@@ -145,6 +145,37 @@ fn the_live_stream_follows_the_client() {
     assert_soon("the limit", written.limit.expect("the transcript tells of the limit"), shown);
 }
 
+/// What a tool of the client runs belongs to the session that the client runs in, and while it runs the client is listed
+/// there with its conversation.
+#[test]
+fn the_clients_children_are_of_its_session() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    let program = env!("CARGO_BIN_EXE_claudewatch");
+    let data = sandbox.dir.path().join("data");
+    let status = format!("{program} status --json --data-dir {}", data.display());
+    let prompt = format!("[[bash: {program} detect --json >detect.json && {status} >status.json]]");
+    let conversation = sandbox.ask(&prompt, &["--allowedTools", "Bash"]);
+
+    let read = |name: &str| -> Value {
+        let text = fs::read(sandbox.dir.path().join("project").join(name)).expect("the tool was run");
+        serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
+    };
+    let (child, status) = (read("detect.json"), read("status.json"));
+    assert_eq!(child["agent"], "claude-code", "{child}");
+    let claude = json!({"signal": "CLAUDE_PID", "verdict": "verified"});
+    let told = child["evidence"].as_array().expect("a list");
+    let is_claude = |it: &&Value| it["signal"] == claude["signal"] && it["verdict"] == claude["verdict"];
+    assert!(told.iter().any(|it| is_claude(&it)), "{child}");
+    let of_conversation = |it: &&Value| it["conversation_id"] == conversation.as_str();
+    let session = status["sessions"].as_array().and_then(|all| all.iter().find(of_conversation));
+    let session = session.unwrap_or_else(|| panic!("{conversation} is not in {status}"));
+    assert_eq!((&session["role"], &session["presence"]), (&json!("claude"), &json!("alive")));
+    assert_eq!(session["isolation_key"], child["isolation_key"], "the child is of the client's session");
+    assert!(session["total_tokens"].as_u64() > Some(0), "{session}");
+    let kept: Vec<_> = fs::read_dir(data.join("sessions")).expect("the session has a store").collect();
+    assert!(!kept.is_empty());
+}
+
 fn first(lines: &[(Instant, Value)], wanted: impl Fn(&Value) -> bool) -> Instant {
     lines.iter().find(|(_, line)| wanted(line)).map(|(at, _)| *at).expect("a line shows it")
 }

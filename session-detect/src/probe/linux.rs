@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use super::stat::{Stat, tty_name};
 use super::variables::reduced;
+use super::{Absence, Domain, Invocation, Seen};
 use crate::classify::CHAIN_MAX;
 use crate::error::{Error, ErrorKind};
 use crate::facts::{Facts, Namespaces, Process, Via};
-use crate::names::{MARKS, Role, named, role};
+use crate::names::{Role, marks, named, role};
 
 /// A command line longer than this is cut; what it starts is told by its first words.
 const CMDLINE_MAX: u64 = 8 << 10;
@@ -33,6 +34,10 @@ const MARKER_FILES: &[&str] = &[
     "/proc/sys/fs/binfmt_misc/WSLInterop",
     "/run/systemd/system",
 ];
+
+/// Files that container runtimes write for each container and mount into it.
+const RUNTIME_FILES: &[&str] =
+    &["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/termination-log", "/run/.containerenv"];
 
 pub(super) fn capture() -> Facts {
     let proc = ProcFs::default();
@@ -89,6 +94,81 @@ impl ProcFs {
         Ok(facts)
     }
 
+    /// Returns what is looked at.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.root.clone()
+    }
+
+    /// Lists every living process. A file is read for each, so 500 processes take some milliseconds; those that end
+    /// meanwhile are left out.
+    pub(crate) fn everyone(&self) -> io::Result<Vec<Seen>> {
+        let entries = fs::read_dir(&self.root)?;
+        let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        Ok(pids.filter_map(|pid| self.look(pid).ok()).collect())
+    }
+
+    /// Looks at one process; one that has ended and is only waited for counts as gone.
+    pub(crate) fn look(&self, pid: u32) -> Result<Seen, Absence> {
+        match self.stat(pid) {
+            Ok(stat) if stat.zombie || stat.pid != pid => Err(Absence::Gone),
+            Ok(stat) => {
+                let name = String::from_utf8_lossy(&stat.comm).into_owned();
+                Ok(Seen { pid, start: stat.start, name })
+            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(Absence::Hidden),
+            Err(_) if self.root_is_ours() => Err(Absence::of(pid)),
+            Err(_) => Err(Absence::Gone),
+        }
+    }
+
+    /// Reads what a process was started as; empty where that may not be seen.
+    pub(crate) fn invocation(&self, pid: u32) -> Invocation {
+        let folder = pid.to_string();
+        let line = self.read(&folder, "cmdline", CMDLINE_MAX).unwrap_or_default();
+        let line = line.strip_suffix(b"\0").unwrap_or(&line);
+        let words = line.split(|byte| *byte == 0).filter(|_| !line.is_empty());
+        let words = words.map(|word| String::from_utf8_lossy(word).into_owned());
+        let exe = fs::read_link(self.root.join(&folder).join("exe")).ok();
+        Invocation { exe: exe.map(|path| path.to_string_lossy().into_owned()), words: words.collect() }
+    }
+
+    /// Returns the folder a process works in, as named in its own mount namespace.
+    pub(crate) fn working_folder(&self, pid: u32) -> Option<PathBuf> {
+        let path = fs::read_link(self.root.join(pid.to_string()).join("cwd")).ok()?;
+        let gone = path.to_str().and_then(|text| text.strip_suffix(" (deleted)")).map(PathBuf::from);
+        Some(gone.unwrap_or(path))
+    }
+
+    /// Tells where a process's number counts.
+    pub(crate) fn domain(&self, pid: u32) -> Domain {
+        let folder = pid.to_string();
+        let namespace = self.namespaces(&folder).pid_inode();
+        let numbers = self.numbers_inside(&folder).unwrap_or_default();
+        let machine = self.machine(&folder);
+        Domain { machine, namespace, pid: numbers.last().copied().unwrap_or(pid) }
+    }
+
+    /// Tells where the numbers of this view count.
+    pub(crate) fn own_domain(&self) -> Domain {
+        let namespace = self.namespaces("self").pid_inode();
+        Domain { machine: self.machine("self"), namespace, pid: 0 }
+    }
+
+    /// The machine's id as a process sees it: a container has its own. Compared, never kept.
+    fn machine(&self, folder: &str) -> Option<String> {
+        let path = self.root.join(folder).join("root/etc/machine-id");
+        // It is a file of somebody else's root, so it may be anything.
+        let file = fs::metadata(&path).is_ok_and(|meta| meta.is_file());
+        let mut text = String::new();
+        file.then(|| open(&path)?.take(64).read_to_string(&mut text)).and_then(Result::ok)?;
+        Some(text.trim().to_owned()).filter(|id| !id.is_empty())
+    }
+
+    /// Whether a record's text names this start.
+    pub(crate) fn is_start(text: &str, start: u64) -> Option<bool> {
+        Some(text == start.to_string())
+    }
+
     pub(crate) fn stat(&self, pid: u32) -> io::Result<Stat> {
         let mut path = self.root.join(pid.to_string());
         path.push("stat");
@@ -118,6 +198,7 @@ impl ProcFs {
         let suspicious = !marker_files.is_empty()
             || env.contains_key("container")
             || ns.pid_inode() != Some(Namespaces::INIT_PID)
+            || env.contains_key("KUBERNETES_SERVICE_HOST")
             || cgroup.contains("kubepods");
         let (root_mount, mounted_by) = if suspicious { self.mounts(folder) } else { Default::default() };
         let manager = || fs::read_to_string(format!("{root}/run/host/container-manager")).ok();
@@ -235,7 +316,9 @@ impl ProcFs {
     pub(crate) fn process(&self, stat: &Stat) -> Process {
         let comm = String::from_utf8_lossy(&stat.comm).into_owned();
         let folder = stat.pid.to_string();
-        let plain = stat.pid == 1 || matches!(named(&comm), Some(Role::Shell | Role::Relay));
+        // In a container process 1 may be anything.
+        let plain = matches!(named(&comm), Some(Role::Shell | Role::Relay))
+            || stat.pid == 1 && matches!(comm.as_str(), "init" | "systemd");
         let (mut arg0, mut mark, mut exe) = (String::new(), Vec::new(), String::new());
         if !plain {
             let line = self.read(&folder, "cmdline", CMDLINE_MAX).unwrap_or_default();
@@ -243,7 +326,9 @@ impl ProcFs {
                 Ok(path) => path.to_string_lossy().into_owned(),
                 Err(error) => format!("!{}", error.kind()),
             };
-            mark = marks(&line, &exe);
+            let text = String::from_utf8_lossy(&line);
+            let words: Vec<&str> = text.split('\0').filter(|word| !word.is_empty()).collect();
+            mark = marks(&words, &exe);
             arg0 = title(&line);
         }
         Process {
@@ -315,9 +400,11 @@ impl ProcFs {
         let text = String::from_utf8_lossy(&bytes);
         let field = |line: &'_ str, index: usize| line.split(' ').nth(index).unwrap_or_default().to_owned();
         let root = text.lines().find(|line| field(line, 4) == "/").unwrap_or_default().to_owned();
-        let sources: Vec<String> = text.lines().map(|line| field(line, 3)).collect();
+        let made = |line: &&str| RUNTIME_FILES.contains(&field(line, 4).as_str());
+        let sources: Vec<String> = text.lines().filter(made).map(|line| field(line, 3)).collect();
         let by = |mark: &str| sources.iter().any(|source| source.contains(mark));
-        let known = [("kubelet", "/kubelet/pods/"), ("containers", "/containers/")];
+        let known =
+            [("kubelet", "/kubelet/pods/"), ("podman", "-containers/"), ("containers", "/containers/")];
         (root, known.into_iter().filter(|(_, mark)| by(mark)).map(|(name, _)| name.to_owned()).collect())
     }
 
@@ -386,24 +473,6 @@ fn title(line: &[u8]) -> String {
     }
     let word = text.split(' ').next().unwrap_or_default();
     word.rsplit('/').next().unwrap_or_default().to_owned()
-}
-
-/// The words that are known to tell what a script is. The rest of a command line may hold secrets and is forgotten.
-fn marks(line: &[u8], exe: &str) -> Vec<String> {
-    let line = String::from_utf8_lossy(line);
-    let words: Vec<&str> = line.split('\0').filter(|word| !word.is_empty()).collect();
-    let holds = |mark: &str| match mark {
-        // Also an argument of installers.
-        "ipykernel" => words.windows(2).any(|pair| pair == ["-m", "ipykernel"]),
-        "kernel-*.json" => words.iter().any(|word| {
-            let name = word.rsplit('/').next().unwrap_or(word);
-            name.starts_with("kernel-") && name.ends_with(".json")
-        }),
-        "zellij --server" => words.contains(&"--server") && exe.ends_with("/zellij"),
-        "/claude/versions/" => exe.contains(mark),
-        other => words.iter().any(|word| word.contains(other)),
-    };
-    MARKS.iter().filter(|mark| holds(mark)).map(|mark| (*mark).to_owned()).collect()
 }
 
 /// Whether nobody is above the process but those who take in orphans, and it has no terminal.

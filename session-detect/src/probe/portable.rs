@@ -4,15 +4,18 @@
 //! [`crate::Confidence::Verified`].
 
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::process::Command;
 
-use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
+use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System, UpdateKind};
 
 use super::variables::reduced;
+use super::{Absence, Domain, Invocation, Seen};
 use crate::classify::CHAIN_MAX;
+use crate::claude::moment;
 use crate::error::{Error, ErrorKind};
 use crate::facts::{Facts, Process};
-use crate::names::MARKS;
+use crate::names::marks;
 
 pub(super) fn capture() -> Facts {
     let pid = std::process::id();
@@ -31,6 +34,88 @@ pub(super) fn capture() -> Facts {
 pub(super) fn capture_of(pid: u32) -> Result<Facts, Error> {
     let ancestry = chain(pid);
     if ancestry.is_empty() { Err(Error::new(ErrorKind::NotFound, pid, None)) } else { Ok(facts(ancestry)) }
+}
+
+/// The processes of this machine, as they were when the table was made.
+pub(crate) struct Table {
+    system: Option<System>,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        let wanted = ProcessRefreshKind::nothing()
+            .without_tasks()
+            .with_exe(UpdateKind::Always)
+            .with_cmd(UpdateKind::Always)
+            .with_cwd(UpdateKind::Always);
+        let mut system = System::new().ok();
+        if let Some(system) = &mut system {
+            system.refresh_processes_specifics(ProcessesToUpdate::All, true, wanted);
+        }
+        Self { system }
+    }
+}
+
+impl Table {
+    /// Returns what is looked at.
+    pub(crate) fn root(&self) -> PathBuf {
+        PathBuf::from("the process table")
+    }
+
+    /// Lists every living process.
+    pub(crate) fn everyone(&self) -> io::Result<Vec<Seen>> {
+        let system = self.system.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        Ok(system.processes().keys().filter_map(|pid| self.look(pid.as_u32()).ok()).collect())
+    }
+
+    /// Looks at one process.
+    pub(crate) fn look(&self, pid: u32) -> Result<Seen, Absence> {
+        let found = self.process(pid).filter(|found| found.status() != ProcessStatus::Zombie);
+        let found = found.ok_or_else(|| Absence::of(pid))?;
+        let name = found.name().to_string_lossy().into_owned();
+        Ok(Seen { pid, start: found.start_time().saturating_mul(UNITS_PER_SECOND), name })
+    }
+
+    /// Tells what a process was started as.
+    pub(crate) fn invocation(&self, pid: u32) -> Invocation {
+        let Some(found) = self.process(pid) else { return Invocation::default() };
+        let words = found.cmd().iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        Invocation { exe: found.exe().map(|path| path.to_string_lossy().into_owned()), words }
+    }
+
+    /// Returns the folder a process works in.
+    pub(crate) fn working_folder(&self, pid: u32) -> Option<PathBuf> {
+        self.process(pid)?.cwd().map(PathBuf::from)
+    }
+
+    /// Here every number counts everywhere.
+    pub(crate) fn domain(&self, pid: u32) -> Domain {
+        Domain { pid, ..Domain::default() }
+    }
+
+    /// As [`Table::domain`].
+    pub(crate) fn own_domain(&self) -> Domain {
+        Domain::default()
+    }
+
+    /// Captures as from the table's machine now.
+    pub(crate) fn capture(&self, pid: u32) -> Result<Facts, Error> {
+        capture_of(pid)
+    }
+
+    /// Whether a record's text names this start; `None` where the text has a form that is not known. The text is a local
+    /// time of some zone, and zones differ by quarters of an hour.
+    pub(crate) fn is_start(text: &str, start: u64) -> Option<bool> {
+        const ZONE_MAX: u64 = 15 * 3600;
+        let (local, start) = (moment::of_ctime(text)?, start / UNITS_PER_SECOND);
+        let apart = local.abs_diff(start);
+        let off = (apart + 1) % 900;
+        Some(apart <= ZONE_MAX && off <= 2)
+    }
+
+    fn process(&self, pid: u32) -> Option<&sysinfo::Process> {
+        self.system.as_ref()?.process(Pid::from_u32(pid)).filter(|found| found.thread_kind().is_none())
+    }
 }
 
 fn facts(ancestry: Vec<Process>) -> Facts {
@@ -67,12 +152,12 @@ fn process(pid: u32, found: &sysinfo::Process) -> Process {
     let words: Vec<String> = found.cmd().iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let base = |path: &str| path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
     let exe = found.exe().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
-    let holds = |mark: &&&str| exe.contains(**mark) || words.iter().any(|word| word.contains(**mark));
+    let borrowed: Vec<&str> = words.iter().map(String::as_str).collect();
     Process {
         pid,
         comm: found.name().to_string_lossy().into_owned(),
         arg0: words.first().map(|word| base(word)).unwrap_or_default(),
-        mark: MARKS.iter().filter(holds).map(|mark| (*mark).to_owned()).collect(),
+        mark: marks(&borrowed, &exe),
         sid: found.session_id().map_or(0, Pid::as_u32),
         start: found.start_time().saturating_mul(UNITS_PER_SECOND),
         uid: user_id(found),

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::join::{Change, Join};
 use crate::ledger::Ledger;
 use crate::time::Timestamp;
-use crate::{Event, SourceId};
+use crate::{Event, EventId, Fact, SourceId};
 
 /// Keeps everything in memory and nothing on disk.
 ///
@@ -51,5 +51,15 @@ impl EventBackend for Memory {
     fn events(&self, selection: &Selection) -> Result<Ledger, Error> {
         let selected = |event: &&Event| selection.holds(event);
         Ok(self.state().ledger.iter().filter(selected).cloned().collect())
+    }
+
+    fn turn_ids(&self) -> Result<Vec<EventId>, Error> {
+        Ok(self.state().ledger.turns().map(|(event, _)| event.id.clone()).collect())
+    }
+
+    fn turns_of(&self, ids: &[EventId]) -> Result<Ledger, Error> {
+        let state = self.state();
+        let known = ids.iter().filter_map(|id| state.ledger.get(id));
+        Ok(known.filter(|event| matches!(event.fact, Fact::Turn(_))).cloned().collect())
     }
 }

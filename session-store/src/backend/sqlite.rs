@@ -21,6 +21,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use super::{Batch, Checkpoint, EventBackend, Selection};
 use crate::cell::Cell;
 use crate::error::{Error, ErrorKind};
+use crate::id::EventId;
 use crate::join::Change;
 use crate::ledger::Ledger;
 use crate::time::Timestamp;
@@ -74,6 +75,25 @@ impl Sqlite {
         &self.path
     }
 
+    /// Closes a store for good: from now on every commit is refused, by whichever process.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be written.
+    pub fn close(&self) -> Result<(), Error> {
+        let connection = self.connection()?;
+        self.located(write::close(&connection))
+    }
+
+    /// Deletes a store's files.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be deleted.
+    pub fn delete(path: &Path) -> Result<(), Error> {
+        open::delete(path)
+    }
+
     fn connection(&self) -> Result<PooledConnection<SqliteConnectionManager>, Error> {
         self.pool.get().map_err(|error| Error::new(ErrorKind::Unreadable).at(&self.path).because(error))
     }
@@ -89,7 +109,10 @@ impl EventBackend for Sqlite {
             return Err(Error::new(ErrorKind::Unwritable).at(&self.path));
         }
         let mut connection = self.connection()?;
-        self.located(write::commit(&mut connection, batch))
+        match self.located(write::commit(&mut connection, batch))? {
+            Some(change) => Ok(change),
+            None => Err(Error::new(ErrorKind::Closed).at(&self.path)),
+        }
     }
 
     fn settle(&self) -> Result<(), Error> {
@@ -113,5 +136,15 @@ impl EventBackend for Sqlite {
     fn events(&self, selection: &Selection) -> Result<Ledger, Error> {
         let connection = self.connection()?;
         self.located(read::events(&connection, selection))
+    }
+
+    fn turn_ids(&self) -> Result<Vec<EventId>, Error> {
+        let connection = self.connection()?;
+        self.located(read::turn_ids(&connection))
+    }
+
+    fn turns_of(&self, ids: &[EventId]) -> Result<Ledger, Error> {
+        let connection = self.connection()?;
+        self.located(read::turns_of(&connection, ids))
     }
 }

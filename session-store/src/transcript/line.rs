@@ -1,204 +1,199 @@
 //! Claude Code's JSONL as it comes: every field optional, every type tolerated.
 //!
 //! This and [`super::limit`] are the only places that know the names in Claude Code's files. A field of an
-//! unexpected type reads as absent, an unknown field is passed over; only text that is no JSON fails.
+//! unexpected type reads as absent, an unknown field is passed over; only text that is no JSON fails, or that sets a
+//! field twice.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
 
-use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use super::json::{Json, Value};
 
-/// How many brackets a line may open, those in its strings included, before it is read with no stack at all.
-///
-/// Ordinary lines nest ten deep. Each level takes some hundred bytes, without optimisation up to eight thousand.
-const BRACKETS_MAX: usize = 128;
+/// What is read from the fields of an object.
+pub(super) trait Fields<'a>: Default {
+    /// Reads or skips the value of a field.
+    fn field(&mut self, key: &str, seen: &mut u32, json: &mut Json<'a>) -> Option<()>;
 
-/// One line of a transcript.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct Line<'a> {
-    #[serde(borrow, rename = "type")]
-    pub kind: Text<'a>,
-    #[serde(borrow)]
-    pub subtype: Text<'a>,
-    #[serde(borrow)]
-    pub session_id: Text<'a>,
-    #[serde(borrow)]
-    pub uuid: Text<'a>,
-    #[serde(borrow)]
-    pub request_id: Text<'a>,
-    #[serde(borrow)]
-    pub timestamp: Text<'a>,
-    #[serde(borrow)]
-    pub cwd: Text<'a>,
-    #[serde(borrow)]
-    pub version: Text<'a>,
-    #[serde(borrow)]
-    pub git_branch: Text<'a>,
-    #[serde(borrow)]
-    pub entrypoint: Text<'a>,
-    pub is_sidechain: Flag,
-    #[serde(borrow)]
-    pub agent_id: Text<'a>,
-    #[serde(borrow)]
-    pub message: Object<Message<'a>>,
-    /// What a `progress` line reports.
-    #[serde(borrow)]
-    pub data: Object<Progress<'a>>,
-
-    pub is_api_error_message: Flag,
-    pub api_error_is_transient: Flag,
-    #[serde(borrow)]
-    pub error: Text<'a>,
-    #[serde(borrow)]
-    pub quota_limits: Object<QuotaLimits<'a>>,
-
-    #[serde(borrow)]
-    pub compact_metadata: Object<CompactMetadata<'a>>,
-
-    #[serde(rename = "totalCostUSD")]
-    pub total_cost_usd: Number,
-    pub total_duration: Number,
-    pub start_time: Number,
-    pub model_usage: Object<BTreeMap<String, Object<ModelUsage>>>,
-    pub has_unknown_model_cost: Flag,
+    fn read_fields(&mut self, json: &mut Json<'a>) -> Option<()> {
+        let mut seen = 0;
+        json.object(|json, key| self.field(key, &mut seen, json))
+    }
 }
 
-/// The API's message inside an assistant line.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Message<'a> {
-    #[serde(borrow)]
-    pub id: Text<'a>,
-    #[serde(borrow)]
-    pub model: Text<'a>,
-    #[serde(borrow)]
-    pub stop_reason: Text<'a>,
-    pub usage: Object<TokenUsage>,
+/// Declares an object by the names and the types of its fields.
+macro_rules! object {
+    ($(#[$doc:meta])* $name:ident $(<$life:lifetime>)? {
+        $($(#[$field_doc:meta])* $key:literal $field:ident: $type:ty,)*
+    }) => {
+        $(#[$doc])*
+        #[derive(Debug, Default)]
+        pub(super) struct $name $(<$life>)? {
+            $($(#[$field_doc])* pub $field: $type,)*
+        }
+
+        impl<'a> Fields<'a> for $name $(<$life>)? {
+            fn field(&mut self, key: &str, seen: &mut u32, json: &mut Json<'a>) -> Option<()> {
+                #[expect(non_camel_case_types, reason = "they number the fields, by whose names they go")]
+                enum Bit { $($field),* }
+                let bit = match key {
+                    $($key => {
+                        self.$field.read(json)?;
+                        1 << Bit::$field as u32
+                    })*
+                    _ => return json.skip(),
+                };
+                let is_first = *seen & bit == 0;
+                *seen |= bit;
+                is_first.then_some(())
+            }
+        }
+    };
 }
 
-/// The `usage` object of a message or of one of its iterations.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct TokenUsage {
-    pub input_tokens: Number,
-    pub output_tokens: Number,
-    pub cache_creation_input_tokens: Number,
-    pub cache_read_input_tokens: Number,
-    pub cache_creation: Object<CacheCreation>,
-    pub server_tool_use: Object<ServerToolUse>,
-    pub speed: Word,
-    pub inference_geo: Word,
-    pub iterations: List<Iteration>,
+object! {
+    /// One line of a transcript.
+    Line<'a> {
+        "type" kind: Text<'a>,
+        "subtype" subtype: Text<'a>,
+        "sessionId" session_id: Text<'a>,
+        "uuid" uuid: Text<'a>,
+        "requestId" request_id: Text<'a>,
+        "timestamp" timestamp: Text<'a>,
+        "cwd" cwd: Text<'a>,
+        "version" version: Text<'a>,
+        "gitBranch" git_branch: Text<'a>,
+        "entrypoint" entrypoint: Text<'a>,
+        "isSidechain" is_sidechain: Flag,
+        "agentId" agent_id: Text<'a>,
+        "message" message: Object<Message<'a>>,
+        /// What a `progress` line reports.
+        "data" data: Object<Progress<'a>>,
+
+        "isApiErrorMessage" is_api_error_message: Flag,
+        "apiErrorIsTransient" api_error_is_transient: Flag,
+        "error" error: Text<'a>,
+        "quotaLimits" quota_limits: Object<QuotaLimits<'a>>,
+
+        "compactMetadata" compact_metadata: Object<CompactMetadata<'a>>,
+
+        "totalCostUSD" total_cost_usd: Number,
+        "totalDuration" total_duration: Number,
+        "startTime" start_time: Number,
+        "modelUsage" model_usage: Object<BTreeMap<String, Object<ModelUsage>>>,
+        "hasUnknownModelCost" has_unknown_model_cost: Flag,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct CacheCreation {
-    pub ephemeral_5m_input_tokens: Number,
-    pub ephemeral_1h_input_tokens: Number,
+object! {
+    /// The API's message inside an assistant line.
+    Message<'a> {
+        "id" id: Text<'a>,
+        "model" model: Text<'a>,
+        "stop_reason" stop_reason: Text<'a>,
+        "usage" usage: Object<TokenUsage<'a>>,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct ServerToolUse {
-    pub web_search_requests: Number,
+object! {
+    /// The `usage` object of a message or of one of its iterations.
+    TokenUsage<'a> {
+        "input_tokens" input_tokens: Number,
+        "output_tokens" output_tokens: Number,
+        "cache_creation_input_tokens" cache_creation_input_tokens: Number,
+        "cache_read_input_tokens" cache_read_input_tokens: Number,
+        "cache_creation" cache_creation: Object<CacheCreation>,
+        "server_tool_use" server_tool_use: Object<ServerToolUse>,
+        "speed" speed: Text<'a>,
+        "inference_geo" inference_geo: Text<'a>,
+        "iterations" iterations: List<Iteration<'a>>,
+    }
 }
 
-/// One step inside a request; an advisor's step is billed beside the message.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Iteration {
-    #[serde(rename = "type")]
-    pub kind: Word,
-    pub model: Word,
-    pub input_tokens: Number,
-    pub output_tokens: Number,
-    pub cache_creation_input_tokens: Number,
-    pub cache_read_input_tokens: Number,
-    pub cache_creation: Object<CacheCreation>,
+object! {
+    CacheCreation {
+        "ephemeral_5m_input_tokens" ephemeral_5m_input_tokens: Number,
+        "ephemeral_1h_input_tokens" ephemeral_1h_input_tokens: Number,
+    }
 }
 
-/// What a `progress` line carries of a sub-agent.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct Progress<'a> {
-    #[serde(borrow, rename = "type")]
-    pub kind: Text<'a>,
-    #[serde(borrow)]
-    pub agent_id: Text<'a>,
-    #[serde(borrow)]
-    pub message: Object<Echo<'a>>,
+object! {
+    ServerToolUse {
+        "web_search_requests" web_search_requests: Number,
+    }
 }
 
-/// A sub-agent's line, echoed in the transcript of its parent.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct Echo<'a> {
-    #[serde(borrow, rename = "type")]
-    pub kind: Text<'a>,
-    #[serde(borrow)]
-    pub uuid: Text<'a>,
-    #[serde(borrow)]
-    pub request_id: Text<'a>,
-    #[serde(borrow)]
-    pub timestamp: Text<'a>,
-    #[serde(borrow)]
-    pub message: Object<Message<'a>>,
+object! {
+    /// One step inside a request; an advisor's step is billed beside the message.
+    Iteration<'a> {
+        "type" kind: Text<'a>,
+        "model" model: Text<'a>,
+        "input_tokens" input_tokens: Number,
+        "output_tokens" output_tokens: Number,
+        "cache_creation_input_tokens" cache_creation_input_tokens: Number,
+        "cache_read_input_tokens" cache_read_input_tokens: Number,
+        "cache_creation" cache_creation: Object<CacheCreation>,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct QuotaLimits<'a> {
-    #[serde(borrow)]
-    pub status: Text<'a>,
-    #[serde(borrow)]
-    pub rate_limit_type: Text<'a>,
-    /// Unix seconds.
-    pub resets_at: Number,
-    /// 0 to 1.
-    pub utilization: Number,
+object! {
+    /// What a `progress` line carries of a sub-agent.
+    Progress<'a> {
+        "type" kind: Text<'a>,
+        "agentId" agent_id: Text<'a>,
+        "message" message: Object<Echo<'a>>,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct CompactMetadata<'a> {
-    #[serde(borrow)]
-    pub trigger: Text<'a>,
-    pub pre_tokens: Number,
+object! {
+    /// A sub-agent's line, echoed in the transcript of its parent.
+    Echo<'a> {
+        "type" kind: Text<'a>,
+        "uuid" uuid: Text<'a>,
+        "requestId" request_id: Text<'a>,
+        "timestamp" timestamp: Text<'a>,
+        "message" message: Object<Message<'a>>,
+    }
 }
 
-/// One model's part of a `cost-state` line.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct ModelUsage {
-    pub input_tokens: Number,
-    pub output_tokens: Number,
-    pub cache_read_input_tokens: Number,
-    pub cache_creation_input_tokens: Number,
-    #[serde(rename = "cacheCreationEphemeral5mInputTokens")]
-    pub cache_creation_5m: Number,
-    #[serde(rename = "cacheCreationEphemeral1hInputTokens")]
-    pub cache_creation_1h: Number,
-    pub web_search_requests: Number,
-    #[serde(rename = "costUSD")]
-    pub cost_usd: Number,
+object! {
+    QuotaLimits<'a> {
+        "status" status: Text<'a>,
+        "rateLimitType" rate_limit_type: Text<'a>,
+        /// Unix seconds.
+        "resetsAt" resets_at: Number,
+        /// 0 to 1.
+        "utilization" utilization: Number,
+    }
+}
+
+object! {
+    CompactMetadata<'a> {
+        "trigger" trigger: Text<'a>,
+        "preTokens" pre_tokens: Number,
+    }
+}
+
+object! {
+    /// One model's part of a `cost-state` line.
+    ModelUsage {
+        "inputTokens" input_tokens: Number,
+        "outputTokens" output_tokens: Number,
+        "cacheReadInputTokens" cache_read_input_tokens: Number,
+        "cacheCreationInputTokens" cache_creation_input_tokens: Number,
+        "cacheCreationEphemeral5mInputTokens" cache_creation_5m: Number,
+        "cacheCreationEphemeral1hInputTokens" cache_creation_1h: Number,
+        "webSearchRequests" web_search_requests: Number,
+        "costUSD" cost_usd: Number,
+    }
 }
 
 impl<'a> Line<'a> {
     /// Reads one line; `None` where it is no JSON object in UTF-8.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
-        // This is where an import spends its time: passing over content with vector instructions is a sixth faster
-        // than serde_json, as the bench `transcript` shows. But it takes stack for each bracket that opens, without an
-        // end; serde_json does not.
-        if memchr::memchr2_iter(b'[', b'{', bytes).nth(BRACKETS_MAX).is_some() {
-            return serde_json::from_slice(bytes).ok();
-        }
-        sonic_rs::from_slice(bytes).ok()
+        let mut json = Json::new(bytes)?;
+        let mut line = Self::default();
+        line.read_fields(&mut json)?;
+        json.end().map(|()| line)
     }
 }
 
@@ -206,18 +201,20 @@ impl<'a> Line<'a> {
 ///
 /// Content is most of a line and of interest in errors only, so they alone are read twice.
 pub(super) fn first_text(line: &[u8]) -> String {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Outer {
-        message: Object<Inner>,
+    object! {
+        Outer<'a> {
+            "message" message: Object<Inner<'a>>,
+        }
     }
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Inner {
-        content: serde_json::Value,
+    object! {
+        Inner<'a> {
+            "content" content: Raw<'a>,
+        }
     }
-    let content = serde_json::from_slice::<Outer>(line).ok().and_then(|line| line.message.0);
-    match content.map(|message| message.content) {
+    let mut outer = Outer::default();
+    let read = Json::new(line).and_then(|mut json| outer.read_fields(&mut json));
+    let content = read.and(outer.message.0).and_then(|message| serde_json::from_str(message.content.0).ok());
+    match content {
         Some(serde_json::Value::String(text)) => text,
         Some(serde_json::Value::Array(blocks)) => {
             blocks.iter().find_map(|block| block.get("text")?.as_str()).unwrap_or_default().to_owned()
@@ -236,16 +233,6 @@ impl Text<'_> {
         self.0.as_deref().filter(|text| !text.is_empty() && text.len() <= bytes_max)
     }
 
-    pub(super) fn is(&self, expected: &str) -> bool {
-        self.0.as_deref() == Some(expected)
-    }
-}
-
-/// A short word that is compared and forgotten, or kept once in a while.
-#[derive(Debug, Default)]
-pub(super) struct Word(pub Option<Box<str>>);
-
-impl Word {
     pub(super) fn is(&self, expected: &str) -> bool {
         self.0.as_deref() == Some(expected)
     }
@@ -279,6 +266,14 @@ impl Number {
         (count <= max).then_some(count)
     }
 
+    /// Reads a number as JSON writes it; `None` where it is larger than any.
+    fn parse(text: &str) -> Option<Self> {
+        if let Ok(count) = text.parse() {
+            return Some(Self::Whole(count));
+        }
+        text.parse().ok().filter(|value: &f64| value.is_finite()).map(Self::Fraction)
+    }
+
     pub(super) fn float(self) -> Option<f64> {
         match self {
             Self::Whole(count) => Some(count as f64),
@@ -287,6 +282,10 @@ impl Number {
         }
     }
 }
+
+/// A value as it is written.
+#[derive(Debug, Default)]
+struct Raw<'a>(&'a str);
 
 /// An object, or nothing where something else stands.
 #[derive(Debug)]
@@ -308,174 +307,70 @@ impl<T> Default for List<T> {
     }
 }
 
-/// Writes the arms that turn every kind of JSON value into the default of the visitor's type.
-macro_rules! otherwise {
-    ($($method:ident($($arg:ident: $type:ty)?)),* $(,)?) => {
-        $(fn $method<E: serde::de::Error>(self $(, $arg: $type)?) -> Result<Self::Value, E> {
-            $(let _ = $arg;)?
-            Ok(Self::Value::default())
-        })*
-    };
-}
-
-fn skip_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<(), A::Error> {
-    while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-    Ok(())
-}
-
-fn skip_seq<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<(), A::Error> {
-    while seq.next_element::<IgnoredAny>()?.is_some() {}
-    Ok(())
-}
-
-macro_rules! expecting {
-    () => {
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("any JSON value")
+impl<'a> Value<'a> for Text<'a> {
+    fn read(&mut self, json: &mut Json<'a>) -> Option<()> {
+        if json.peek() != b'"' {
+            return json.skip();
         }
-    };
-}
-
-macro_rules! skip_containers {
-    () => {
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-            skip_map(map).map(|()| Self::Value::default())
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-            skip_seq(seq).map(|()| Self::Value::default())
-        }
-    };
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor<'a>(PhantomData<&'a ()>);
-        impl<'de: 'a, 'a> Visitor<'de> for TextVisitor<'a> {
-            type Value = Text<'a>;
-            expecting!();
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Text(Some(Cow::Borrowed(text))))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Text(Some(Cow::Owned(text.to_owned()))))
-            }
-            otherwise!(visit_unit(), visit_bool(v: bool), visit_u64(v: u64), visit_i64(v: i64), visit_f64(v: f64));
-            skip_containers!();
-        }
-        deserializer.deserialize_any(TextVisitor(PhantomData))
+        self.0 = Some(json.string()?);
+        Some(())
     }
 }
 
-impl<'de> Deserialize<'de> for Word {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct WordVisitor;
-        impl<'de> Visitor<'de> for WordVisitor {
-            type Value = Word;
-            expecting!();
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Word(Some(text.into())))
-            }
-            otherwise!(visit_unit(), visit_bool(v: bool), visit_u64(v: u64), visit_i64(v: i64), visit_f64(v: f64));
-            skip_containers!();
-        }
-        deserializer.deserialize_any(WordVisitor)
+impl Value<'_> for Flag {
+    fn read(&mut self, json: &mut Json<'_>) -> Option<()> {
+        self.0 = json.peek() == b't';
+        json.skip()
     }
 }
 
-impl<'de> Deserialize<'de> for Flag {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FlagVisitor;
-        impl<'de> Visitor<'de> for FlagVisitor {
-            type Value = Flag;
-            expecting!();
-            fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-                Ok(Flag(value))
-            }
-            otherwise!(visit_unit(), visit_str(v: &str), visit_u64(v: u64), visit_i64(v: i64), visit_f64(v: f64));
-            skip_containers!();
-        }
-        deserializer.deserialize_any(FlagVisitor)
+impl Value<'_> for Number {
+    fn read(&mut self, json: &mut Json<'_>) -> Option<()> {
+        *self = match json.peek() {
+            b'-' | b'0'..=b'9' => return Self::parse(json.number()?).map(|number| *self = number),
+            b'n' => Self::Absent,
+            _ => Self::Wrong,
+        };
+        json.skip()
     }
 }
 
-impl<'de> Deserialize<'de> for Number {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NumberVisitor;
-        impl<'de> Visitor<'de> for NumberVisitor {
-            type Value = Number;
-            expecting!();
-            fn visit_unit<E>(self) -> Result<Number, E> {
-                Ok(Number::Absent)
-            }
-            fn visit_u64<E>(self, value: u64) -> Result<Number, E> {
-                Ok(Number::Whole(value))
-            }
-            fn visit_i64<E>(self, value: i64) -> Result<Number, E> {
-                Ok(u64::try_from(value).map_or(Number::Wrong, Number::Whole))
-            }
-            fn visit_f64<E>(self, value: f64) -> Result<Number, E> {
-                Ok(Number::Fraction(value))
-            }
-            fn visit_bool<E>(self, _: bool) -> Result<Number, E> {
-                Ok(Number::Wrong)
-            }
-            fn visit_str<E>(self, _: &str) -> Result<Number, E> {
-                Ok(Number::Wrong)
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Number, A::Error> {
-                skip_map(map).map(|()| Number::Wrong)
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Number, A::Error> {
-                skip_seq(seq).map(|()| Number::Wrong)
-            }
-        }
-        deserializer.deserialize_any(NumberVisitor)
+impl<'a> Value<'a> for Raw<'a> {
+    fn read(&mut self, json: &mut Json<'a>) -> Option<()> {
+        self.0 = json.raw()?;
+        Some(())
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ObjectVisitor<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
-            type Value = Object<T>;
-            expecting!();
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(|value| Object(Some(value)))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-                skip_seq(seq).map(|()| Object(None))
-            }
-            otherwise!(
-                visit_unit(), visit_bool(v: bool), visit_str(v: &str), visit_u64(v: u64), visit_i64(v: i64),
-                visit_f64(v: f64)
-            );
+impl<'a, T: Fields<'a>> Value<'a> for Object<T> {
+    fn read(&mut self, json: &mut Json<'a>) -> Option<()> {
+        match json.peek() {
+            b'{' => self.0.insert(T::default()).read_fields(json),
+            _ => json.skip(),
         }
-        deserializer.deserialize_any(ObjectVisitor(PhantomData))
     }
 }
 
-impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for List<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ListVisitor<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for ListVisitor<T> {
-            type Value = List<T>;
-            expecting!();
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut items = Vec::new();
-                while let Some(item) = seq.next_element::<Object<T>>()? {
-                    items.push(item.0.unwrap_or_default());
-                }
-                Ok(List(items))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                skip_map(map).map(|()| List(Vec::new()))
-            }
-            otherwise!(
-                visit_unit(), visit_bool(v: bool), visit_str(v: &str), visit_u64(v: u64), visit_i64(v: i64),
-                visit_f64(v: f64)
-            );
+impl<'a, T: Fields<'a>> Value<'a> for List<T> {
+    fn read(&mut self, json: &mut Json<'a>) -> Option<()> {
+        if json.peek() != b'[' {
+            return json.skip();
         }
-        deserializer.deserialize_any(ListVisitor(PhantomData))
+        json.array(|json| {
+            let mut item = Object::default();
+            item.read(json)?;
+            self.0.push(item.0.unwrap_or_default());
+            Some(())
+        })
+    }
+}
+
+/// An object whose keys are names; of a name written twice the last stands.
+impl<'a, T: Value<'a>> Fields<'a> for BTreeMap<String, T> {
+    fn field(&mut self, key: &str, _: &mut u32, json: &mut Json<'a>) -> Option<()> {
+        let mut value = T::default();
+        value.read(json)?;
+        self.insert(key.to_owned(), value);
+        Some(())
     }
 }

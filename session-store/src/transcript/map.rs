@@ -387,7 +387,7 @@ fn ends_turn(message: &Message<'_>, line: &[u8]) -> bool {
 static GOES_ON: LazyLock<[Finder<'static>; 2]> =
     LazyLock::new(|| [Finder::new(b"\"type\":\"tool_use\""), Finder::new(b"\"type\":\"thinking\"")]);
 
-fn counts(usage: &TokenUsage) -> Result<Usage, Refusal> {
+fn counts(usage: &TokenUsage<'_>) -> Result<Usage, Refusal> {
     let searches = usage.server_tool_use.0.as_ref().map_or(Number::Absent, |used| used.web_search_requests);
     let (cache_write_5m, cache_write_1h) =
         cache_writes(usage.cache_creation_input_tokens, usage.cache_creation.0.as_ref())?;
@@ -401,7 +401,7 @@ fn counts(usage: &TokenUsage) -> Result<Usage, Refusal> {
     })
 }
 
-fn step_counts(step: &Iteration) -> Result<Usage, Refusal> {
+fn step_counts(step: &Iteration<'_>) -> Result<Usage, Refusal> {
     let (cache_write_5m, cache_write_1h) =
         cache_writes(step.cache_creation_input_tokens, step.cache_creation.0.as_ref())?;
     Ok(Usage {

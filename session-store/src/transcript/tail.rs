@@ -228,20 +228,23 @@ impl Tail {
         let start = self.position.offset;
         let mut first_time = if self.position.since.is_none() { first_time(lines) } else { None };
         let mut last_user = None;
-        let mut from = 0;
+        let (mut from, mut looked_at) = (0, 0);
         while let Some((word, place)) = WORDS.find(lines, from) {
             if word == USER_WORD {
                 last_user = Some(place.start);
                 from = place.end;
+                if place.start >= looked_at {
+                    // A tool's result, whatever it tells of usage; that is told elsewhere too. Such lines are three
+                    // quarters of all bytes, and one word is found sooner than five.
+                    let line = line_around(lines, place.start);
+                    looked_at = line.end;
+                    if ASSISTANT.find(&lines[line]).is_none() {
+                        from = looked_at;
+                    }
+                }
                 continue;
             }
             let line = line_around(lines, place.start);
-            if last_user.is_some_and(|at| at >= line.start) && ASSISTANT.find(&lines[line.clone()]).is_none()
-            {
-                // A tool's result that tells of usage, which is told elsewhere too; such lines are long.
-                from = line.end;
-                continue;
-            }
             // Only what was written up to a line counts for it, or it would matter how the caller cuts.
             if let Some((_, since)) = first_time.take_if(|(at, _)| *at <= line.start) {
                 self.set_since(since);
@@ -290,8 +293,11 @@ fn first_time(lines: &[u8]) -> Option<(usize, Timestamp)> {
 
 fn line_around(lines: &[u8], at: usize) -> Range<usize> {
     let start = memrchr(b'\n', &lines[..at]).map_or(0, |newline| newline + 1);
-    let end = at + memchr(b'\n', &lines[at..]).unwrap_or(lines.len() - at);
-    start..end
+    start..line_end(lines, at)
+}
+
+fn line_end(lines: &[u8], at: usize) -> usize {
+    at + memchr(b'\n', &lines[at..]).unwrap_or(lines.len() - at)
 }
 
 /// Tells whether a user line is Claude Code's note that the user stopped the turn; such lines are short.

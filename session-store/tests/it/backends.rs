@@ -81,13 +81,13 @@ impl Step {
 
 /// Questions about a stretch of time: `cells` divides it, the others select by it.
 #[derive(Clone, Debug)]
-struct Question {
-    range: Range<Timestamp>,
-    cuts: Vec<Timestamp>,
-    selection: Selection,
+pub(crate) struct Question {
+    pub(crate) range: Range<Timestamp>,
+    pub(crate) cuts: Vec<Timestamp>,
+    pub(crate) selection: Selection,
 }
 
-fn questions() -> impl Strategy<Value = Question> {
+pub(crate) fn questions() -> impl Strategy<Value = Question> {
     let moment = prop_oneof![
         8 => strategies::timestamps(),
         1 => Just(Timestamp::MIN),

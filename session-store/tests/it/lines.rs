@@ -125,3 +125,15 @@ pub(crate) fn written(event: &Event) -> String {
         _ => unreachable!("a new kind of fact wants a way to be written"),
     }
 }
+
+/// A small turn with this id.
+pub(crate) fn turn_event(id: &str) -> session_store::Event {
+    use session_store::{Event, Fact, Owner, Role, Timestamp, Turn, Usage};
+
+    let at = Timestamp::from_seconds(1_795_367_000);
+    let usage = Usage { input: 3, output: 5, ..Usage::default() };
+    let turn =
+        Turn { usage, model: "claude-opus-5-5".into(), tariff: Default::default(), under_reported: false };
+    let owner = Owner { role: Role::Main, since: at, conversation: "c".into(), agent: None };
+    Event { id: id.into(), at, owner, fact: Fact::Turn(turn) }
+}

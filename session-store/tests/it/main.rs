@@ -15,4 +15,5 @@ mod fixtures;
 mod laws;
 mod locate;
 mod sqlite;
+mod stores;
 mod tail;

@@ -117,18 +117,55 @@ fn set_pragma(path: &Path, pragma: &str) {
     rusqlite::Connection::open(path).unwrap().execute_batch(&format!("PRAGMA {pragma}")).unwrap();
 }
 
+/// Makes a store of the first format that holds what another store holds.
+fn in_first_format(path: &Path, filled: &Path) {
+    let database = rusqlite::Connection::open(path).unwrap();
+    database.execute_batch(include_str!("../../migrations/0001-events.sql")).unwrap();
+    database.execute("ATTACH ?1 AS filled", [filled.to_str().unwrap()]).unwrap();
+    database
+        .execute_batch(
+            "INSERT INTO conversation SELECT * FROM filled.conversation;
+             INSERT INTO model SELECT * FROM filled.model;
+             INSERT INTO turn SELECT * FROM filled.turn;
+             INSERT INTO fact SELECT * FROM filled.fact;
+             INSERT INTO source SELECT NULL, * FROM filled.source;
+             INSERT INTO cell SELECT at / 900000, conversation, model, class & 3, count(*), sum(class & 4 <> 0),
+                    sum(input), sum(output), sum(cache_write_5m), sum(cache_write_1h), sum(cache_read), sum(web_searches)
+                    FROM turn GROUP BY 1, 2, 3, 4;
+             DETACH filled; PRAGMA application_id = 0x43574154; PRAGMA user_version = 1;",
+        )
+        .unwrap();
+}
+
+#[test]
+fn a_store_of_the_first_format_keeps_everything() {
+    let (folder, filled, all) = filled();
+    let path = folder.path().join("old.db");
+    in_first_format(&path, &filled);
+    let store = Sqlite::open(&path, OpenMode::ReadWrite).unwrap();
+    assert_eq!(all_of(&store), all);
+    assert_eq!(
+        store.checkpoints().unwrap(),
+        Sqlite::open(&filled, OpenMode::ReadOnly).unwrap().checkpoints().unwrap()
+    );
+    let everything = Timestamp::MIN..Timestamp::MAX;
+    let cells = store.cells(everything.clone(), &[]).unwrap();
+    assert!(!cells.is_empty());
+    assert_eq!(cells, fold_cells(&all, everything, &[]));
+}
+
 #[test]
 fn a_newer_store_is_read_and_never_written() {
     let (_folder, path, all) = filled();
     set_pragma(&path, "user_version = 99");
     let before = fs::read(&path).unwrap();
-    assert_eq!(kind_of(&path, OpenMode::ReadWrite), Some(ErrorKind::Newer { found: 99, known: 1 }));
+    assert_eq!(kind_of(&path, OpenMode::ReadWrite), Some(ErrorKind::Newer { found: 99, known: 2 }));
     let reader = Sqlite::open(&path, OpenMode::ReadOnly).unwrap();
     assert_eq!(all_of(&reader), all);
     assert_eq!(reader.commit(batch([])).unwrap_err().kind(), ErrorKind::Unwritable);
 
     let store = Store::open(&path, NOW);
-    assert_eq!(store.trouble().unwrap().kind(), ErrorKind::Newer { found: 99, known: 1 });
+    assert_eq!(store.trouble().unwrap().kind(), ErrorKind::Newer { found: 99, known: 2 });
     assert_eq!(store.commit(batch([turn("d", 1, 1)])).unwrap(), Change::Grew);
     assert_eq!(all_of(&store).len(), all.len() + 1, "what is new is kept in memory, beside the history");
     drop((reader, store));

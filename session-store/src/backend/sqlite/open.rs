@@ -3,15 +3,16 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use r2d2::Pool;
 use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::OpenMode;
+use super::write::pack_days;
 use crate::error::{Error, ErrorKind};
 use crate::time::Timestamp;
 
@@ -20,7 +21,12 @@ const APPLICATION_ID: i32 = 0x4357_4154;
 /// How every SQLite file begins.
 const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 /// The migrations, oldest first; the format of a store is the number of those it has been through.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/0001-events.sql")];
+const MIGRATIONS: [Migration; 2] = [
+    (include_str!("../../../migrations/0001-events.sql"), |_| Ok(())),
+    (include_str!("../../../migrations/0002-days.sql"), pack_days),
+];
+/// What the database does, then what we do.
+type Migration = (&'static str, fn(&Transaction<'_>) -> rusqlite::Result<()>);
 /// How long a writer waits for another one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -33,13 +39,15 @@ pub(super) fn open(path: &Path, mode: OpenMode) -> Result<Pool<SqliteConnectionM
         OpenMode::ReadOnly => read_only(path)?,
     };
     let manager = manager.with_init(configure);
-    // No connection is opened ahead and one helper thread serves the pool: a process may hold many stores.
-    let threads = ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("store-pool").build();
+    // No connection is opened ahead and one helper thread serves all pools: a process may hold many stores.
+    static THREADS: LazyLock<Arc<ScheduledThreadPool>> = LazyLock::new(|| {
+        Arc::new(ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("store-pool").build())
+    });
     let pool = Pool::builder()
         .max_size(4)
         .min_idle(Some(0))
         .test_on_check_out(false)
-        .thread_pool(Arc::new(threads))
+        .thread_pool(THREADS.clone())
         .connection_timeout(BUSY_TIMEOUT)
         .build_unchecked(manager);
     Ok(pool)
@@ -125,8 +133,8 @@ fn check_ours(connection: &Connection) -> Result<(), Error> {
 fn migrate(connection: &mut Connection) -> Result<(), Error> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sort)?;
     let format = format_of(&transaction)?;
-    for (done, migration) in MIGRATIONS.iter().enumerate().skip(format as usize) {
-        transaction.execute_batch(migration).map_err(sort)?;
+    for (done, (sql, finish)) in MIGRATIONS.iter().enumerate().skip(format as usize) {
+        transaction.execute_batch(sql).and_then(|()| finish(&transaction)).map_err(sort)?;
         transaction.pragma_update(None, "user_version", done as u32 + 1).map_err(sort)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(sort)?;
@@ -168,19 +176,30 @@ fn percent_encoded(path: &Path) -> String {
         .collect()
 }
 
+/// Deletes a store and all that lies beside it.
+pub(super) fn delete(path: &Path) -> Result<(), Error> {
+    // The store itself comes last: while it exists, deleting can be tried again.
+    for suffix in ["-wal", "-shm", ".lock", ""] {
+        match fs::remove_file(beside(path, suffix)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::from(error).at(path)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
 pub(super) fn quarantine(path: &Path, now: Timestamp) -> Result<PathBuf, Error> {
-    let beside = |suffix: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    let moved = beside(&format!(".corrupt-{}", now.as_millis()));
+    let moved = beside(path, &format!(".corrupt-{}", now.as_millis()));
     fs::rename(path, &moved).map_err(|error| Error::from(error).at(path))?;
     for suffix in ["-wal", "-shm"] {
         // The log belongs to the damaged file: left in place it would be read into the fresh one.
-        let mut target = moved.as_os_str().to_owned();
-        target.push(suffix);
-        match fs::rename(beside(suffix), target) {
+        match fs::rename(beside(path, suffix), beside(&moved, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::from(error).at(path)),
             _ => {}
         }
@@ -210,9 +229,7 @@ pub(super) fn make_file(path: &Path) -> Result<(), Error> {
 }
 
 pub(super) fn lock_beside(path: &Path) -> Result<File, Error> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    Ok(private_file().create(true).open(PathBuf::from(name))?)
+    Ok(private_file().create(true).open(beside(path, ".lock"))?)
 }
 
 fn private_file() -> fs::OpenOptions {

@@ -142,23 +142,55 @@ pub(super) fn events(connection: &Connection, selection: &Selection) -> rusqlite
     Ok(ledger)
 }
 
+pub(super) fn turn_ids(connection: &Connection) -> rusqlite::Result<Vec<EventId>> {
+    let mut select = connection.prepare_cached("SELECT id FROM turn ORDER BY id")?;
+    let mut rows = select.query([])?;
+    let mut ids = Vec::new();
+    while let Some(row) = rows.next()? {
+        ids.push(EventId::from(row.get_ref(0)?.as_str()?));
+    }
+    Ok(ids)
+}
+
+pub(super) fn turns_of(connection: &Connection, ids: &[EventId]) -> rusqlite::Result<Ledger> {
+    let snapshot = connection.unchecked_transaction()?;
+    let mut ledger = Ledger::default();
+    let mut select = snapshot.prepare_cached(&format!("{TURNS} WHERE id = ?1"))?;
+    let mut names = None;
+    for id in ids {
+        let mut rows = select.query([id.as_str()])?;
+        if let Some(row) = rows.next()? {
+            let names = match &mut names {
+                Some(names) => names,
+                none => none.insert(Names::read(&snapshot)?),
+            };
+            let _ = ledger.apply(turn_event(row, names)?);
+        }
+    }
+    Ok(ledger)
+}
+
+/// The columns that [`turn_event`] reads.
+const TURNS: &str =
+    "SELECT id, at, role, since, conversation, agent, model, class, input, output, cache_write_5m,
+                            cache_write_1h, cache_read, web_searches FROM turn";
+
+fn turn_event(row: &Row<'_>, names: &Names) -> rusqlite::Result<Event> {
+    let fact = Fact::Turn(row::turn(row, 6, names.model(row.get(6)?))?);
+    event(row, 1, names, fact)
+}
+
 fn read_turns(
     connection: &Connection,
     names: &Names,
     selection: &Selection,
     ledger: &mut Ledger,
 ) -> rusqlite::Result<()> {
-    let mut select = connection.prepare_cached(
-        "SELECT id, at, role, since, conversation, agent, model, class, input, output, cache_write_5m,
-                cache_write_1h, cache_read, web_searches
-         FROM turn WHERE at >= ?1 AND at < ?2",
-    )?;
+    let mut select = connection.prepare_cached(&format!("{TURNS} WHERE at >= ?1 AND at < ?2"))?;
     let mut rows =
         select.query(params![selection.range.start.as_millis(), selection.range.end.as_millis()])?;
     while let Some(row) = rows.next()? {
-        let model = names.model(row.get(6)?);
-        let fact = Fact::Turn(row::turn(row, 6, model)?);
-        keep(ledger, selection, event(row, 1, names, fact)?);
+        keep(ledger, selection, turn_event(row, names)?);
     }
     Ok(())
 }

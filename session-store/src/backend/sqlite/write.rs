@@ -15,8 +15,12 @@ use crate::join::{Change, Join};
 use crate::time::Timestamp;
 use crate::transcript::SourceKind;
 
-pub(super) fn commit(connection: &mut Connection, batch: Batch) -> rusqlite::Result<Change> {
+/// Joins a batch; `None` where the store was closed.
+pub(super) fn commit(connection: &mut Connection, batch: Batch) -> rusqlite::Result<Option<Change>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if transaction.query_row("SELECT EXISTS (SELECT 1 FROM closed)", [], |row| row.get(0))? {
+        return Ok(None);
+    }
     let mut writer = Writer::new(&transaction)?;
     let mut change = Change::Unchanged;
     for event in batch.ledger {
@@ -27,7 +31,38 @@ pub(super) fn commit(connection: &mut Connection, batch: Batch) -> rusqlite::Res
     write_cells(&transaction, cells)?;
     write_checkpoints(&transaction, &batch.checkpoints)?;
     transaction.commit()?;
-    Ok(change)
+    Ok(Some(change))
+}
+
+/// Packs the sums of the first format, a row for each cell, by days.
+pub(super) fn pack_days(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let mut cells = BTreeMap::new();
+    {
+        let mut select = transaction.prepare(
+            "SELECT quarter, conversation, model, class, messages, under_reported, input, output, cache_write_5m,
+                    cache_write_1h, cache_read, web_searches
+             FROM cell_by_quarter",
+        )?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            let count = |column| row.get::<_, i64>(column).map(|count| u64::try_from(count).unwrap_or(0));
+            let place = Place {
+                quarter: row.get(0)?,
+                conversation: row.get(1)?,
+                model: row.get(2)?,
+                class: row.get(3)?,
+            };
+            let sum = CellSum { messages: count(4)?, under_reported: count(5)?, usage: row::usage(row, 6)? };
+            cells.insert(place, (sum, CellSum::default()));
+        }
+    }
+    write_cells(transaction, cells)?;
+    transaction.execute_batch("DROP TABLE cell_by_quarter")
+}
+
+/// Refuses every later commit, by whichever process.
+pub(super) fn close(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("INSERT INTO closed VALUES (1) ON CONFLICT DO NOTHING")
 }
 
 /// Makes the index by time, which a first import is faster without.

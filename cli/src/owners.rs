@@ -1,0 +1,56 @@
+//! Which session's store a conversation belongs to, and when an ended session's store goes into the archive.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use session_detect::claude::{self, Found};
+use session_detect::{Liveness, ProcessId};
+use session_store::{ConversationId, Stores};
+
+/// How long after its last line an ended session keeps its store.
+const KEPT: Duration = Duration::from_secs(86_400);
+/// The same where it cannot be seen whether the session has ended: it may be of another boot or machine.
+const KEPT_UNSEEN: Duration = Duration::from_secs(7 * 86_400);
+
+/// Makes the stores ask who runs which conversation.
+pub(crate) fn ask(stores: &Stores, claude_dirs: Vec<PathBuf>) {
+    stores.ask_for_owners(move || owners(&claude::find(&claude_dirs)));
+}
+
+/// Returns the store of each running conversation. One that runs in two sessions belongs to the least of them, so that
+/// every process says the same.
+fn owners(found: &Found) -> HashMap<ConversationId, String> {
+    let mut keys: HashMap<ConversationId, session_detect::IsolationKey> = HashMap::new();
+    for running in &found.running {
+        let key = running.session.as_ref().ok().and_then(|session| session.key.clone());
+        if let (Some(id), Some(key)) = (running.conversation.id(), key) {
+            let owner = keys.entry(ConversationId::from(id)).or_insert_with(|| key.clone());
+            if key < *owner {
+                *owner = key;
+            }
+        }
+    }
+    keys.into_iter().map(|(id, key)| (id, key.file_name())).collect()
+}
+
+/// Moves the stores of sessions that ended some time ago into the archive.
+pub(crate) fn retire(stores: &Stores) -> Result<(), session_store::Error> {
+    for name in stores.sessions()? {
+        let age = stores.written_at(&name).and_then(|at| at.elapsed().ok()).unwrap_or_default();
+        if age > KEPT && has_ended(&name, age) {
+            stores.compact(&name)?;
+            tracing::debug!(session = name, "moved an ended session into the archive");
+        }
+    }
+    Ok(())
+}
+
+fn has_ended(name: &str, age: Duration) -> bool {
+    let leader = name.rsplit_once('~').and_then(|(_, tag)| ProcessId::parse_tag(tag).ok());
+    match leader.map(ProcessId::liveness) {
+        Some(Liveness::Alive) => false,
+        Some(Liveness::Ended) => true,
+        _ => age > KEPT_UNSEEN,
+    }
+}

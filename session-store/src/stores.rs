@@ -1,0 +1,431 @@
+//! All stores of one user: the archive, and one for each session, behind one face.
+//!
+//! What belongs to a conversation goes to the store of the session that runs it, everything else to the archive. Reading joins
+//! them: an event that two stores hold, because a conversation was forked, moved or is just being compacted, counts
+//! once, as if one store held everything.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::backend::{Batch, Checkpoint, EventBackend, Selection};
+use crate::cell::{Cell, CellKey, CellSum, fold_cells};
+use crate::error::{Error, ErrorKind};
+use crate::event::{Event, Fact};
+use crate::id::{ConversationId, EventId};
+use crate::join::{Change, Join};
+use crate::ledger::Ledger;
+use crate::store::Store;
+use crate::time::Timestamp;
+use crate::transcript::SourceKind;
+
+/// The folder of the sessions' stores, beside the archive.
+const SESSIONS: &str = "sessions";
+const ENDING: &str = ".db";
+
+/// The archive and the stores of sessions in one data folder.
+///
+/// `sessions/<name>.db` is a session's store; its name is the file name of the session's isolation key. Cloning is cheap and
+/// shares everything.
+///
+/// ```
+/// use std::collections::HashMap;
+/// use session_store::{EventBackend, Stores, Timestamp};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let folder = tempfile::tempdir()?;
+/// let now = Timestamp::from_seconds(1_795_367_381);
+/// let stores = Stores::open(folder.path(), now);
+/// stores.set_owners(HashMap::from([("conversation-1".into(), "s-pts=1".to_owned())]));
+/// assert!(stores.cells(Timestamp::MIN..Timestamp::MAX, &[])?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Stores(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    folder: PathBuf,
+    now: Timestamp,
+    archive: Arc<Store>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    open: BTreeMap<String, Arc<Store>>,
+    owners: HashMap<ConversationId, String>,
+    /// Tells the owners anew, and when it was last asked.
+    ask: Option<(Ask, Option<Instant>)>,
+}
+
+/// Tells which conversation belongs to which session.
+type Ask = Arc<dyn Fn() -> HashMap<ConversationId, String> + Send + Sync>;
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("owners", &self.owners).finish_non_exhaustive()
+    }
+}
+
+/// How long an answer of who owns what is good.
+const OWNERS_KEPT: Duration = Duration::from_secs(2);
+
+impl Stores {
+    /// Opens the archive of a data folder; the stores of sessions are opened when they are needed.
+    ///
+    /// Never fails, as [`Store::open`]; `now` names damaged files that are moved aside.
+    pub fn open(folder: &Path, now: Timestamp) -> Self {
+        Self::around(folder, now, Store::open(&folder.join("archive.db"), now))
+    }
+
+    /// Puts the stores of sessions in a data folder beside an archive that is already open.
+    pub fn around(folder: &Path, now: Timestamp, archive: Store) -> Self {
+        let state = Mutex::default();
+        Self(Arc::new(Inner { folder: folder.to_owned(), now, archive: Arc::new(archive), state }))
+    }
+
+    /// Returns the archive.
+    pub fn archive(&self) -> &Arc<Store> {
+        &self.0.archive
+    }
+
+    /// Tells which conversation belongs to which session, by the name of its store; all others belong to the archive.
+    ///
+    /// It decides where new events go; those stored before stay where they are.
+    pub fn set_owners(&self, owners: HashMap<ConversationId, String>) {
+        self.state().owners = owners;
+    }
+
+    /// Asks for the owners instead of being told: before something is committed, and at most every two seconds.
+    pub fn ask_for_owners(&self, ask: impl Fn() -> HashMap<ConversationId, String> + Send + Sync + 'static) {
+        self.state().ask = Some((Arc::new(ask), None));
+    }
+
+    /// Returns why one of the open stores is not written to the disk, while that is so.
+    pub fn trouble(&self) -> Option<Arc<Error>> {
+        let open: Vec<Arc<Store>> = self.state().open.values().cloned().collect();
+        std::iter::once(&self.0.archive).chain(&open).find_map(|store| store.trouble())
+    }
+
+    /// Returns when a session's store was last written to; `None` where there is none.
+    pub fn written_at(&self, name: &str) -> Option<SystemTime> {
+        let path = self.path(name);
+        let mut log = path.clone().into_os_string();
+        log.push("-wal");
+        // Who only reads makes an empty log.
+        let log = fs::metadata(log).ok().filter(|log| log.len() > 0);
+        fs::metadata(path).ok()?.modified().ok().max(log.and_then(|log| log.modified().ok()))
+    }
+
+    fn refresh_owners(&self) {
+        let due =
+            |(_, asked): &&(Ask, Option<Instant>)| asked.is_none_or(|asked| asked.elapsed() > OWNERS_KEPT);
+        let Some(ask) = self.state().ask.as_ref().filter(due).map(|(ask, _)| ask.clone()) else { return };
+        // Asking takes a while, and others read meanwhile.
+        let owners = ask();
+        let mut state = self.state();
+        state.owners = owners;
+        state.ask = Some((ask, Some(Instant::now())));
+    }
+
+    /// Returns the names of the sessions that have a store, in order.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be read; that there is none is no error.
+    pub fn sessions(&self) -> Result<Vec<String>, Error> {
+        let folder = self.0.folder.join(SESSIONS);
+        let unreadable = |error: io::Error| Error::new(ErrorKind::Unreadable).at(&folder).because(error);
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(unreadable(error)),
+        };
+        let mut names = BTreeSet::new();
+        for entry in entries {
+            let entry = entry.map_err(unreadable)?;
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            let name = entry.file_name();
+            if let Some(name) = name.to_str().and_then(|name| name.strip_suffix(ENDING)).filter(|_| is_file) {
+                names.insert(name.to_owned());
+            }
+        }
+        Ok(names.into_iter().collect())
+    }
+
+    /// Opens the store of a session, making it where it is missing.
+    pub fn session(&self, name: &str) -> Arc<Store> {
+        let mut state = self.state();
+        if let Some(store) = state.open.get(name) {
+            return store.clone();
+        }
+        let store = Arc::new(Store::open(&self.path(name), self.0.now));
+        state.open.insert(name.to_owned(), store.clone());
+        store
+    }
+
+    /// Moves what an ended session's store holds into the archive and deletes the store.
+    ///
+    /// The store is closed first, so that nobody adds to it meanwhile: what comes later goes to the archive. Killed at
+    /// any instant it loses and doubles nothing; compacting again finishes the work. Returns whether there was a store.
+    ///
+    /// # Errors
+    ///
+    /// The session's store cannot be read, or the archive cannot be written; then the session's store stays.
+    pub fn compact(&self, name: &str) -> Result<bool, Error> {
+        let path = self.path(name);
+        if !path.exists() {
+            return Ok(false);
+        }
+        let store = self.session(name);
+        store.close()?;
+        let (ledger, checkpoints) = (store.events(&Selection::all())?, store.checkpoints()?);
+        // A checkpoint that the archive has newer must not go back.
+        let newer = self.0.archive.checkpoints()?;
+        let checkpoints = latest(newer.into_iter().chain(checkpoints)).into_values().collect();
+        let _ = self.0.archive.commit(Batch { ledger, checkpoints })?;
+        if let Some(trouble) = self.0.archive.trouble() {
+            return Err(Error::new(trouble.kind()).at(&self.0.folder).because(trouble.to_string()));
+        }
+        self.state().open.remove(name);
+        Store::delete(&path)?;
+        Ok(true)
+    }
+
+    /// Returns all stores that exist: the archive first.
+    fn all(&self) -> Result<Vec<Arc<Store>>, Error> {
+        let sessions = self.sessions()?;
+        let mut stores = vec![self.0.archive.clone()];
+        stores.extend(sessions.iter().map(|name| self.session(name)));
+        Ok(stores)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.folder.join(SESSIONS).join(format!("{name}{ENDING}"))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns where the events of a conversation go: `None` is the archive.
+    fn owner(&self, conversation: &ConversationId) -> Option<String> {
+        self.state().owners.get(conversation).cloned()
+    }
+
+    /// Does something with all stores; a session's store that turns out damaged is moved aside first, to be filled again
+    /// from the transcripts.
+    fn healed<T>(&self, act: impl Fn(&[Arc<Store>]) -> Result<T, Error>) -> Result<T, Error> {
+        loop {
+            let error = match self.all().and_then(|stores| act(&stores)) {
+                Err(error) if error.kind() == ErrorKind::Corrupt => error,
+                result => return result,
+            };
+            let damaged = error.path().filter(|path| path.starts_with(self.0.folder.join(SESSIONS)));
+            let name = damaged.and_then(|path| path.file_stem()?.to_str()).map(str::to_owned);
+            match name {
+                Some(name) => drop(self.afresh(&name)?),
+                None => return Err(error),
+            }
+        }
+    }
+
+    /// Moves a session's damaged store aside and puts a fresh one in its place.
+    fn afresh(&self, name: &str) -> Result<Arc<Store>, Error> {
+        let fresh = Arc::new(Store::open_afresh(&self.path(name), self.0.now)?);
+        self.state().open.insert(name.to_owned(), fresh.clone());
+        Ok(fresh)
+    }
+
+    /// Commits to a session's store; one that was closed meanwhile leaves its events to the archive.
+    fn commit_to(&self, owner: Option<&str>, batch: Batch) -> Result<Change, Error> {
+        let Some(name) = owner else { return self.0.archive.commit(batch) };
+        match self.session(name).commit(batch.clone()) {
+            Err(error) if error.kind() == ErrorKind::Closed => {
+                self.state().open.remove(name);
+                self.0.archive.commit(batch)
+            }
+            Err(error) if error.kind() == ErrorKind::Corrupt => self.afresh(name)?.commit(batch),
+            result => result,
+        }
+    }
+
+    /// Divides a batch by the stores it goes to.
+    fn divided(&self, batch: Batch) -> BTreeMap<Option<String>, Batch> {
+        let mut parts: BTreeMap<Option<String>, Batch> = BTreeMap::new();
+        for event in batch.ledger {
+            let part = parts.entry(self.owner(&event.owner.conversation)).or_default();
+            let _ = part.ledger.apply(event);
+        }
+        for checkpoint in batch.checkpoints {
+            let conversation = match &checkpoint.kind {
+                SourceKind::Main { conversation } => Some(conversation),
+                SourceKind::SubAgent { conversation, .. } => conversation.as_ref(),
+            };
+            let owner = conversation.and_then(|conversation| self.owner(conversation));
+            parts.entry(owner).or_default().checkpoints.push(checkpoint);
+        }
+        parts
+    }
+}
+
+impl EventBackend for Stores {
+    /// Joins a batch, each part where it belongs.
+    ///
+    /// What goes to one store is one transaction. A batch for several stores commits all events before the first
+    /// checkpoint: killed in between, the events are read again and join to the same.
+    fn commit(&self, batch: Batch) -> Result<Change, Error> {
+        self.refresh_owners();
+        let mut parts = self.divided(batch);
+        if parts.len() <= 1 {
+            return match parts.pop_first() {
+                Some((owner, part)) => self.commit_to(owner.as_deref(), part),
+                None => Ok(Change::Unchanged),
+            };
+        }
+        let mut change = Change::Unchanged;
+        for (owner, part) in &mut parts {
+            let events = Batch { ledger: std::mem::take(&mut part.ledger), checkpoints: Vec::new() };
+            change = change.or(self.commit_to(owner.as_deref(), events)?);
+        }
+        for (owner, part) in parts.into_iter().filter(|(_, part)| !part.checkpoints.is_empty()) {
+            change = change.or(self.commit_to(owner.as_deref(), part)?);
+        }
+        Ok(change)
+    }
+
+    fn settle(&self) -> Result<(), Error> {
+        self.healed(|stores| stores.iter().try_for_each(|store| store.settle()))
+    }
+
+    fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
+        self.healed(|stores| {
+            let all = stores.iter().map(|store| store.checkpoints()).collect::<Result<Vec<_>, _>>()?;
+            Ok(latest(all.into_iter().flatten()).into_values().collect())
+        })
+    }
+
+    /// Adds the cells of all stores and corrects them by the events that several stores hold.
+    ///
+    /// Cost: that of each store, and a look-up in the others for each turn of a session's store.
+    fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {
+        self.healed(|stores| match stores {
+            [only] => only.cells(range.clone(), cuts),
+            several => united_cells(several, range.clone(), cuts),
+        })
+    }
+
+    fn events(&self, selection: &Selection) -> Result<Ledger, Error> {
+        self.healed(|stores| match stores {
+            [only] => only.events(selection),
+            several => united_events(several, selection),
+        })
+    }
+
+    fn turn_ids(&self) -> Result<Vec<EventId>, Error> {
+        self.healed(|stores| {
+            let mut ids = BTreeSet::new();
+            for store in stores {
+                ids.extend(store.turn_ids()?);
+            }
+            Ok(ids.into_iter().collect())
+        })
+    }
+
+    fn turns_of(&self, ids: &[EventId]) -> Result<Ledger, Error> {
+        self.healed(|stores| joined(stores.iter().map(|store| store.turns_of(ids))))
+    }
+}
+
+/// Joins before it selects: a copy outside the selection may give an event another time or owner.
+fn united_events(stores: &[Arc<Store>], selection: &Selection) -> Result<Ledger, Error> {
+    let facts = Selection { conversations: selection.conversations, ..Selection::facts() };
+    let facts = joined(stores.iter().map(|store| store.events(&facts)))?;
+    let mut union: Ledger = facts.into_iter().filter(|event| selection.holds(event)).collect();
+    if selection.turns {
+        let whole = joined(copies(stores)?.into_iter().map(Ok))?;
+        for store in stores {
+            let turns = store.events(&Selection { conversations: false, ..selection.clone() })?;
+            let single =
+                |event: &Event| matches!(event.fact, Fact::Turn(_)) && whole.get(&event.id).is_none();
+            union.extend(turns.into_iter().filter(single));
+        }
+        union.extend(whole.into_iter().filter(|event| selection.holds(event)));
+    }
+    Ok(union)
+}
+
+fn joined(ledgers: impl Iterator<Item = Result<Ledger, Error>>) -> Result<Ledger, Error> {
+    let mut union = Ledger::default();
+    for ledger in ledgers {
+        let _ = union.join(ledger?);
+    }
+    Ok(union)
+}
+
+fn united_cells(
+    stores: &[Arc<Store>],
+    range: Range<Timestamp>,
+    cuts: &[Timestamp],
+) -> Result<Vec<Cell>, Error> {
+    let mut sums: BTreeMap<CellKey, CellSum> = BTreeMap::new();
+    for store in stores {
+        for cell in store.cells(range.clone(), cuts)? {
+            sums.entry(cell.key).or_default().add(&cell.sum);
+        }
+    }
+    let mut joined = Ledger::default();
+    for copy in copies(stores)? {
+        for cell in fold_cells(&copy, range.clone(), cuts) {
+            sums.entry(cell.key).or_default().subtract(&cell.sum);
+        }
+        let _ = joined.join(copy);
+    }
+    for cell in fold_cells(&joined, range, cuts) {
+        sums.entry(cell.key).or_default().add(&cell.sum);
+    }
+    let present = sums.into_iter().filter(|(_, sum)| sum.messages > 0);
+    Ok(present.map(|(key, sum)| Cell { key, sum }).collect())
+}
+
+/// Returns the turns that more than one store holds, as each of these stores has them.
+fn copies(stores: &[Arc<Store>]) -> Result<Vec<Ledger>, Error> {
+    let Some((archive, sessions)) = stores.split_first() else { return Ok(Vec::new()) };
+    let mut seen: BTreeSet<EventId> = BTreeSet::new();
+    let mut shared: BTreeSet<EventId> = BTreeSet::new();
+    for session in sessions {
+        for id in session.turn_ids()? {
+            if !seen.insert(id.clone()) {
+                shared.insert(id);
+            }
+        }
+    }
+    let seen: Vec<EventId> = seen.into_iter().collect();
+    shared.extend(archive.turns_of(&seen)?.into_iter().map(|event| event.id));
+    let shared: Vec<EventId> = shared.into_iter().collect();
+    if shared.is_empty() {
+        return Ok(Vec::new());
+    }
+    stores.iter().map(|store| store.turns_of(&shared)).collect()
+}
+
+/// Keeps for each source the checkpoint that is of the latest state of the file, then the farthest.
+fn latest(checkpoints: impl IntoIterator<Item = Checkpoint>) -> BTreeMap<crate::SourceId, Checkpoint> {
+    let mut latest: BTreeMap<crate::SourceId, Checkpoint> = BTreeMap::new();
+    let rank = |checkpoint: &Checkpoint| (checkpoint.stamp.modified_ns, checkpoint.position.offset);
+    for checkpoint in checkpoints {
+        match latest.get(&checkpoint.source) {
+            Some(known) if rank(known) >= rank(&checkpoint) => {}
+            _ => drop(latest.insert(checkpoint.source.clone(), checkpoint)),
+        }
+    }
+    latest
+}

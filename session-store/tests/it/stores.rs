@@ -1,0 +1,175 @@
+//! Many stores answer as one would: whatever goes where, moves between them or is compacted, everything counts once.
+
+use std::collections::HashMap;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use session_store::{
+    Batch, ConversationId, Event, EventBackend, Memory, Selection, Stores, Timestamp, fold_cells, strategies,
+};
+
+use crate::backends::{Question, questions};
+
+const NOW: Timestamp = Timestamp::from_seconds(1_795_367_381);
+const SESSIONS: [&str; 3] = ["s-pts=1", "s-pts=2", "s-script"];
+
+/// What happens to the stores of a host.
+#[derive(Clone, Debug)]
+enum Step {
+    /// The sessions now own these conversations.
+    Own(Vec<(ConversationId, &'static str)>),
+    Commit(Vec<Event>),
+    /// A session ended some time ago.
+    Compact(&'static str),
+    /// The process ends and another one goes on.
+    Reopen,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let owners = vec((strategies::conversation_ids(), select(SESSIONS.to_vec())), 0..4);
+    let events = strategies::ledgers(10).prop_map(|ledger| Step::Commit(ledger.into_iter().collect()));
+    vec(
+        prop_oneof![
+            2 => owners.prop_map(Step::Own),
+            5 => events,
+            1 => select(SESSIONS.to_vec()).prop_map(Step::Compact),
+            1 => Just(Step::Reopen),
+        ],
+        1..10,
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn all_stores_together_are_one(steps in steps(), questions in vec(questions(), 1..4)) {
+        let folder = tempfile::tempdir().unwrap();
+        let model = Memory::default();
+        let mut stores = Stores::open(folder.path(), NOW);
+        for step in steps {
+            match step {
+                Step::Own(owners) => {
+                    stores.set_owners(owners.into_iter().map(|(id, name)| (id, name.to_owned())).collect());
+                }
+                Step::Commit(events) => {
+                    let batch = Batch { ledger: events.into_iter().collect(), checkpoints: Vec::new() };
+                    let _ = model.commit(batch.clone()).unwrap();
+                    let _ = stores.commit(batch).unwrap();
+                }
+                Step::Compact(name) => drop(stores.compact(name).unwrap()),
+                Step::Reopen => stores = Stores::open(folder.path(), NOW),
+            }
+        }
+        let all = model.events(&Selection::all()).unwrap();
+        prop_assert_eq!(stores.events(&Selection::all()).unwrap(), all.clone());
+        prop_assert_eq!(stores.turn_ids().unwrap(), model.turn_ids().unwrap());
+        for Question { range, cuts, selection } in questions {
+            prop_assert_eq!(stores.events(&selection).unwrap(), model.events(&selection).unwrap());
+            prop_assert_eq!(stores.cells(range.clone(), &cuts).unwrap(), fold_cells(&all, range, &cuts));
+        }
+    }
+}
+
+fn batch(conversation: &str, id: &str) -> Batch {
+    let mut event = crate::lines::turn_event(id);
+    event.owner.conversation = conversation.into();
+    Batch { ledger: [event].into_iter().collect(), checkpoints: Vec::new() }
+}
+
+fn owned(stores: &Stores, conversation: &str, session: &str) {
+    stores.set_owners(HashMap::from([(conversation.into(), session.to_owned())]));
+}
+
+#[test]
+fn a_session_keeps_what_is_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = Stores::open(folder.path(), NOW);
+    owned(&stores, "mine", "s-1");
+    let _ = stores.commit(batch("mine", "msg_1")).unwrap();
+    let _ = stores.commit(batch("others", "msg_2")).unwrap();
+    assert_eq!(stores.sessions().unwrap(), ["s-1"]);
+    assert_eq!(stores.session("s-1").turn_ids().unwrap(), ["msg_1".into()]);
+    assert_eq!(stores.archive().turn_ids().unwrap(), ["msg_2".into()]);
+    assert_eq!(stores.turn_ids().unwrap().len(), 2);
+}
+
+#[test]
+fn a_closed_store_leaves_what_is_new_to_the_archive() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = Stores::open(folder.path(), NOW);
+    owned(&stores, "mine", "s-1");
+    let _ = stores.commit(batch("mine", "msg_1")).unwrap();
+    // Another process, which has the store open, closes it.
+    Stores::open(folder.path(), NOW).session("s-1").close().unwrap();
+    let _ = stores.commit(batch("mine", "msg_2")).unwrap();
+    assert_eq!(stores.archive().turn_ids().unwrap(), ["msg_2".into()]);
+    assert!(stores.compact("s-1").unwrap());
+    assert_eq!(stores.archive().turn_ids().unwrap(), ["msg_1".into(), "msg_2".into()]);
+    assert_eq!(stores.sessions().unwrap(), Vec::<String>::new());
+    assert!(!stores.compact("s-1").unwrap());
+}
+
+/// Compaction dies between its steps: after closing, after copying, while deleting.
+#[test]
+fn compaction_cut_short_anywhere_loses_and_doubles_nothing() {
+    let made = || {
+        let folder = tempfile::tempdir().unwrap();
+        let stores = Stores::open(folder.path(), NOW);
+        owned(&stores, "mine", "s-1");
+        let _ = stores.commit(batch("mine", "msg_1")).unwrap();
+        let _ = stores.commit(batch("others", "msg_2")).unwrap();
+        (folder, stores)
+    };
+    let messages = |stores: &Stores| -> u64 {
+        let cells = stores.cells(Timestamp::MIN..Timestamp::MAX, &[]).unwrap();
+        cells.iter().map(|cell| cell.sum.messages).sum()
+    };
+    for step in 0..3 {
+        let (folder, stores) = made();
+        let session = stores.session("s-1");
+        session.close().unwrap();
+        if step >= 1 {
+            let (ledger, checkpoints) =
+                (session.events(&Selection::all()).unwrap(), session.checkpoints().unwrap());
+            let _ = stores.archive().commit(Batch { ledger, checkpoints }).unwrap();
+        }
+        if step >= 2 {
+            let _ = std::fs::remove_file(folder.path().join("sessions/s-1.db-wal"));
+        }
+        drop((stores, session));
+        let again = Stores::open(folder.path(), NOW);
+        assert_eq!(messages(&again), 2, "killed after step {step}");
+        again.compact("s-1").unwrap();
+        assert_eq!(messages(&again), 2, "compacted after step {step}");
+        assert_eq!(again.archive().turn_ids().unwrap().len(), 2);
+    }
+}
+
+/// A session's store is only a part: its damage must not keep the rest from being read.
+#[test]
+fn a_damaged_session_store_is_moved_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessions/s-1.db");
+    {
+        let stores = Stores::open(folder.path(), NOW);
+        owned(&stores, "mine", "s-1");
+        for number in 0..2000 {
+            let _ = stores.commit(batch("mine", &format!("msg_{number:06}"))).unwrap();
+        }
+        let _ = stores.commit(batch("others", "msg_z")).unwrap();
+    }
+    let mut bytes = std::fs::read(&path).unwrap();
+    assert!(bytes.len() > 40_000, "the log is in the file once the last connection is closed");
+    bytes[8192..].fill(0x5a);
+    std::fs::write(&path, bytes).unwrap();
+    let stores = Stores::open(folder.path(), NOW);
+    assert_eq!(stores.turn_ids().unwrap(), ["msg_z".into()]);
+    let moved = std::fs::read_dir(folder.path().join("sessions")).unwrap();
+    let names: Vec<String> = moved.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(names.iter().any(|name| name.starts_with("s-1.db.corrupt-")), "{names:?}");
+    owned(&stores, "mine", "s-1");
+    let _ = stores.commit(batch("mine", "msg_new")).unwrap();
+    assert_eq!(stores.turn_ids().unwrap().len(), 2);
+}
