@@ -1,12 +1,47 @@
-//! x
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod account;
+mod error;
+
+mod runtime;
+
+mod scope;
+
+mod conflict;
+mod registry;
+
+mod bell;
+mod lease;
+
+mod clock;
+mod notice;
+mod spool;
+
+mod coordinator;
+mod life;
 
 mod ingest;
 mod monitor;
 mod search;
 mod watch;
 
+pub use account::AccountId;
+pub use bell::{Bell, Heard, Listener};
+pub use conflict::{Verdict, resolve};
+pub use coordinator::{
+    CONFLICTS_RESOLVED, Coordinator, CoordinatorOptions, NOTICES, News, RESOURCES_SHARED, Standing,
+};
+pub use error::{Error, ErrorKind};
 pub use ingest::{Ingestor, Progress, Scan};
+pub use lease::{Acquire, AcquireError, Holder, Lease, Term};
+pub use life::{Input, Life, LifeOptions, Output, Role};
 pub use monitor::{Monitor, MonitorOptions, Update};
+pub use notice::{Cursor, Fate, Look, Notice, NoticeBoard, NoticeKind};
+pub use registry::{Introduction, JoinError, Member, MemberId, MemberRole, Membership, Presence, Registry};
+pub use runtime::{Candidate, FileId, RuntimeDir, RuntimePlaces};
+pub use scope::{Asset, Isolation, Party, Scope, UnknownIsolation};
+pub use session_detect::IsolationKey;
 pub use watch::{FileWatch, Native, Poll, WatchError, WatchEvent};
 
 /// Returns how many threads read: more than four do not help, because the disk and the memory are the limit.

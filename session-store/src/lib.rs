@@ -14,6 +14,8 @@ mod ledger;
 
 mod cell;
 
+mod board;
+
 mod error;
 
 #[cfg(feature = "transcript")]
@@ -36,9 +38,16 @@ pub mod strategies;
 #[cfg(feature = "transcript")]
 pub use backend::memory::Memory;
 #[cfg(feature = "sqlite")]
+pub use backend::sqlite::board::SqliteBoard;
+#[cfg(feature = "sqlite")]
 pub use backend::sqlite::{OpenMode, Sqlite};
 #[cfg(feature = "transcript")]
 pub use backend::{Batch, Checkpoint, EventBackend, Selection};
+pub use board::memory::MemoryBoard;
+pub use board::{
+    BoardBackend, BoardLeader, BoardLook, BoardMember, BoardNotice, BoardSample, Figures, Generation,
+    NOTICES_KEPT, Posted,
+};
 pub use cell::{CELL_WIDTH, Cell, CellKey, CellSum, PriceClass, PromptBand, fold_cells};
 pub use error::{Error, ErrorKind};
 pub use event::{

@@ -5,6 +5,7 @@
 //! The join itself is not written in SQL: a row that exists is read, joined by [`crate::Join`] and written back,
 //! so that there is one implementation of the law.
 
+pub(crate) mod board;
 mod open;
 mod read;
 mod row;

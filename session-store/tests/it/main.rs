@@ -8,6 +8,7 @@ mod child;
 mod lines;
 
 mod backends;
+mod board;
 mod corpus;
 mod counting;
 mod fixtures;

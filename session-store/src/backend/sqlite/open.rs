@@ -53,7 +53,7 @@ pub(super) fn open(path: &Path, mode: OpenMode) -> Result<Pool<SqliteConnectionM
     Ok(pool)
 }
 
-const BASE_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX.union(OpenFlags::SQLITE_OPEN_URI);
+pub(super) const BASE_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX.union(OpenFlags::SQLITE_OPEN_URI);
 
 fn configure(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -220,7 +220,7 @@ fn make_folder(folder: &Path) -> Result<(), Error> {
 }
 
 /// Makes the file before SQLite does, because SQLite gives its helper files the same mode.
-fn make_file(path: &Path) -> Result<(), Error> {
+pub(super) fn make_file(path: &Path) -> Result<(), Error> {
     match private_file().create_new(true).open(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -228,7 +228,7 @@ fn make_file(path: &Path) -> Result<(), Error> {
     }
 }
 
-fn lock_beside(path: &Path) -> Result<File, Error> {
+pub(super) fn lock_beside(path: &Path) -> Result<File, Error> {
     Ok(private_file().create(true).open(beside(path, ".lock"))?)
 }
 

@@ -1,0 +1,325 @@
+//! What sessions tell each other: numbered rows on the board, woken by the bell.
+//!
+//! At least once and in order: a notice that was accepted stands on the board until a thousand newer ones do, and a reader
+//! keeps its place. Where another process holds the board, perhaps frozen, a notice goes into the spool: a file of its
+//! own, which every reader sees at once and the next writer brings to the board.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use session_store::{
+    BoardBackend, BoardLeader, BoardNotice, Generation, LimitWindow, SqliteBoard, Timestamp,
+};
+
+use crate::account::AccountId;
+use crate::bell::Bell;
+use crate::error::{Error, ErrorKind};
+use crate::registry::MemberId;
+use crate::runtime::{FileId, RuntimeDir};
+use crate::spool::Spool;
+
+/// The board's file.
+const FILE: &str = "live.db";
+/// Resets that differ by less are taken for one.
+const SAME_RESET_MS: i64 = 300_000;
+
+/// Something that one session tells the others of its account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Notices with the same text here mean the same and are shown once.
+    pub dedup: Arc<str>,
+    /// The sort of notice.
+    pub kind: NoticeKind,
+    /// The account it is about; sessions of others are not told.
+    pub account: AccountId,
+    /// The project it came from; sessions of the same one may mark it.
+    pub project: Option<PathBuf>,
+    /// Who told it.
+    pub from: MemberId,
+    /// When it happened.
+    pub at: Timestamp,
+    /// The limit it is about.
+    pub window: Option<LimitWindow>,
+    /// When the limit is reset.
+    pub resets_at: Option<Timestamp>,
+    /// More, for people; others wrote it, so escape it before it reaches a terminal.
+    pub text: Arc<str>,
+}
+
+/// The sort of a notice.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum NoticeKind {
+    /// A limit was hit.
+    LimitHit,
+    /// A limit is near.
+    LimitNear,
+    /// A limit was reset.
+    LimitReset,
+    /// Words for people.
+    Message,
+    /// One of a newer version, by its name.
+    Other(Arc<str>),
+}
+
+impl NoticeKind {
+    /// Returns the name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::LimitHit => "limit_hit",
+            Self::LimitNear => "limit_near",
+            Self::LimitReset => "limit_reset",
+            Self::Message => "message",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// Reads a name; one that is not known is kept.
+    pub fn from_name(name: &str) -> Self {
+        [Self::LimitHit, Self::LimitNear, Self::LimitReset, Self::Message]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+            .unwrap_or_else(|| Self::Other(name.into()))
+    }
+}
+
+impl Notice {
+    /// Makes words for the people at all sessions of an account.
+    pub fn message(account: AccountId, from: MemberId, at: Timestamp, text: &str) -> Self {
+        let dedup = format!("message:{from}:{}:{text}", at.as_millis()).into();
+        let kind = NoticeKind::Message;
+        Self {
+            dedup,
+            kind,
+            account,
+            project: None,
+            from,
+            at,
+            window: None,
+            resets_at: None,
+            text: text.into(),
+        }
+    }
+
+    /// Makes the notice of a limit that was hit.
+    ///
+    /// Many sessions may see one hit: those that name the same window and the same reset, to about five minutes, mean
+    /// the same. A hit whose reset was not said is one with those of the same five minutes.
+    pub fn limit_hit(
+        account: AccountId,
+        from: MemberId,
+        at: Timestamp,
+        window: LimitWindow,
+        resets_at: Option<Timestamp>,
+    ) -> Self {
+        let (sort, moment) = resets_at.map_or(("at", at), |resets_at| ("until", resets_at));
+        let slot = moment.as_millis().saturating_add(SAME_RESET_MS / 2).div_euclid(SAME_RESET_MS);
+        let dedup = format!("limit_hit:{account}:{}:{sort}:{slot}", window.name()).into();
+        let (kind, window, text) = (NoticeKind::LimitHit, Some(window), "".into());
+        Self { dedup, kind, account, project: None, from, at, window, resets_at, text }
+    }
+
+    pub(crate) fn to_row(&self) -> BoardNotice {
+        BoardNotice {
+            dedup: self.dedup.clone(),
+            kind: self.kind.name().into(),
+            account: self.account.as_str().into(),
+            project: self.project.as_ref().map(|folder| folder.to_string_lossy().into()),
+            from: self.from.as_str().into(),
+            at: self.at,
+            window: self.window.clone(),
+            resets_at: self.resets_at,
+            text: self.text.clone(),
+        }
+    }
+
+    pub(crate) fn from_row(row: BoardNotice) -> Self {
+        Self {
+            dedup: row.dedup,
+            kind: NoticeKind::from_name(&row.kind),
+            account: AccountId::new(row.account),
+            project: row.project.map(|folder| PathBuf::from(&*folder)),
+            from: MemberId::new(row.from),
+            at: row.at,
+            window: row.window,
+            resets_at: row.resets_at,
+            text: row.text,
+        }
+    }
+}
+
+/// Where a reader is on a board.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cursor {
+    /// The board; on another one the reader begins at the start.
+    pub generation: Option<Generation>,
+    /// The number of the last notice that was read.
+    pub seq: u64,
+}
+
+/// What a look at the board shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Which board it was.
+    pub generation: Generation,
+    /// Who leads, or did last.
+    pub leader: Option<BoardLeader>,
+    /// The notices after the cursor, in order.
+    pub notices: Vec<(u64, Notice)>,
+    /// Notices on their way to the board; they will come again with a number.
+    pub spooled: Vec<Notice>,
+    /// The greatest number given so far.
+    pub newest: u64,
+}
+
+impl Look {
+    /// Returns where to look on from.
+    pub fn cursor(&self) -> Cursor {
+        Cursor { generation: Some(self.generation), seq: self.newest }
+    }
+}
+
+/// What became of a notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It stands on the board under this number.
+    Posted(u64),
+    /// One of the same meaning stood there already.
+    Known(u64),
+    /// Another process held the board; it lies in the spool.
+    Spooled,
+}
+
+/// The notices of one runtime folder.
+///
+/// ```
+/// use session_coordinator::{Cursor, Fate, MemberId, Notice, NoticeBoard, RuntimeDir};
+/// use session_store::{LimitWindow, Timestamp};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let place = tempfile::tempdir()?;
+/// let runtime = RuntimeDir::open(&place.path().join("claudewatch"))?;
+/// let (one, other) = (NoticeBoard::open(&runtime)?, NoticeBoard::open(&runtime)?);
+/// let begin = other.since(Cursor::default())?.cursor();
+///
+/// let now = Timestamp::from_seconds(1_795_367_381);
+/// let hit = |from| Notice::limit_hit("account".into(), MemberId::new(from), now, LimitWindow::FiveHour, None);
+/// assert_eq!(one.post(&[hit("one")])?, [Fate::Posted(1)]);
+/// assert_eq!(one.post(&[hit("two")])?, [Fate::Known(1)]); // Seen by two, one hit all the same.
+///
+/// let look = other.since(begin)?;
+/// assert_eq!(look.notices, [(1, hit("one"))]);
+/// assert!(other.since(look.cursor())?.notices.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct NoticeBoard {
+    board: Arc<dyn BoardBackend>,
+    spool: Spool,
+    bell: Bell,
+    path: PathBuf,
+    /// The file the board was opened as.
+    file: Option<FileId>,
+}
+
+impl NoticeBoard {
+    /// Opens the board of a runtime folder, making it where it is missing.
+    ///
+    /// # Errors
+    ///
+    /// The board cannot be opened: [`ErrorKind::Busy`], [`ErrorKind::Full`], [`ErrorKind::Newer`]; or the folder was
+    /// taken away meanwhile, [`ErrorKind::Replaced`].
+    pub fn open(runtime: &RuntimeDir) -> Result<Self, Error> {
+        let path = runtime.file(FILE);
+        let board = SqliteBoard::open(&path)?;
+        // A log of another file would be taken for this one's if the folder was replaced while it was opened.
+        let file = FileId::at(&path);
+        if !runtime.is_current() || file.is_none() {
+            return Err(Error::new(ErrorKind::Replaced).at(runtime.path()));
+        }
+        let (spool, bell) = (Spool::open(runtime)?, Bell::open(runtime)?);
+        Ok(Self { board: Arc::new(board), spool, bell, path, file })
+    }
+
+    /// Returns the board itself: members, leader, counters, figures, samples.
+    pub fn board(&self) -> &Arc<dyn BoardBackend> {
+        &self.board
+    }
+
+    /// Returns the board's file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns whether the path still leads to the file that is open.
+    pub fn is_current(&self) -> bool {
+        self.file.is_some() && FileId::at(&self.path) == self.file
+    }
+
+    /// Posts notices in their order and rings; all or none.
+    ///
+    /// What lies in the spool is brought to the board first. Costs a tenth of a millisecond; where another process holds
+    /// the board, a quarter of a second.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was kept: try again. [`ErrorKind::Full`], [`ErrorKind::Unwritable`], [`ErrorKind::Damaged`].
+    pub fn post(&self, notices: &[Notice]) -> Result<Vec<Fate>, Error> {
+        let fates = match self.post_on_board(notices) {
+            Ok(fates) => fates,
+            Err(error) if error.kind() == ErrorKind::Busy => {
+                self.spool.put(notices)?;
+                vec![Fate::Spooled; notices.len()]
+            }
+            Err(error) => return Err(error),
+        };
+        // Who does not hear it looks within a second.
+        let _ = self.bell.ring();
+        Ok(fates)
+    }
+
+    fn post_on_board(&self, notices: &[Notice]) -> Result<Vec<Fate>, Error> {
+        let spooled = self.spool.list();
+        let waiting = spooled.iter().flat_map(|file| &file.notices);
+        let rows: Vec<BoardNotice> = waiting.chain(notices).map(Notice::to_row).collect();
+        let posted = self.board.post(&rows).map_err(Error::from)?;
+        spooled.iter().for_each(|file| self.spool.remove(file));
+        let fates = posted.into_iter().skip(rows.len() - notices.len());
+        Ok(fates.map(Fate::from).collect())
+    }
+
+    /// Brings what lies in the spool to the board; costs one system call where nothing does.
+    ///
+    /// # Errors
+    ///
+    /// The board cannot be written; the spool is as it was.
+    pub fn import(&self) -> Result<(), Error> {
+        if self.spool.is_empty() { Ok(()) } else { self.post_on_board(&[]).map(drop) }
+    }
+
+    /// Returns what came after a cursor; all that the board keeps, where the cursor is of another board.
+    ///
+    /// Costs some ten microseconds where there is nothing.
+    ///
+    /// # Errors
+    ///
+    /// The board cannot be read.
+    pub fn since(&self, cursor: Cursor) -> Result<Look, Error> {
+        let generation = self.board.generation();
+        let after = if cursor.generation == Some(generation) { cursor.seq } else { 0 };
+        // The spool first: what moves to the board meanwhile is then seen twice, not missed.
+        let spooled: Vec<Notice> = self.spool.list().into_iter().flat_map(|file| file.notices).collect();
+        let look = self.board.look(after).map_err(Error::from)?;
+        let notices = look.notices.into_iter().map(|(seq, row)| (seq, Notice::from_row(row))).collect();
+        Ok(Look { generation, leader: look.leader, notices, spooled, newest: look.newest })
+    }
+}
+
+impl From<session_store::Posted> for Fate {
+    fn from(posted: session_store::Posted) -> Self {
+        match posted {
+            session_store::Posted::New(seq) => Self::Posted(seq),
+            session_store::Posted::Known(seq) => Self::Known(seq),
+        }
+    }
+}

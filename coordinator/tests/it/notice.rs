@@ -1,0 +1,124 @@
+//! Notices: at least once, in order, whoever holds the board.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use session_coordinator::{Cursor, Fate, Listener, MemberId, Notice, NoticeBoard, NoticeKind};
+use session_store::{BoardBackend, LimitWindow, SqliteBoard, Timestamp};
+
+use crate::child;
+use crate::people::runtime;
+
+fn message(text: &str) -> Notice {
+    let at = Timestamp::from_seconds(1_795_367_381);
+    Notice::message("account".into(), MemberId::new("me"), at, text)
+}
+
+fn texts(notices: &[(u64, Notice)]) -> Vec<String> {
+    notices.iter().map(|(_, notice)| notice.text.to_string()).collect()
+}
+
+#[test]
+fn a_notice_comes_back_as_it_was() {
+    let (_place, runtime) = runtime();
+    let board = NoticeBoard::open(&runtime).unwrap();
+    let now = Timestamp::from_seconds(1_795_367_381);
+    let hit = Notice {
+        project: Some("/a\n\"b\"".into()),
+        text: "é\u{1b}[0m".into(),
+        ..Notice::limit_hit("a".into(), MemberId::new("m"), now, LimitWindow::Other("moon".into()), Some(now))
+    };
+    let strange = Notice { dedup: "x".into(), kind: NoticeKind::from_name("moonrise"), ..hit.clone() };
+    board.post(&[hit.clone(), strange.clone()]).unwrap();
+    assert_eq!(board.since(Cursor::default()).unwrap().notices, [(1, hit), (2, strange)]);
+}
+
+#[test]
+fn one_hit_that_many_see_is_one_notice() {
+    let hit = |at: i64, resets_at: Option<i64>, window| {
+        let (at, resets_at) = (Timestamp::from_seconds(at), resets_at.map(Timestamp::from_seconds));
+        Notice::limit_hit("a".into(), MemberId::new("m"), at, window, resets_at).dedup
+    };
+    let five = || LimitWindow::FiveHour;
+    assert_eq!(hit(100, Some(36_000), five()), hit(9000, Some(36_059), five()));
+    assert_eq!(hit(100, Some(36_000), five()), hit(9000, Some(35_941), five()));
+    assert_ne!(hit(100, Some(36_000), five()), hit(100, Some(54_000), five()));
+    assert_ne!(hit(100, Some(36_000), five()), hit(100, Some(36_000), LimitWindow::SevenDay));
+    assert_eq!(hit(600, None, five()), hit(640, None, five()));
+    assert_ne!(hit(600, None, five()), hit(6000, None, five()));
+}
+
+/// The board is in another process's hand: readers see the notice all the same, the next writer brings it home.
+#[test]
+fn what_cannot_be_posted_is_spooled_and_seen() {
+    let (place, runtime) = runtime();
+    let (board, reader) = (NoticeBoard::open(&runtime).unwrap(), NoticeBoard::open(&runtime).unwrap());
+    board.post(&[message("before")]).unwrap();
+    let cursor = reader.since(Cursor::default()).unwrap().cursor();
+    let mut holder = child::start("notice::a_child_holds_the_board", place.path(), 0);
+    holder.hear_of("holds");
+
+    let mut listener = Listener::open(&runtime).unwrap();
+    let begun = Instant::now();
+    assert_eq!(board.post(&[message("one"), message("two")]).unwrap(), [Fate::Spooled; 2]);
+    assert_eq!(board.post(&[message("three")]).unwrap(), [Fate::Spooled]);
+    assert!(begun.elapsed() < Duration::from_secs(3));
+    assert!(listener.wait(Duration::from_secs(5)).rang);
+    let look = reader.since(cursor).unwrap();
+    assert!(look.notices.is_empty());
+    let spooled: Vec<&str> = look.spooled.iter().map(|notice| &*notice.text).collect();
+    assert_eq!(spooled, ["one", "two", "three"]);
+    assert!(board.import().is_err());
+
+    holder.kill();
+    assert_eq!(reader.post(&[message("after")]).unwrap(), [Fate::Posted(5)]);
+    let look = board.since(cursor).unwrap();
+    assert_eq!(texts(&look.notices), ["one", "two", "three", "after"]);
+    assert!(look.spooled.is_empty());
+}
+
+#[test]
+fn a_child_holds_the_board() {
+    let Some(place) = child::place() else { return };
+    let board = rusqlite::Connection::open(place.join("claudewatch/live.db")).unwrap();
+    board.execute_batch("BEGIN IMMEDIATE; INSERT INTO counter VALUES ('half', 1)").unwrap();
+    child::say("holds");
+    loop {
+        std::thread::park();
+    }
+}
+
+#[test]
+fn what_lies_illegible_in_the_spool_hurts_nobody() {
+    let (_place, runtime) = runtime();
+    let board = NoticeBoard::open(&runtime).unwrap();
+    let spool = runtime.path().join("spool");
+    fs::write(spool.join("0.json"), "[{\"dedup\":").unwrap();
+    fs::write(spool.join("1.json"), [0xff; 100]).unwrap();
+    fs::write(spool.join("2.json.part"), "[]").unwrap();
+    fs::create_dir(spool.join("3.json")).unwrap();
+    assert!(board.since(Cursor::default()).unwrap().spooled.is_empty());
+    assert_eq!(board.post(&[message("x")]).unwrap(), [Fate::Posted(1)]);
+}
+
+#[test]
+fn a_cursor_of_another_board_begins_at_the_start() {
+    let (_place, runtime) = runtime();
+    let board = NoticeBoard::open(&runtime).unwrap();
+    board.post(&[message("a"), message("b"), message("c")]).unwrap();
+    let cursor = board.since(Cursor::default()).unwrap().cursor();
+    assert!(board.is_current());
+    for name in ["live.db", "live.db-wal", "live.db-shm"] {
+        fs::remove_file(runtime.path().join(name)).unwrap();
+    }
+    assert!(!board.is_current());
+    let again = NoticeBoard::open(&runtime).unwrap();
+    assert!(!board.is_current() && again.is_current());
+    again.post(&[message("d")]).unwrap();
+    assert_eq!(texts(&again.since(cursor).unwrap().notices), ["d"]);
+    // Closing the old board must not take the new one's log away.
+    drop(board);
+    again.post(&[message("e")]).unwrap();
+    let other = SqliteBoard::open(again.path()).unwrap();
+    assert_eq!(other.look(0).unwrap().notices.len(), 2);
+}

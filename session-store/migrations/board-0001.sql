@@ -1,0 +1,41 @@
+-- Times are milliseconds since 1970 (UTC).
+
+CREATE TABLE board (generation INTEGER NOT NULL) STRICT;
+CREATE TABLE leader (
+    one    INTEGER PRIMARY KEY CHECK (one = 1),
+    term   INTEGER NOT NULL,
+    member TEXT NOT NULL,
+    since  INTEGER NOT NULL,
+    beats  INTEGER NOT NULL
+) STRICT;
+CREATE TABLE member (
+    id        TEXT PRIMARY KEY,
+    accounts  TEXT NOT NULL,
+    project   TEXT,
+    active_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+-- Numbers are never given twice, also when the newest notice was removed.
+CREATE TABLE notice (
+    seq       INTEGER PRIMARY KEY AUTOINCREMENT,
+    dedup     TEXT NOT NULL UNIQUE,
+    kind      TEXT NOT NULL,
+    account   TEXT NOT NULL,
+    project   TEXT,
+    "from"    TEXT NOT NULL,
+    at        INTEGER NOT NULL,
+    "window"  TEXT,
+    resets_at INTEGER,
+    text      TEXT NOT NULL
+) STRICT;
+CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE figures (name TEXT PRIMARY KEY, at INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE TABLE sample (
+    account   TEXT NOT NULL,
+    "window"  TEXT NOT NULL,
+    source    TEXT NOT NULL,
+    at        INTEGER NOT NULL,
+    resets_at INTEGER,
+    used      INTEGER,
+    status    TEXT NOT NULL,
+    PRIMARY KEY (account, "window", source)
+) STRICT, WITHOUT ROWID;

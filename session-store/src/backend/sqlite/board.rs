@@ -1,0 +1,418 @@
+//! The board in an SQLite file that many processes share.
+//!
+//! One connection, no pool: a board is open as long as its process lives, and three file descriptors are all it takes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+
+use super::open::{BASE_FLAGS, lock_beside, make_file, sort};
+use crate::board::{
+    BoardBackend, BoardLeader, BoardLook, BoardMember, BoardNotice, BoardSample, Figures, Generation,
+    NOTICES_KEPT, Posted,
+};
+use crate::error::{Error, ErrorKind};
+use crate::event::{LimitSample, LimitWindow};
+use crate::time::Timestamp;
+
+/// Marks the file as a board ("CWBD").
+const APPLICATION_ID: i32 = 0x4357_4244;
+const FORMAT: u32 = 1;
+const SCHEMA: &str = include_str!("../../../migrations/board-0001.sql");
+/// How long a writer waits for another one, who may be frozen: then the notice goes another way.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// A board in an SQLite file.
+///
+/// Opening costs about a millisecond, a look some ten microseconds, a post a tenth of a millisecond. The file must be in
+/// a folder of this host that nobody else can write. Any number of processes may make it at the same instant.
+///
+/// ```
+/// use session_store::{BoardBackend, SqliteBoard};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let folder = tempfile::tempdir()?;
+/// let (one, other) =
+///     (SqliteBoard::open(&folder.path().join("live.db"))?, SqliteBoard::open(&folder.path().join("live.db"))?);
+/// one.count("conflicts_resolved", 1)?;
+/// assert_eq!(other.counters()?["conflicts_resolved"], 1);
+/// assert_eq!(one.generation(), other.generation());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct SqliteBoard {
+    connection: Mutex<Connection>,
+    generation: Generation,
+}
+
+impl SqliteBoard {
+    /// Opens a board, making it where it is missing. One that is damaged is moved aside, because nothing lasting is
+    /// on it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Busy`] where another process has been making it for a quarter of a second,
+    /// [`ErrorKind::Unwritable`] or [`ErrorKind::Full`] where it cannot be made, [`ErrorKind::Newer`] for one of a
+    /// later format.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let opened = open(path).and_then(|connection| {
+            let generation =
+                connection.query_row("SELECT generation FROM board", [], |row| row.get::<_, i64>(0));
+            let generation = Generation(generation.map_err(sort)?.cast_unsigned());
+            Ok(Self { connection: Mutex::new(connection), generation })
+        });
+        opened.map_err(|error| error.at(path))
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        // A transaction that a panic cut off was rolled back when it was dropped.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes in one transaction that takes the lock first: a deferred one could fail half-way.
+    fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, Error> {
+        let mut connection = self.connection();
+        let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let result = begun.and_then(|transaction| {
+            let result = work(&transaction)?;
+            transaction.commit()?;
+            Ok(result)
+        });
+        result.map_err(sort)
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, Error> {
+        let mut connection = self.connection();
+        connection.transaction().and_then(|transaction| work(&transaction)).map_err(sort)
+    }
+}
+
+fn open(path: &Path) -> Result<Connection, Error> {
+    make_file(path)?;
+    match connect(path) {
+        Ok(Some(connection)) => return Ok(connection),
+        Err(error) if error.kind() != ErrorKind::Corrupt => return Err(error),
+        Ok(None) | Err(_) => {}
+    }
+    let _lock = hold_lock_beside(path)?;
+    // Another process may have been faster.
+    match connect(path) {
+        Ok(Some(connection)) => return Ok(connection),
+        Ok(None) => {}
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            move_aside(path)?;
+            make_file(path)?;
+        }
+        Err(error) => return Err(error),
+    }
+    make_board(path)?;
+    connect(path)?.ok_or_else(|| Error::new(ErrorKind::Corrupt))
+}
+
+/// Waits for whoever makes the board, but not for one that is frozen while it does.
+fn hold_lock_beside(path: &Path) -> Result<fs::File, Error> {
+    let lock = lock_beside(path)?;
+    let until = Instant::now() + 4 * BUSY_TIMEOUT;
+    while let Err(error) = lock.try_lock() {
+        match error {
+            fs::TryLockError::WouldBlock if Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            fs::TryLockError::WouldBlock => return Err(Error::new(ErrorKind::Busy)),
+            fs::TryLockError::Error(error) => return Err(error.into()),
+        }
+    }
+    Ok(lock)
+}
+
+/// Connects to a board; `None` where there is none yet.
+fn connect(path: &Path) -> Result<Option<Connection>, Error> {
+    let mut connection = bare_connection(path)?;
+    // Both of one instant: another process may be making the board.
+    let (format, id): (i64, i64) = connection
+        .transaction()
+        .and_then(|snapshot| {
+            let pragma = |name| snapshot.query_row(name, [], |row| row.get(0));
+            Ok((pragma("PRAGMA user_version")?, pragma("PRAGMA application_id")?))
+        })
+        .map_err(sort)?;
+    match (u32::try_from(format).unwrap_or(u32::MAX), id) {
+        (0, 0) => Ok(None),
+        (FORMAT, id) if id == i64::from(APPLICATION_ID) => Ok(Some(connection)),
+        (found, id) if id == i64::from(APPLICATION_ID) => {
+            Err(Error::new(ErrorKind::Newer { found, known: FORMAT }))
+        }
+        _ => Err(Error::new(ErrorKind::Corrupt)),
+    }
+}
+
+fn bare_connection(path: &Path) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | BASE_FLAGS;
+    let connection = Connection::open_with_flags(path, flags).map_err(sort)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(sort)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    // The log is kept small, because it stands in memory.
+    let settings = "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -256; PRAGMA wal_autocheckpoint = 200;
+         PRAGMA journal_size_limit = 1048576; PRAGMA trusted_schema = OFF; PRAGMA mmap_size = 0;
+         PRAGMA temp_store = MEMORY;";
+    connection.execute_batch(settings).map_err(sort)?;
+    Ok(connection)
+}
+
+fn make_board(path: &Path) -> Result<(), Error> {
+    let mut connection = bare_connection(path)?;
+    let _: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(sort)?;
+    let made = connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|transaction| {
+        transaction.execute_batch(SCHEMA)?;
+        // Any number that no earlier board is likely to have had; the hasher's keys are random.
+        let generation = RandomState::new().hash_one(path).cast_signed();
+        transaction.execute("INSERT INTO board VALUES (?)", [generation])?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", FORMAT)?;
+        transaction.commit()
+    });
+    made.map_err(sort)
+}
+
+fn move_aside(path: &Path) -> Result<(), Error> {
+    for suffix in ["", "-wal", "-shm"] {
+        let named = |ending: &str| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(ending);
+            name
+        };
+        match fs::rename(named(suffix), named(&format!(".corrupt{suffix}"))) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+impl BoardBackend for SqliteBoard {
+    fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    fn enter(&self, member: &BoardMember) -> Result<(), Error> {
+        let accounts = serde_json::to_string(&member.accounts.iter().map(|it| &**it).collect::<Vec<_>>())
+            .map_err(|error| Error::new(ErrorKind::Other).because(error))?;
+        self.write(|transaction| {
+            let mut statement =
+                transaction.prepare_cached("INSERT OR REPLACE INTO member VALUES (?, ?, ?, ?)")?;
+            let at = member.active_at.as_millis();
+            statement.execute(params![&*member.id, accounts, member.project.as_deref(), at]).map(drop)
+        })
+    }
+
+    fn leave(&self, id: &str) -> Result<(), Error> {
+        self.write(|transaction| {
+            transaction.prepare_cached("DELETE FROM member WHERE id = ?")?.execute([id]).map(drop)
+        })
+    }
+
+    fn members(&self) -> Result<Vec<BoardMember>, Error> {
+        self.read(|transaction| {
+            let mut statement = transaction
+                .prepare_cached("SELECT id, accounts, project, active_at FROM member ORDER BY id")?;
+            statement.query_map([], read_member)?.collect()
+        })
+    }
+
+    fn lead(&self, term: u64, member: &str, since: Timestamp) -> Result<bool, Error> {
+        self.write(|transaction| {
+            let mut statement = transaction.prepare_cached(
+                "INSERT INTO leader VALUES (1, ?1, ?2, ?3, 0) ON CONFLICT DO UPDATE
+                 SET term = ?1, member = ?2, since = ?3, beats = 0 WHERE term < ?1",
+            )?;
+            Ok(statement.execute(params![integer(term), member, since.as_millis()])? == 1)
+        })
+    }
+
+    fn beat(&self, term: u64) -> Result<bool, Error> {
+        self.write(|transaction| {
+            let mut statement =
+                transaction.prepare_cached("UPDATE leader SET beats = beats + 1 WHERE term = ?")?;
+            Ok(statement.execute([integer(term)])? == 1)
+        })
+    }
+
+    fn post(&self, notices: &[BoardNotice]) -> Result<Vec<Posted>, Error> {
+        self.write(|transaction| {
+            let posted: rusqlite::Result<Vec<Posted>> =
+                notices.iter().map(|notice| post(transaction, notice)).collect();
+            transaction
+                .prepare_cached("DELETE FROM notice WHERE seq <= (SELECT max(seq) FROM notice) - ?")?
+                .execute([integer(NOTICES_KEPT)])?;
+            posted
+        })
+    }
+
+    fn look(&self, after: u64) -> Result<BoardLook, Error> {
+        self.read(|transaction| {
+            let mut leader = transaction.prepare_cached("SELECT term, member, since, beats FROM leader")?;
+            let leader = leader.query_row([], read_leader).optional()?;
+            let mut newest =
+                transaction.prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'notice'")?;
+            let newest = newest.query_row([], |row| row.get(0)).optional()?.map_or(0, number);
+            if newest <= after {
+                return Ok(BoardLook { leader, notices: Vec::new(), newest });
+            }
+            let mut notices = transaction.prepare_cached(
+                "SELECT seq, dedup, kind, account, project, \"from\", at, \"window\", resets_at, text
+                 FROM notice WHERE seq > ? ORDER BY seq",
+            )?;
+            let notices = notices.query_map([integer(after)], read_notice)?;
+            Ok(BoardLook { leader, notices: notices.collect::<rusqlite::Result<_>>()?, newest })
+        })
+    }
+
+    fn count(&self, counter: &str, by: u64) -> Result<(), Error> {
+        self.write(|transaction| {
+            let mut statement = transaction.prepare_cached(
+                "INSERT INTO counter VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = value + ?2",
+            )?;
+            statement.execute(params![counter, integer(by)]).map(drop)
+        })
+    }
+
+    fn counters(&self) -> Result<BTreeMap<String, u64>, Error> {
+        self.read(|transaction| {
+            let mut statement = transaction.prepare_cached("SELECT name, value FROM counter")?;
+            statement.query_map([], |row| Ok((row.get(0)?, number(row.get(1)?))))?.collect()
+        })
+    }
+
+    fn publish(&self, term: u64, name: &str, figures: &Figures) -> Result<bool, Error> {
+        self.write(|transaction| {
+            let mut statement = transaction.prepare_cached(
+                "INSERT OR REPLACE INTO figures SELECT ?1, ?2, ?3 FROM leader WHERE term = ?4",
+            )?;
+            let at = figures.at.as_millis();
+            Ok(statement.execute(params![name, at, figures.body, integer(term)])? == 1)
+        })
+    }
+
+    fn published(&self, name: &str) -> Result<Option<Figures>, Error> {
+        self.read(|transaction| {
+            let mut statement = transaction.prepare_cached("SELECT at, body FROM figures WHERE name = ?")?;
+            let read = |row: &Row<'_>| Ok(Figures { at: moment(row.get(0)?), body: row.get(1)? });
+            statement.query_row([name], read).optional()
+        })
+    }
+
+    fn observe(&self, sample: &BoardSample) -> Result<(), Error> {
+        self.write(|transaction| {
+            // The order of samples is written once, in Rust.
+            let (account, window, source) = sample.slot();
+            let kept = transaction
+                .prepare_cached(&format!("{SAMPLES} WHERE account = ? AND \"window\" = ? AND source = ?"))?
+                .query_row(params![&*account, window, &*source], read_sample)
+                .optional()?;
+            if kept.is_some_and(|kept| !sample.replaces(&kept)) {
+                return Ok(());
+            }
+            let LimitSample { resets_at, used_hundredths, status, .. } = &sample.sample;
+            let mut statement =
+                transaction.prepare_cached("INSERT OR REPLACE INTO sample VALUES (?, ?, ?, ?, ?, ?, ?)")?;
+            let (at, resets_at) = (sample.at.as_millis(), resets_at.map(Timestamp::as_millis));
+            statement
+                .execute(params![&*account, window, &*source, at, resets_at, used_hundredths, &**status])
+                .map(drop)
+        })
+    }
+
+    fn observed(&self) -> Result<Vec<BoardSample>, Error> {
+        self.read(|transaction| {
+            let mut statement =
+                transaction.prepare_cached(&format!("{SAMPLES} ORDER BY account, \"window\", source"))?;
+            statement.query_map([], read_sample)?.collect()
+        })
+    }
+}
+
+const SAMPLES: &str = "SELECT account, \"window\", source, at, resets_at, used, status FROM sample";
+
+fn post(transaction: &Transaction<'_>, notice: &BoardNotice) -> rusqlite::Result<Posted> {
+    let mut known = transaction.prepare_cached("SELECT seq FROM notice WHERE dedup = ?")?;
+    if let Some(seq) = known.query_row([&*notice.dedup], |row| row.get(0)).optional()? {
+        return Ok(Posted::Known(number(seq)));
+    }
+    let mut statement = transaction.prepare_cached(
+        "INSERT INTO notice (dedup, kind, account, project, \"from\", at, \"window\", resets_at, text)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?;
+    let seq = statement.insert(params![
+        &*notice.dedup,
+        &*notice.kind,
+        &*notice.account,
+        notice.project.as_deref(),
+        &*notice.from,
+        notice.at.as_millis(),
+        notice.window.as_ref().map(LimitWindow::name),
+        notice.resets_at.map(Timestamp::as_millis),
+        &*notice.text,
+    ])?;
+    Ok(Posted::New(number(seq)))
+}
+
+fn read_member(row: &Row<'_>) -> rusqlite::Result<BoardMember> {
+    let accounts: String = row.get(1)?;
+    let accounts: Vec<String> = serde_json::from_str(&accounts).unwrap_or_default();
+    Ok(BoardMember {
+        id: row.get(0)?,
+        accounts: accounts.into_iter().map(Arc::from).collect(),
+        project: row.get(2)?,
+        active_at: moment(row.get(3)?),
+    })
+}
+
+fn read_leader(row: &Row<'_>) -> rusqlite::Result<BoardLeader> {
+    let (term, beats) = (number(row.get(0)?), number(row.get(3)?));
+    Ok(BoardLeader { term, member: row.get(1)?, since: moment(row.get(2)?), beats })
+}
+
+fn read_notice(row: &Row<'_>) -> rusqlite::Result<(u64, BoardNotice)> {
+    let window: Option<String> = row.get(7)?;
+    let notice = BoardNotice {
+        dedup: row.get(1)?,
+        kind: row.get(2)?,
+        account: row.get(3)?,
+        project: row.get(4)?,
+        from: row.get(5)?,
+        at: moment(row.get(6)?),
+        window: window.as_deref().map(LimitWindow::from_name),
+        resets_at: row.get::<_, Option<i64>>(8)?.map(moment),
+        text: row.get(9)?,
+    };
+    Ok((number(row.get(0)?), notice))
+}
+
+fn read_sample(row: &Row<'_>) -> rusqlite::Result<BoardSample> {
+    let window: String = row.get(1)?;
+    let sample = LimitSample {
+        window: LimitWindow::from_name(&window),
+        resets_at: row.get::<_, Option<i64>>(4)?.map(moment),
+        used_hundredths: row.get(5)?,
+        status: row.get(6)?,
+    };
+    Ok(BoardSample { account: row.get(0)?, source: row.get(2)?, at: moment(row.get(3)?), sample })
+}
+
+fn moment(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+/// SQLite's integers have a sign; nothing that is counted here reaches so far.
+fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn number(integer: i64) -> u64 {
+    u64::try_from(integer).unwrap_or(0)
+}

@@ -1,0 +1,263 @@
+//! One story over every board, with `MemoryBoard` as the model; and what only files can suffer.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use session_store::{
+    BoardBackend, BoardMember, BoardNotice, BoardSample, ErrorKind, Figures, Generation, LimitSample,
+    LimitWindow, MemoryBoard, NOTICES_KEPT, Posted, SqliteBoard, Timestamp,
+};
+
+use crate::child;
+
+/// What happens to a board.
+#[derive(Clone, Debug)]
+enum Step {
+    Enter(BoardMember),
+    Leave(Arc<str>),
+    Lead(u64, Arc<str>),
+    Beat(u64),
+    Post(Vec<BoardNotice>),
+    Look(u64),
+    Count(&'static str, u64),
+    Publish(u64, &'static str, Figures),
+    Observe(BoardSample),
+    /// The process ends and another one goes on.
+    Reopen,
+}
+
+fn texts() -> impl Strategy<Value = Arc<str>> {
+    select(vec!["a", "b", "é\n\0\"", "", "c"]).prop_map(Arc::from)
+}
+
+fn moments() -> impl Strategy<Value = Timestamp> {
+    prop_oneof![8 => 0..50i64, 1 => Just(i64::MIN), 1 => Just(i64::MAX)].prop_map(Timestamp::from_millis)
+}
+
+fn windows() -> impl Strategy<Value = LimitWindow> {
+    select(vec!["five_hour", "seven_day", "unspecified", "moon"]).prop_map(LimitWindow::from_name)
+}
+
+fn notices() -> impl Strategy<Value = BoardNotice> {
+    let about = (texts(), option::of(texts()), texts(), option::of(windows()), option::of(moments()));
+    (select(vec!["1", "2", "3", "4", "5", "6", "7"]), texts(), moments(), texts(), about).prop_map(
+        |(dedup, kind, at, text, (account, project, from, window, resets_at))| BoardNotice {
+            dedup: dedup.into(),
+            kind,
+            account,
+            project,
+            from,
+            at,
+            window,
+            resets_at,
+            text,
+        },
+    )
+}
+
+fn samples() -> impl Strategy<Value = BoardSample> {
+    let sample = (windows(), option::of(moments()), option::of(0..10_001u32), texts()).prop_map(
+        |(window, resets_at, used_hundredths, status)| LimitSample {
+            window,
+            resets_at,
+            used_hundredths,
+            status,
+        },
+    );
+    (texts(), texts(), moments(), sample).prop_map(|(account, source, at, sample)| BoardSample {
+        account,
+        source,
+        at,
+        sample,
+    })
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let member = (texts(), vec(texts(), 0..3), option::of(texts()), moments())
+        .prop_map(|(id, accounts, project, active_at)| BoardMember { id, accounts, project, active_at });
+    let figures = (moments(), vec(any::<u8>(), 0..9)).prop_map(|(at, body)| Figures { at, body });
+    let name = || select(vec!["x", "y"]);
+    let step = prop_oneof![
+        2 => member.prop_map(Step::Enter),
+        1 => texts().prop_map(Step::Leave),
+        2 => (0..5u64, texts()).prop_map(|(term, member)| Step::Lead(term, member)),
+        2 => (0..5u64).prop_map(Step::Beat),
+        4 => vec(notices(), 0..4).prop_map(Step::Post),
+        2 => (0..9u64).prop_map(Step::Look),
+        1 => (name(), 0..9u64).prop_map(|(name, by)| Step::Count(name, by)),
+        2 => (0..5u64, name(), figures).prop_map(|(term, name, figures)| Step::Publish(term, name, figures)),
+        3 => samples().prop_map(Step::Observe),
+        1 => Just(Step::Reopen),
+    ];
+    vec(step, 1..40)
+}
+
+/// Returns what a step tells, to compare.
+fn tell(board: &dyn BoardBackend, step: &Step) -> String {
+    match step {
+        Step::Enter(member) => format!("{:?}", board.enter(member).unwrap()),
+        Step::Leave(id) => format!("{:?}", board.leave(id).unwrap()),
+        Step::Lead(term, member) => format!("{}", board.lead(*term, member, Timestamp::MIN).unwrap()),
+        Step::Beat(term) => format!("{}", board.beat(*term).unwrap()),
+        Step::Post(notices) => format!("{:?}", board.post(notices).unwrap()),
+        Step::Look(after) => format!("{:?}", board.look(*after).unwrap()),
+        Step::Count(name, by) => format!("{:?}", board.count(name, *by).unwrap()),
+        Step::Publish(term, name, figures) => {
+            format!("{}", board.publish(*term, name, figures).unwrap())
+        }
+        Step::Observe(sample) => format!("{:?}", board.observe(sample).unwrap()),
+        Step::Reopen => String::new(),
+    }
+}
+
+fn tell_all(board: &dyn BoardBackend) -> String {
+    let figures = ["x", "y"].map(|name| board.published(name).unwrap());
+    let (look, members) = (board.look(0).unwrap(), board.members().unwrap());
+    format!(
+        "{look:?} {members:?} {figures:?} {:?} {:?}",
+        board.counters().unwrap(),
+        board.observed().unwrap()
+    )
+}
+
+fn open(path: &Path) -> SqliteBoard {
+    SqliteBoard::open(path).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 96, ..ProptestConfig::default() })]
+
+    /// Two processes take turns on the file; both tell what the model tells.
+    #[test]
+    fn every_board_tells_the_same_story(steps in steps()) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("live.db");
+        let model = MemoryBoard::new(Generation(1));
+        let mut boards = [open(&path), open(&path)];
+        for (number, step) in steps.iter().enumerate() {
+            if let Step::Reopen = step {
+                boards[number % 2] = open(&path);
+            }
+            assert_eq!(tell(&boards[number % 2], step), tell(&model, step), "{number}: {step:?}");
+        }
+        let expected = tell_all(&model);
+        for board in &boards {
+            assert_eq!(tell_all(board), expected);
+        }
+        drop(boards);
+        assert_eq!(tell_all(&open(&path)), expected);
+    }
+}
+
+fn notice(number: u64) -> BoardNotice {
+    BoardNotice { dedup: number.to_string().into(), ..BoardNotice::default() }
+}
+
+#[test]
+fn a_board_keeps_the_newest_notices_and_gives_no_number_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = open(&folder.path().join("live.db"));
+    let memory = MemoryBoard::default();
+    for board in [&sqlite as &dyn BoardBackend, &memory] {
+        let all: Vec<_> = (0..NOTICES_KEPT + 5).map(notice).collect();
+        board.post(&all).unwrap();
+        let look = board.look(0).unwrap();
+        assert_eq!((look.notices.len() as u64, look.notices[0].0), (NOTICES_KEPT, 6));
+        assert_eq!(look.newest, NOTICES_KEPT + 5);
+        // One that fell off is news again.
+        assert_eq!(board.post(&[notice(0)]).unwrap(), [Posted::New(NOTICES_KEPT + 6)]);
+    }
+}
+
+#[test]
+fn boards_have_generations() {
+    let folder = tempfile::tempdir().unwrap();
+    let generations: Vec<_> =
+        (0..3).map(|number| open(&folder.path().join(format!("{number}.db"))).generation()).collect();
+    assert!(generations[0] != generations[1] && generations[1] != generations[2], "{generations:?}");
+}
+
+#[test]
+fn a_damaged_board_is_replaced_and_a_newer_one_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("live.db");
+    let begun = open(&path).generation();
+    fs::write(&path, [7; 9000]).unwrap();
+    let board = open(&path);
+    assert_ne!(board.generation(), begun);
+    assert_eq!(board.post(&[notice(1)]).unwrap(), [Posted::New(1)]);
+    drop(board);
+    assert!(folder.path().join("live.db.corrupt").exists());
+
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
+    assert_eq!(SqliteBoard::open(&path).unwrap_err().kind(), ErrorKind::Newer { found: 9, known: 1 });
+}
+
+/// Whoever is first makes it; nobody is told "database is locked".
+#[test]
+fn many_open_a_board_at_the_same_instant() {
+    for _ in 0..5 {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, barrier) = (folder.path().join("live.db"), Barrier::new(16));
+        thread::scope(|threads| {
+            for number in 0..16 {
+                let (path, barrier) = (&path, &barrier);
+                threads.spawn(move || {
+                    barrier.wait();
+                    open(path).post(&[notice(number)]).unwrap();
+                });
+            }
+        });
+        assert_eq!(open(&path).look(0).unwrap().notices.len(), 16);
+    }
+}
+
+/// A writer that is frozen with the lock in its hand keeps writers out for a quarter of a second, readers not at all.
+#[test]
+fn a_frozen_writer_does_not_stop_readers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("live.db");
+    let board = open(&path);
+    board.post(&[notice(1)]).unwrap();
+    let frozen = rusqlite::Connection::open(&path).unwrap();
+    frozen.execute_batch("BEGIN IMMEDIATE; UPDATE board SET generation = 0").unwrap();
+    let begun = Instant::now();
+    assert_eq!(board.post(&[notice(2)]).unwrap_err().kind(), ErrorKind::Busy);
+    assert!(begun.elapsed() > Duration::from_millis(200), "{:?}", begun.elapsed());
+    assert_eq!(board.look(0).unwrap().notices.len(), 1);
+    drop(frozen);
+    assert_eq!(board.post(&[notice(2)]).unwrap(), [Posted::New(2)]);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_board_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    child::run("board::a_child_makes_a_board", folder.path());
+    let mut files = 0;
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let mode = entry.unwrap().metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600);
+        files += 1;
+    }
+    assert!(files >= 2);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_child_makes_a_board() {
+    let Some(place) = child::place() else { return };
+    nix::sys::stat::umask(nix::sys::stat::Mode::empty());
+    let board = open(&place.join("live.db"));
+    board.count("x", 1).unwrap();
+    // The log is there while somebody is.
+    std::mem::forget(board);
+}
