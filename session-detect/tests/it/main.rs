@@ -3,6 +3,8 @@
 mod facts;
 mod laws;
 #[cfg(target_os = "linux")]
+mod live;
+#[cfg(target_os = "linux")]
 mod proc;
 mod tree;
 mod trees;
