@@ -3,6 +3,11 @@
 //! `cargo fuzz run <target>` searches for inputs that do; `cargo test` replays `corpus/<target>/`, where every input
 //! that ever did is kept.
 
+#[cfg(target_os = "linux")]
+mod detect;
+
+#[cfg(target_os = "linux")]
+pub use detect::{classifier, isolation_key, stat_line};
 use session_store::{
     CellSum, Change, Conversation, CostState, Event, Fact, Join, LINE_BYTES_MAX, Ledger, LimitCause,
     LimitHit, LimitWindow, Owner, Position, ProblemKind, Reading, Reset, Role, Setting, SourceKind, Tail,

@@ -30,3 +30,18 @@ fn transcript_tail() {
 fn ledger_join() {
     replay("ledger_join", claudewatch_fuzz::ledger_join);
 }
+
+#[test]
+fn isolation_key() {
+    replay("isolation_key", claudewatch_fuzz::isolation_key);
+}
+
+#[test]
+fn classifier() {
+    replay("classifier", claudewatch_fuzz::classifier);
+}
+
+#[test]
+fn stat_line() {
+    replay("stat_line", claudewatch_fuzz::stat_line);
+}

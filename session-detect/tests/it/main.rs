@@ -5,6 +5,8 @@ mod claude;
 mod facts;
 mod laws;
 #[cfg(target_os = "linux")]
+mod live;
+#[cfg(target_os = "linux")]
 mod proc;
 mod tree;
 mod trees;
