@@ -45,6 +45,12 @@ pub(crate) struct GlobalArgs {
     /// Where the archive is kept [default: $XDG_DATA_HOME/claudewatch].
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Where live monitors meet [default: $XDG_RUNTIME_DIR/claudewatch].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) runtime_dir: Option<PathBuf>,
+    /// Join no other monitor and be seen by none.
+    #[arg(long, global = true)]
+    pub(crate) no_coordination: bool,
     /// The configuration file [default: $XDG_CONFIG_HOME/claudewatch/config.toml].
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

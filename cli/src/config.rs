@@ -17,6 +17,9 @@ pub(crate) struct Config {
     pub(crate) json: bool,
     pub(crate) claude_dirs: Vec<PathBuf>,
     pub(crate) data_dir: PathBuf,
+    /// Where live monitors meet, where the user chose it.
+    pub(crate) runtime_dir: Option<PathBuf>,
+    pub(crate) no_coordination: bool,
     pub(crate) zone: Zone,
     pub(crate) color: ColorWhen,
     pub(crate) debug: bool,
@@ -27,7 +30,18 @@ pub(crate) struct Config {
 }
 
 /// The keys a configuration file may have.
-const KEYS: [&str; 8] = ["claude_dir", "data_dir", "timezone", "color", "debug", "quiet", "json", "all"];
+const KEYS: [&str; 10] = [
+    "claude_dir",
+    "data_dir",
+    "runtime_dir",
+    "no_coordination",
+    "timezone",
+    "color",
+    "debug",
+    "quiet",
+    "json",
+    "all",
+];
 
 impl Config {
     /// Gathers the settings of all layers.
@@ -41,6 +55,8 @@ impl Config {
             json: layers.flag(args.json, "json")?,
             claude_dirs: claude_dirs(args, &layers)?,
             data_dir: data_dir(args, &layers)?,
+            runtime_dir: args.runtime_dir.clone().or(layers.path("runtime_dir")?),
+            no_coordination: layers.flag(args.no_coordination, "no_coordination")?,
             zone: zone(args, &layers)?,
             color: color(args, &layers)?,
             debug: layers.flag(args.debug, "debug")?,

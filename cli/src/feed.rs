@@ -27,6 +27,8 @@ pub(crate) struct Feed<'c> {
     book: PriceBook,
     scope: Option<String>,
     sources: HashMap<ConversationId, SourceState>,
+    /// What is said where nothing is more pressing.
+    remark: String,
 }
 
 /// What a view is shown on.
@@ -45,9 +47,14 @@ impl<'c> Feed<'c> {
         scope: Option<String>,
         sources: &session_coordinator::Ingestor,
     ) -> Self {
-        let mut feed = Self { context, store, book, scope, sources: HashMap::new() };
+        let mut feed = Self { context, store, book, scope, sources: HashMap::new(), remark: String::new() };
         feed.learn(sources.checkpoints());
         feed
+    }
+
+    /// Says something where nothing is more pressing.
+    pub(crate) fn with_remark(self, remark: Option<String>) -> Self {
+        Self { remark: remark.unwrap_or_default(), ..self }
     }
 
     fn learn<'a>(&mut self, checkpoints: impl Iterator<Item = &'a Checkpoint>) {
@@ -130,7 +137,7 @@ impl<'c> Feed<'c> {
         }
         match &self.scope {
             Some(scope) if live.scope_widened => format!("nothing below {scope}; showing all projects"),
-            _ => String::new(),
+            _ => self.remark.clone(),
         }
     }
 }

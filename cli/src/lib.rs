@@ -7,6 +7,7 @@ mod args;
 mod commands;
 mod config;
 mod context;
+mod coordination;
 mod error;
 mod feed;
 mod owners;

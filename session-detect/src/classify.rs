@@ -244,10 +244,12 @@ impl Climb<'_> {
         leader.or_else(|| below.iter().rposition(started)).or(Some(0))
     }
 
-    /// The nearest process that sits in no terminal which a relay opened.
+    /// The nearest process that sits in no terminal which a relay opened, and above every agent's tools: an agent gives
+    /// each of them a session of its own, and they are all of the agent's.
     fn outside_relays(&self, end: usize) -> usize {
         let opened = (0..end).rev().find(|at| self.chain[*at].leads_terminal() && self.opened_by_relay(*at));
-        opened.map_or(0, |leader| leader + 1).min(end.saturating_sub(1))
+        let agent = (0..end).rev().find(|at| matches!(role(&self.chain[*at]), Some(Role::Agent(_))));
+        opened.map(|leader| leader + 1).max(agent).unwrap_or(0).min(end.saturating_sub(1))
     }
 
     /// Whether a human's terminal is below `end`: one that was not merely opened by `script` or `sudo`.

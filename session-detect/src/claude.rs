@@ -218,14 +218,19 @@ fn search(processes: &Processes, config_folders: &[PathBuf]) -> Found {
         .filter(|candidate| candidate.program.is_some())
         .map(|candidate| (candidate.seen.pid, candidate))
         .collect();
-    let stale = matched(processes, &mut candidates, records);
+    let mut stale = matched(processes, &mut candidates, records);
     let (mut running, mut helpers) = (Vec::new(), Vec::new());
-    for candidate in candidates.into_values() {
-        match candidate.helper() {
-            Some(kind) => helpers.push(Helper { pid: candidate.seen.pid, kind }),
-            None => running.extend(candidate.running(processes)),
+    for mut candidate in candidates.into_values() {
+        if let Some(kind) = candidate.helper() {
+            helpers.push(Helper { pid: candidate.seen.pid, kind });
+            continue;
+        }
+        match candidate.running(processes) {
+            Some(draft) => running.push(draft),
+            None => stale.extend(candidate.record.map(|it| it.filed.stale(Why::Gone))),
         }
     }
+    stale.sort_by(|one, other| (one.record.pid, &one.path).cmp(&(other.record.pid, &other.path)));
     for found in &mut running {
         let started_by = found.running.started_by.take();
         let helps = |starter: &Starter| helpers.iter().any(|helper| helper.pid == starter.pid);
@@ -241,6 +246,12 @@ struct Candidate {
     program: Option<Program>,
     domain: Domain,
     record: Option<Matched>,
+}
+
+impl Filed {
+    fn stale(self, why: Why) -> Stale {
+        Stale { record: self.record, path: self.path, why }
+    }
 }
 
 /// A record and the proof that it is of a process.
@@ -261,8 +272,8 @@ impl Candidate {
         if self.record.is_some() { None } else { program::helper(&self.invocation) }
     }
 
-    /// Puts together what is known; `None` where the process ended meanwhile.
-    fn running(self, processes: &Processes) -> Option<Draft> {
+    /// Puts together what is known, with the record; `None` where the process ended meanwhile.
+    fn running(&mut self, processes: &Processes) -> Option<Draft> {
         let Self { seen, invocation, program, record, .. } = self;
         let facts = match processes.capture(seen.pid) {
             Ok(facts) => Ok(facts),
@@ -282,16 +293,16 @@ impl Candidate {
             id,
             program: program.unwrap_or(Program::Unknown),
             working_folder: processes.working_folder(seen.pid),
-            started_at: started_at(&seen),
+            started_at: started_at(seen),
             entrypoint: entrypoint.or_else(|| facts.as_ref().ok().and_then(entrypoint_of)),
-            version: version.or_else(|| program::version(&invocation)),
+            version: version.or_else(|| program::version(invocation)),
             config_folder: record.as_ref().map(|matched| matched.filed.config_folder.clone()),
             conversation: Conversation::Unknown,
             started_by: facts.as_ref().ok().and_then(Starter::of),
             session: facts.map(|facts| classify(&facts)),
             record: None,
         };
-        Some(Draft { running, record })
+        Some(Draft { running, record: record.take() })
     }
 }
 
@@ -320,21 +331,18 @@ fn matched(
 ) -> Vec<Stale> {
     let own_domain = processes.own_domain();
     let mut stale = Vec::new();
-    let mut reject =
-        |filed: Filed, why: Why| stale.push(Stale { record: filed.record, path: filed.path, why });
     for filed in records {
         match owner(processes, candidates, &own_domain, &filed.record) {
             Ok((pid, proven)) => {
                 let slot = candidates.get_mut(&pid).map(|candidate| &mut candidate.record);
                 if let Some(loser) = slot.and_then(|slot| newer(slot, Matched { filed, proven })) {
-                    reject(loser.filed, Why::Duplicate);
+                    stale.push(loser.filed.stale(Why::Duplicate));
                 }
             }
-            Err(why) => reject(filed, why),
+            Err(why) => stale.push(filed.stale(why)),
         }
     }
     candidates.retain(|_, candidate| candidate.program.is_some() || candidate.record.is_some());
-    stale.sort_by(|one, other| (one.record.pid, &one.path).cmp(&(other.record.pid, &other.path)));
     stale
 }
 

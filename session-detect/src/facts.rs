@@ -37,7 +37,8 @@ pub struct Facts {
     pub container_manager: Option<String>,
     /// `/proc/self/cgroup`.
     pub cgroup: String,
-    /// The line of `/proc/self/mountinfo` for `/`.
+    /// The line of `/proc/self/mountinfo` for `/`; empty where nothing else suggests a container, or `/` is the top of a
+    /// disk.
     pub root_mount: String,
     /// From whose folder the files that a runtime makes for a container, such as `/etc/hosts`, are mounted: `kubelet`,
     /// `podman` or `containers` for docker and others.

@@ -22,6 +22,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::process::ProcessId;
+use crate::session::Kind;
 
 /// The longest text of a key, in bytes; the parser refuses more.
 pub const KEY_MAX: usize = 512;
@@ -123,6 +124,28 @@ impl IsolationKey {
     /// Returns the link, such as `local`, `ssh_client` or `docker`.
     pub fn link(&self) -> &str {
         self.part(0, 1)
+    }
+
+    /// Returns the sort of session, which place and link tell.
+    ///
+    /// ```
+    /// use session_detect::{IsolationKey, Kind};
+    ///
+    /// let tag = "1.5f0c3b1e9a7d4c28b6e10d93c4a2f781.effffffc.12.86c30";
+    /// let kind = |display: &str| format!("{display}:ada:host:12~{tag}").parse().map(|key: IsolationKey| key.kind());
+    /// assert_eq!(kind("pts/1:mosh")?, Kind::Ssh);
+    /// assert_eq!(kind("vscode:ssh_client")?, Kind::VsCode);
+    /// # Ok::<(), session_detect::ParseKeyError>(())
+    /// ```
+    pub fn kind(&self) -> Kind {
+        match (self.place(), self.link()) {
+            ("vscode", _) => Kind::VsCode,
+            ("jupyter", _) => Kind::Jupyter,
+            ("container", _) => Kind::Container,
+            ("script", _) => Kind::Script,
+            (_, "local") => Kind::Local,
+            _ => Kind::Ssh,
+        }
     }
 
     /// Returns the user's name; bytes that are not UTF-8 are replaced.

@@ -37,7 +37,7 @@ pub use session_id::SessionId;
 
 /// Tells the session this process runs in.
 ///
-/// Reads some dozen small files and judges them: about 0.1 ms on Linux. Never fails; what cannot be learned lowers
+/// Reads some dozen small files and judges them: 0.2 ms on Linux. Never fails; what cannot be learned lowers
 /// [`Session::confidence`]. Call it once and keep the result: a session does not change while a process lives.
 ///
 /// # Examples

@@ -611,7 +611,7 @@ fn kernel_before(process: &Process, role: Role) -> Role {
     if kernel { Role::Kernel } else { role }
 }
 
-/// Looks a name up.
+/// Looks a name up; the first line of the table that fits counts.
 pub(crate) fn named(name: &str) -> Option<Role> {
     let table = &*TABLE;
     let begun = || table.prefixes.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, role)| *role);

@@ -32,6 +32,7 @@ pub(crate) fn run(mut config: Config) -> Result<u8, CliError> {
     config.data_dir = scratch.path().join("data");
     config.claude_dirs = vec![claude_dir];
     config.all = true;
+    config.no_coordination = true;
     let context = Context::new(config);
     monitor::run(&context, Mode::Demo)?;
     Ok(context.code())

@@ -11,6 +11,7 @@ use session_store::ConversationId;
 
 use crate::config::{Config, home};
 use crate::context::{Context, now, print};
+use crate::coordination::Place;
 use crate::error::CliError;
 use crate::feed::{Feed, Show};
 use crate::printable::printable;
@@ -35,10 +36,17 @@ pub(crate) fn run(context: &Context, mode: Mode) -> Result<(), CliError> {
     }
     let mut lines = Lines { json: context.config.json, quiet: context.config.quiet, ..Lines::default() };
     let archive = context.archive()?;
+    let place = place(&context.config, scope.as_deref());
     let feed = Feed::new(context, archive.store, book, scope, &archive.ingestor);
+    let feed = feed.with_remark(place.as_ref().and_then(Place::remark));
     let (tell, updates) = channel();
     let _monitor = start(archive.ingestor, tell)?;
     feed.run(&updates, &mut lines)
+}
+
+/// Takes a place among the monitors of this user, for as long as it is kept.
+fn place(config: &Config, scope: Option<&str>) -> Option<Place> {
+    Place::take(config, &session_detect::detect(), scope)
 }
 
 /// Tells whether there is a terminal to fill, and a person wanted on it.
@@ -109,7 +117,9 @@ fn fill(config: Config, book: PriceBook, scope: Option<String>, screen: &mut Scr
         }
     })?;
     let (tell, updates): (Sender<Update>, Receiver<Update>) = channel();
+    let place = place(&context.config, scope.as_deref());
     let feed = Feed::new(&context, archive.store, book, scope, &archive.ingestor);
+    let feed = feed.with_remark(place.as_ref().and_then(Place::remark));
     let _monitor = start(archive.ingestor, tell)?;
     feed.run(&updates, screen)
 }

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use session_analytics::{Elapsed, Live, LiveConversation, Tokens};
+use session_coordinator::{CONFLICTS_RESOLVED, Isolation, NOTICES, RESOURCES_SHARED};
 use session_detect::{IsolationKey, Session};
 
 use crate::context::{Context, now, print};
+use crate::coordination::Others;
 use crate::error::CliError;
 use crate::feed::Feed;
 use crate::presence::{Participant, Presence};
@@ -20,9 +22,10 @@ pub(crate) fn run(context: &Context) -> Result<(), CliError> {
     let archive = context.archive()?;
     let live = Feed::new(context, archive.store, book, None, &archive.ingestor).live()?;
     let folder = std::env::current_dir().map(|dir| dir.display().to_string()).unwrap_or_default();
-    let presence = Presence::look(context, &live);
+    let others = Others::look(&context.config);
+    let presence = Presence::look(context, &live, &others);
     if context.config.json {
-        return print(&json(&session, &folder, &presence, &live));
+        return print(&json(&session, &folder, &presence, &others, &live));
     }
     print(&text(context, &session, &folder, &presence, &live))
 }
@@ -49,7 +52,7 @@ fn text(context: &Context, session: &Session, folder: &str, presence: &Presence,
 /// The live sessions, in the guide's form.
 fn sessions(context: &Context, presence: &Presence) -> String {
     if presence.participants.is_empty() {
-        return "No Claude Code runs now.\n\n".to_owned();
+        return "No Claude Code and no monitor runs now.\n\n".to_owned();
     }
     let mut table = Table::new(&[
         Column::left("Session ID", 0),
@@ -58,11 +61,12 @@ fn sessions(context: &Context, presence: &Presence) -> String {
         Column::right("Rate Limits", 0),
     ]);
     for session in presence.sessions() {
-        let projects: BTreeSet<&str> = session.iter().map(|it| it.project.as_str()).collect();
+        let projects = session.iter().map(|it| it.project.as_str()).filter(|project| !project.is_empty());
+        let projects: BTreeSet<&str> = projects.collect();
         let hits: u64 = session.iter().map(|it| it.rate_limit_events).sum();
         table.row(vec![
-            presence.shown_id(&session[0].session),
-            session[0].session.kind.name().to_owned(),
+            presence.shown_id(&session[0].key),
+            session[0].key.kind().name().to_owned(),
             projects.into_iter().collect::<Vec<_>>().join(", "),
             hits.to_string(),
         ]);
@@ -123,6 +127,7 @@ struct StatusOut<'a> {
     active_sessions: usize,
     session_types: BTreeMap<&'a str, usize>,
     sessions: Vec<SessionOut<'a>>,
+    coordination: CoordinationOut<'a>,
     conversations: Vec<ConversationOut<'a>>,
 }
 
@@ -136,9 +141,24 @@ struct CurrentOut<'a> {
 }
 
 #[derive(Serialize)]
+struct CoordinationOut<'a> {
+    mode: &'a str,
+    isolation: &'a str,
+    leader: Option<LeaderOut>,
+    conflicts_resolved: u64,
+    resources_shared: u64,
+    notices: u64,
+}
+
+#[derive(Serialize)]
+struct LeaderOut {
+    pid: u32,
+}
+
+#[derive(Serialize)]
 struct SessionOut<'a> {
-    session_id: String,
-    isolation_key: Option<&'a IsolationKey>,
+    session_id: &'a str,
+    isolation_key: &'a IsolationKey,
     session_type: &'a str,
     project: &'a str,
     pid: u32,
@@ -163,7 +183,7 @@ struct ConversationOut<'a> {
     rate_limit_events: u64,
 }
 
-fn json(session: &Session, folder: &str, presence: &Presence, live: &Live) -> String {
+fn json(session: &Session, folder: &str, presence: &Presence, others: &Others, live: &Live) -> String {
     let out = StatusOut {
         schema_version: 1,
         current_session: CurrentOut {
@@ -176,6 +196,7 @@ fn json(session: &Session, folder: &str, presence: &Presence, live: &Live) -> St
         active_sessions: presence.sessions().len(),
         session_types: presence.types().into_iter().map(|(kind, count)| (kind.name(), count)).collect(),
         sessions: presence.participants.iter().map(session_out).collect(),
+        coordination: coordination_out(others),
         conversations: recent(live)
             .map(|it| ConversationOut {
                 conversation_id: it.id.as_str(),
@@ -194,18 +215,30 @@ fn json(session: &Session, folder: &str, presence: &Presence, live: &Live) -> St
 
 fn session_out(participant: &Participant) -> SessionOut<'_> {
     SessionOut {
-        session_id: participant.session.id(),
-        isolation_key: participant.session.key.as_ref(),
-        session_type: participant.session.kind.name(),
+        session_id: participant.key.session_id(),
+        isolation_key: &participant.key,
+        session_type: participant.key.kind().name(),
         project: &participant.project,
         pid: participant.pid,
-        role: "claude",
-        presence: "alive",
+        role: participant.role,
+        presence: if participant.is_alive { "alive" } else { "stale" },
         conversation_id: participant.conversation.as_deref(),
         started_at: participant.started_at.map(|at| at.to_string()),
         last_activity: participant.last_activity.map(|at| at.to_string()),
         rate_limit_events: participant.rate_limit_events,
         total_tokens: participant.total_tokens,
         cost_usd: participant.cost_usd,
+    }
+}
+
+fn coordination_out(others: &Others) -> CoordinationOut<'static> {
+    let count = |counter: &str| others.counters.get(counter).copied().unwrap_or(0);
+    CoordinationOut {
+        mode: if others.wanted { "multi-session" } else { "none" },
+        isolation: Isolation::Unified.name(),
+        leader: others.leader.as_ref().map(|leader| LeaderOut { pid: leader.pid }),
+        conflicts_resolved: count(CONFLICTS_RESOLVED),
+        resources_shared: count(RESOURCES_SHARED),
+        notices: count(NOTICES),
     }
 }

@@ -121,6 +121,7 @@ impl Env {
         let mut command = Command::new(env!("CARGO_BIN_EXE_claudewatch"));
         command.args(args).stdin(Stdio::null()).current_dir(self.path("work")).env_clear();
         command.env("HOME", self.path("home")).env("TMPDIR", self.path("tmp")).env("PATH", "/usr/bin:/bin");
+        command.env("CLAUDEWATCH_RUNTIME_DIR", self.path("run"));
         command.env("TZ", "UTC").env("COLUMNS", "100").env("LANG", "C.UTF-8").env("USER", "herb");
         #[cfg(unix)]
         if let Some(user) = self.user {

@@ -5,6 +5,7 @@
 mod env;
 
 mod config;
+mod coordination;
 mod detect;
 mod explain;
 #[cfg(unix)]

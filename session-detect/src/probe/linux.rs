@@ -31,13 +31,16 @@ const MARKER_FILES: &[&str] = &[
     "/dev/lxd/sock",
     "/dev/incus/sock",
     "/.flatpak-info",
-    "/proc/sys/fs/binfmt_misc/WSLInterop",
     "/run/systemd/system",
+    WSL_INTEROP,
 ];
 
 /// Files that container runtimes write for each container and mount into it.
 const RUNTIME_FILES: &[&str] =
     &["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/termination-log", "/run/.containerenv"];
+
+/// Looked at only where something else speaks of WSL: elsewhere to ask for it makes systemd mount the folder.
+const WSL_INTEROP: &str = "/proc/sys/fs/binfmt_misc/WSLInterop";
 
 pub(super) fn capture() -> Facts {
     let proc = ProcFs::default();
@@ -188,11 +191,23 @@ impl ProcFs {
         let claude = env.get("CLAUDE_PID").and_then(|pid| pid.parse().ok());
         let mut ancestry = self.chain(own, claude);
         let ns = self.namespaces(folder);
-        self.number_inside(&mut ancestry, &ns);
+        // Whoever finds its own number in `self` is counted as it counts.
+        if folder != "self" || pid != std::process::id() {
+            self.number_inside(&mut ancestry, &ns);
+        }
         let cgroup = self.text(folder, "cgroup");
+        let system = nix::sys::utsname::uname().ok();
+        let name = |part: fn(&nix::sys::utsname::UtsName) -> &std::ffi::OsStr| {
+            system.as_ref().map(|system| part(system).to_string_lossy().into_owned()).unwrap_or_default()
+        };
+        let kernel = name(|system| system.release());
+        let wsl = ["microsoft", "Microsoft", "WSL", "wsl"].iter().any(|it| kernel.contains(it))
+            || env.contains_key("WSL_INTEROP")
+            || env.contains_key("WSL_DISTRO_NAME");
         let marker_files: Vec<String> = MARKER_FILES
             .iter()
-            .filter(|file| Path::new(&format!("{root}{file}")).exists())
+            .filter(|file| wsl || **file != WSL_INTEROP)
+            .filter(|file| exists(&format!("{root}{file}")))
             .map(|file| (*file).to_owned())
             .collect();
         let suspicious = !marker_files.is_empty()
@@ -200,14 +215,11 @@ impl ProcFs {
             || ns.pid_inode() != Some(Namespaces::INIT_PID)
             || env.contains_key("KUBERNETES_SERVICE_HOST")
             || cgroup.contains("kubepods");
-        let (root_mount, mounted_by) = if suspicious { self.mounts(folder) } else { Default::default() };
+        let looks = suspicious && !is_whole_ext(root);
+        let (root_mount, mounted_by) = if looks { self.mounts(folder) } else { Default::default() };
         let manager = || fs::read_to_string(format!("{root}/run/host/container-manager")).ok();
         let manager =
             marker_files.iter().any(|file| file.ends_with("/container-manager")).then(manager).flatten();
-        let system = nix::sys::utsname::uname().ok();
-        let name = |part: fn(&nix::sys::utsname::UtsName) -> &std::ffi::OsStr| {
-            system.as_ref().map(|system| part(system).to_string_lossy().into_owned()).unwrap_or_default()
-        };
         let ids = self.user_ids(folder);
         Ok(Facts {
             label: None,
@@ -216,7 +228,7 @@ impl ProcFs {
             isatty: [false; 3],
             container_manager: manager.map(|text| text.trim().chars().take(32).collect()),
             root_same_as_pid1: self.same_root(root),
-            kernel: name(|system| system.release()),
+            kernel,
             hostname: name(|system| system.nodename()),
             uid: ids.map(|ids| ids.0),
             euid: ids.map(|ids| ids.1),
@@ -249,11 +261,12 @@ impl ProcFs {
         let mut via = via;
         while chain.len() < CHAIN_MAX {
             chain.push(Process { via, ..self.process(&current) });
-            if let Some(leader) = self.living_leader(&current, chain) {
+            let parent = self.parent(&mut current);
+            if let Some(leader) = self.living_leader(&current, parent.as_ref(), chain) {
                 (current, via) = (leader, Some(Via::SessionLeader));
                 continue;
             }
-            match self.parent(&mut current) {
+            match parent {
                 Some(Ok(parent)) => (current, via) = (parent, None),
                 Some(Err(pid)) => {
                     let err = Some("unreadable".to_owned());
@@ -287,13 +300,15 @@ impl ProcFs {
     }
 
     /// The leader of an orphan's session: its parent is gone or elsewhere, and the terminal still has its shell.
-    fn living_leader(&self, process: &Stat, chain: &[Process]) -> Option<Stat> {
+    fn living_leader(
+        &self,
+        process: &Stat,
+        parent: Option<&Result<Stat, u32>>,
+        chain: &[Process],
+    ) -> Option<Stat> {
         let in_session = process.sid != 0 && process.sid != process.pid && process.tty != 0;
-        let parent_elsewhere = || {
-            self.stat(process.ppid).map_or(process.ppid != 0, |parent| parent.sid != process.sid)
-                || process.ppid == 0
-        };
-        if !in_session || chain.iter().any(|seen| seen.pid == process.sid) || !parent_elsewhere() {
+        let parent_inside = matches!(parent, Some(Ok(parent)) if parent.sid == process.sid);
+        if !in_session || parent_inside || chain.iter().any(|seen| seen.pid == process.sid) {
             return None;
         }
         let leader = self.stat(process.sid).ok()?;
@@ -448,8 +463,14 @@ impl ProcFs {
     }
 
     fn read(&self, folder: &str, name: &str, max: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(512);
-        open(&self.root.join(folder).join(name))?.take(max).read_to_end(&mut bytes)?;
+        let mut file = open(&self.root.join(folder).join(name))?;
+        // Most are shorter than this and come in one piece; lists of mounts come in several.
+        let mut first = [0; 4096];
+        let length = file.read(&mut first[..max.min(4096) as usize])?;
+        let mut bytes = first[..length].to_vec();
+        if length == first.len() || name == "mountinfo" {
+            file.take(max - length as u64).read_to_end(&mut bytes)?;
+        }
         Ok(bytes)
     }
 }
@@ -457,6 +478,21 @@ impl ProcFs {
 /// Opens a file of a view that may be hostile: a FIFO in it must not make anybody wait.
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(path)
+}
+
+fn exists(path: &str) -> bool {
+    nix::unistd::access(path, nix::unistd::AccessFlags::F_OK).is_ok()
+}
+
+/// Whether a root folder is the top of an ext file system, as that of a machine is and that of an image's layers is not.
+/// To learn it costs a tenth of reading the mounts, and machines themselves may be built from images.
+fn is_whole_ext(root: &str) -> bool {
+    /// The inode of the top, `EXT4_ROOT_INO`.
+    const TOP: u64 = 2;
+    let path = format!("{root}/");
+    fs::metadata(&path).is_ok_and(|meta| meta.ino() == TOP)
+        && nix::sys::statfs::statfs(path.as_str())
+            .is_ok_and(|it| it.filesystem_type() == nix::sys::statfs::EXT4_SUPER_MAGIC)
 }
 
 /// What is left of a program's path: its file name.

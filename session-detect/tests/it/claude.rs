@@ -414,7 +414,11 @@ fn names_that_look_like_something_else() {
 fn one_among_five_hundred() {
     let world = World::new();
     for pid in 1000..1500 {
-        world.add(&Fake { pid, comm: b"worker", exe: "/bin/worker", line: "worker", ..Fake::default() });
+        // Of most, nothing but the line is looked at; the rest need not be there.
+        let folder = world.root().join(pid.to_string());
+        fs::create_dir(&folder).expect("room");
+        let line = format!("{pid} (worker) S 1 {pid} {pid} 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 {pid} 9 9\n");
+        fs::write(folder.join("stat"), line).expect("room");
     }
     world.add(&Fake::default());
     world.write("42.json", world.record(&[]).to_string());

@@ -436,7 +436,9 @@ fn relays_that_open_terminals_are_the_same_screen() {
     // No human is behind these terminals.
     check(under("script < sh* < cron < systemd"), "script:local script", 3);
     check(under("script < sh* < systemd"), "script:local script", 3);
-    check(under("script < sh* < claude < cron < systemd"), "script:local script", 3);
+    // An agent's tools have sessions of their own; they are of the agent's.
+    check(under("script < sh* < claude < cron < systemd"), "script:local script", 4);
+    check(Tree::of("monitor* < bash < claude < bash < bash* < init"), "script:local script", 4);
     check(under("script < sh* < sshd-session < sshd-session < sshd"), "ssh:ssh_client notty", 3);
     check(under("claude* < cron < systemd"), "script:local script", 2);
 }
