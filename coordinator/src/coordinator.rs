@@ -153,6 +153,8 @@ struct Shared {
     registry: Option<Registry>,
     board: Option<NoticeBoard>,
     waker: Option<Waker>,
+    /// Notices that the thread has not taken yet.
+    queued: usize,
 }
 
 impl Coordinator {
@@ -180,12 +182,15 @@ impl Coordinator {
     ///
     /// Returns at once.
     pub fn post(&self, notice: Notice) {
+        self.shared().queued += 1;
         self.command(Command::Post(notice));
     }
 
     /// Returns what the coordinator is at the moment.
     pub fn standing(&self) -> Standing {
-        self.shared().standing.clone()
+        let shared = self.shared();
+        let waiting = shared.standing.waiting + shared.queued;
+        Standing { waiting, ..shared.standing.clone() }
     }
 
     /// Returns its name among the members.
@@ -297,7 +302,8 @@ impl Runner {
             trouble: None,
             waiting: 0,
         };
-        let shared = Shared { standing, life: life.clone(), registry: None, board: None, waker: None };
+        let shared =
+            Shared { standing, life: life.clone(), registry: None, board: None, waker: None, queued: 0 };
         Self {
             options,
             life,
@@ -333,6 +339,7 @@ impl Runner {
         match order {
             Command::Post(notice) => {
                 self.handle(Input::Post(notice));
+                self.shared.lock().unwrap_or_else(PoisonError::into_inner).queued -= 1;
                 true
             }
             Command::Stop => {

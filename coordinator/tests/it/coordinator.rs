@@ -282,8 +282,13 @@ fn sixty_four_start_at_once_in_a_fresh_folder() {
         let (member, _told) = start(place.path(), introduction(99));
         let alive = member.members().unwrap();
         assert_eq!(alive.iter().filter(|member| member.presence == Presence::Alive).count(), 65);
-        let notices = member.board().unwrap().since(Default::default()).unwrap().notices;
-        assert_eq!(notices.len(), 64, "none lost, none doubled");
+        // Some may have gone by the spool, from where the leader brings them with its next look.
+        let until = Instant::now() + LONG;
+        let notices = || member.board().unwrap().since(Default::default()).unwrap().notices.len();
+        while notices() < 64 && Instant::now() < until {
+            thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(notices(), 64, "none lost, none doubled");
     }
     println!("slowest of 64 starts, {rounds} rounds: {slowest:.1?}");
 }
@@ -306,7 +311,7 @@ fn a_child_starts() {
     let took = begun.elapsed();
     assert!(member.standing().trouble.is_none(), "{:?}", member.standing());
     member.post(message(&member, "here"));
-    while member.standing().waiting > 0 || begun.elapsed() < Duration::from_millis(50) {
+    while member.standing().waiting > 0 {
         thread::sleep(Duration::from_millis(1));
     }
     child::say(format!("took {}", took.as_micros()));
