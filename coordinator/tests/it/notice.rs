@@ -62,7 +62,7 @@ fn what_cannot_be_posted_is_spooled_and_seen() {
     let begun = Instant::now();
     assert_eq!(board.post(&[message("one"), message("two")]).unwrap(), [Fate::Spooled; 2]);
     assert_eq!(board.post(&[message("three")]).unwrap(), [Fate::Spooled]);
-    assert!(begun.elapsed() < Duration::from_secs(3));
+    assert!(begun.elapsed() < Duration::from_secs(9));
     assert!(listener.wait(Duration::from_secs(5)).rang);
     let look = reader.since(cursor).unwrap();
     assert!(look.notices.is_empty());

@@ -296,7 +296,7 @@ fn no_damage_is_too_much() {
                 prop_assert!(fresh.quarantined().is_some_and(|moved| moved.exists()));
             }
         }
-        prop_assert!(began.elapsed() < Duration::from_secs(4), "took {:?}", began.elapsed());
+        prop_assert!(began.elapsed() < Duration::from_secs(20), "took {:?}", began.elapsed());
     });
 }
 
