@@ -10,6 +10,7 @@ mod context;
 mod coordination;
 mod error;
 mod feed;
+mod output;
 mod owners;
 mod presence;
 mod printable;
