@@ -47,8 +47,8 @@ pub use backend::sqlite::{OpenMode, Sqlite};
 pub use backend::{Batch, Checkpoint, EventBackend, Selection};
 pub use board::memory::MemoryBoard;
 pub use board::{
-    BoardBackend, BoardLeader, BoardLook, BoardMember, BoardNotice, BoardSample, Figures, Generation,
-    NOTICES_KEPT, Posted,
+    BoardBackend, BoardLeader, BoardLine, BoardLook, BoardMember, BoardNotice, BoardSample, Figures,
+    Generation, NOTICES_KEPT, Posted,
 };
 pub use cell::{CELL_WIDTH, Cell, CellKey, CellSum, PriceClass, PromptBand, fold_cells};
 pub use error::{Error, ErrorKind};
