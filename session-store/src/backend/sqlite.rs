@@ -9,6 +9,7 @@ pub(crate) mod board;
 mod open;
 mod read;
 mod row;
+mod shelf;
 mod sums;
 mod write;
 
@@ -25,6 +26,7 @@ use crate::id::EventId;
 use crate::join::Change;
 use crate::ledger::Ledger;
 use crate::time::Timestamp;
+use crate::transcript::Listings;
 
 /// A store in an SQLite file.
 ///
@@ -119,13 +121,26 @@ impl EventBackend for Sqlite {
         if self.mode == OpenMode::ReadOnly {
             return Ok(());
         }
-        let connection = self.connection()?;
-        self.located(write::settle(&connection))
+        let mut connection = self.connection()?;
+        self.located(write::settle(&connection).and_then(|()| shelf::tidy(&mut connection)))
     }
 
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
         let connection = self.connection()?;
-        self.located(read::checkpoints(&connection))
+        self.located(shelf::read(&connection))
+    }
+
+    fn listings(&self) -> Result<Listings, Error> {
+        let connection = self.connection()?;
+        self.located(read::listings(&connection))
+    }
+
+    fn keep_listings(&self, listings: &Listings) -> Result<(), Error> {
+        if self.mode == OpenMode::ReadOnly {
+            return Ok(());
+        }
+        let connection = self.connection()?;
+        self.located(write::listings(&connection, listings))
     }
 
     fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {
