@@ -14,6 +14,9 @@ mod ledger;
 
 mod cell;
 
+#[cfg(feature = "sqlite")]
+mod packed;
+
 mod board;
 
 mod error;
@@ -66,8 +69,8 @@ pub use stores::Stores;
 pub use time::Timestamp;
 #[cfg(feature = "transcript")]
 pub use transcript::{
-    Candidate, Folder, Found, LINE_BYTES_MAX, Listing, Located, Position, ProblemKind, Reading, Source,
-    SourceKind, Stamp, Tail, locate,
+    Candidate, Folder, FolderStamp, Found, LINE_BYTES_MAX, Listed, Listing, Listings, Located, Position,
+    ProblemKind, Reading, Source, SourceKind, Stamp, Tail, locate,
 };
 pub use usage::Usage;
 pub use zone::{ClockTime, Date, Zone};

@@ -12,6 +12,7 @@ use crate::id::EventId;
 use crate::join::Change;
 use crate::ledger::Ledger;
 use crate::time::Timestamp;
+use crate::transcript::Listings;
 use crate::{Memory, OpenMode, Sqlite};
 
 /// How long to wait before the disk is tried again.
@@ -274,6 +275,16 @@ impl EventBackend for Store {
 
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
         self.reader().checkpoints()
+    }
+
+    fn listings(&self) -> Result<Listings, Error> {
+        self.reader().listings()
+    }
+
+    fn keep_listings(&self, listings: &Listings) -> Result<(), Error> {
+        // Nothing depends on it, as on settling.
+        let _ = self.reader().keep_listings(listings);
+        Ok(())
     }
 
     fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {
