@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
-use super::open::{BASE_FLAGS, lock_beside, make_file, sort};
+use super::open::{BASE_FLAGS, lock_beside, make_file, sort, write_ahead};
 use crate::board::{
     BoardBackend, BoardLeader, BoardLook, BoardMember, BoardNotice, BoardSample, Figures, Generation,
     NOTICES_KEPT, Posted,
@@ -166,7 +166,7 @@ fn bare_connection(path: &Path) -> Result<Connection, Error> {
 
 fn make_board(path: &Path) -> Result<(), Error> {
     let mut connection = bare_connection(path)?;
-    let _: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(sort)?;
+    write_ahead(&connection, BUSY_TIMEOUT).map_err(sort)?;
     let made = connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|transaction| {
         transaction.execute_batch(SCHEMA)?;
         // Any number that no earlier board is likely to have had; the hasher's keys are random.
