@@ -112,6 +112,11 @@ impl Sqlite {
         open::quarantine(path, now)
     }
 
+    /// Returns what may be done with it.
+    pub(crate) fn mode(&self) -> OpenMode {
+        self.mode
+    }
+
     /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
-use super::open::{BASE_FLAGS, lock_beside, make_file, sort};
+use super::open::{BASE_FLAGS, lock_beside, make_file, sort, write_ahead};
 use crate::board::{
     BoardBackend, BoardLeader, BoardLine, BoardLook, BoardMember, BoardNotice, BoardSample, Figures,
     Generation, LINES_LAST, NOTICES_KEPT, Posted, SAMPLES_LAST,
@@ -176,7 +176,7 @@ fn bare_connection(path: &Path, patience: Duration) -> Result<Connection, Error>
 
 fn make_board(path: &Path, patience: Duration) -> Result<(), Error> {
     let mut connection = bare_connection(path, patience)?;
-    let _: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(sort)?;
+    write_ahead(&connection, patience).map_err(sort)?;
     let made = connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|transaction| {
         transaction.execute_batch(SCHEMA)?;
         // Any number that no earlier board is likely to have had; the hasher's keys are random.
