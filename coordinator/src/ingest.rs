@@ -12,8 +12,8 @@ use std::thread;
 
 use memchr::memchr;
 use session_store::{
-    Batch, Change, Checkpoint, Error, Event, EventBackend, Join, LINE_BYTES_MAX, Located, Position,
-    ProblemKind, Reading, Source, SourceId, Tail, Zone,
+    Batch, Change, Checkpoint, ConversationId, Error, Event, EventBackend, Fact, Join, LINE_BYTES_MAX,
+    LimitCause, Located, Position, ProblemKind, Reading, Selection, Source, SourceId, SourceKind, Tail, Zone,
 };
 
 use crate::search::search;
@@ -90,6 +90,17 @@ pub struct Scan {
     pub files_skipped: Vec<(ProblemKind, PathBuf)>,
     /// The sources that were read, as they stand now.
     pub touched: Vec<Checkpoint>,
+    /// The used-up quotas that the lines read tell of, also those that the store knew.
+    pub refusals: Vec<Refusal>,
+}
+
+/// A request that was refused because a quota was used up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What the store keeps of it.
+    pub event: Event,
+    /// The config folder it belongs to, which stands for its account.
+    pub config_dir: PathBuf,
 }
 
 /// A source with something new, and where to begin.
@@ -104,6 +115,7 @@ struct Parcel {
     events: Vec<Event>,
     checkpoints: Vec<Checkpoint>,
     unreadable: Vec<(ProblemKind, PathBuf)>,
+    refusals: Vec<Refusal>,
 }
 
 impl Ingestor {
@@ -115,8 +127,65 @@ impl Ingestor {
     ///
     /// The store cannot be read.
     pub fn new(store: Arc<dyn EventBackend>, config_dirs: Vec<PathBuf>, zone: Zone) -> Result<Self, Error> {
-        let known = store.checkpoints()?.into_iter().map(|known| (known.source.clone(), known)).collect();
-        Ok(Self { store, config_dirs, zone, known })
+        let mut ingestor = Self::idle(store, config_dirs, zone);
+        ingestor.renew()?;
+        Ok(ingestor)
+    }
+
+    /// Makes an ingestor for one that leaves the reading to another; [`Ingestor::renew`] makes it ready for work.
+    pub fn idle(store: Arc<dyn EventBackend>, config_dirs: Vec<PathBuf>, zone: Zone) -> Self {
+        Self { store, config_dirs, zone, known: HashMap::new() }
+    }
+
+    /// Looks up again how far each source has been read, because another one may have read on.
+    ///
+    /// Without it nothing is wrong, only read twice.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn renew(&mut self) -> Result<(), Error> {
+        let checkpoints = self.store.checkpoints()?;
+        self.known = checkpoints.into_iter().map(|known| (known.source.clone(), known)).collect();
+        Ok(())
+    }
+
+    /// Forgets how far each source has been read, to be asked to [`Ingestor::renew`] before it works again.
+    pub fn rest(&mut self) {
+        self.known = HashMap::new();
+    }
+
+    /// Returns the used-up quotas of all time that the store knows.
+    ///
+    /// A reader killed after it had committed one, and before it could tell of it, leaves it to the next reader.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn refusals(&self) -> Result<Vec<Refusal>, Error> {
+        let selection = Selection { conversations: false, ..Selection::facts() };
+        let facts = self.store.events(&selection)?;
+        let mut dirs: Option<HashMap<&ConversationId, &Path>> = None;
+        let mut refusals = Vec::new();
+        for event in facts.into_iter().filter(is_refusal) {
+            let dirs = dirs.get_or_insert_with(|| self.dirs_of_conversations());
+            let dir = dirs.get(&event.owner.conversation).copied();
+            let dir = dir.or(self.config_dirs.first().map(PathBuf::as_path));
+            refusals.extend(dir.map(|dir| Refusal { config_dir: dir.to_owned(), event }));
+        }
+        Ok(refusals)
+    }
+
+    fn dirs_of_conversations(&self) -> HashMap<&ConversationId, &Path> {
+        let known = self.known.values();
+        known
+            .filter_map(|it| match &it.kind {
+                SourceKind::Main { conversation } => {
+                    Some((conversation, dir_of(&self.config_dirs, &it.source)?))
+                }
+                SourceKind::SubAgent { .. } => None,
+            })
+            .collect()
     }
 
     /// Returns the config folders.
@@ -184,6 +253,7 @@ impl Ingestor {
             lines_skipped,
             files_skipped: Vec::new(),
             touched: Vec::new(),
+            refusals: Vec::new(),
         };
         let read: Vec<SourceId> = jobs.iter().map(|job| job.source.id.clone()).collect();
         let reader = Reader {
@@ -192,6 +262,7 @@ impl Ingestor {
             bytes_done: AtomicU64::new(0),
             bytes_total,
             zone: self.zone.clone(),
+            config_dirs: self.config_dirs.clone(),
             progress,
         };
         let threads = if bytes_total < PARALLEL_BYTES { 1 } else { crate::threads() };
@@ -205,6 +276,7 @@ impl Ingestor {
             drop(sender);
             for parcel in parcels {
                 scan.files_skipped.extend(parcel.unreadable);
+                scan.refusals.extend(parcel.refusals);
                 pending.ledger.extend(parcel.events);
                 pending.checkpoints.extend(parcel.checkpoints);
                 if pending.ledger.len() >= COMMIT {
@@ -237,6 +309,15 @@ impl std::fmt::Debug for Ingestor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Ingestor").field("config_dirs", &self.config_dirs).finish_non_exhaustive()
     }
+}
+
+fn is_refusal(event: &Event) -> bool {
+    matches!(&event.fact, Fact::LimitHit(hit) if hit.cause == LimitCause::Quota)
+}
+
+/// Returns the config folder that a source lies in.
+fn dir_of<'a>(config_dirs: &'a [PathBuf], source: &SourceId) -> Option<&'a Path> {
+    config_dirs.iter().find(|dir| source.path().starts_with(dir)).map(PathBuf::as_path)
 }
 
 fn add_problems(problems: &mut BTreeMap<ProblemKind, u64>, known: &Checkpoint) {
@@ -292,6 +373,7 @@ struct Reader<'a> {
     bytes_done: AtomicU64,
     bytes_total: u64,
     zone: Zone,
+    config_dirs: Vec<PathBuf>,
     progress: &'a (dyn Fn(Progress) + Sync),
 }
 
@@ -343,6 +425,12 @@ impl Reader<'_> {
                 *problems.entry(kind).or_default() += 1;
             }
             for found in reading.found.drain(..) {
+                if is_refusal(&found.event)
+                    && let Some(dir) = dir_of(&self.config_dirs, &job.source.id)
+                {
+                    let (event, config_dir) = (found.event.clone(), dir.to_owned());
+                    parcel.refusals.push(Refusal { event, config_dir });
+                }
                 parcel.add(found.event);
             }
             self.tell(bytes as u64);

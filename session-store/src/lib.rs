@@ -46,7 +46,7 @@ pub use backend::{Batch, Checkpoint, EventBackend, Selection};
 pub use board::memory::MemoryBoard;
 pub use board::{
     BoardBackend, BoardLeader, BoardLook, BoardMember, BoardNotice, BoardSample, Figures, Generation,
-    NOTICES_KEPT, Posted,
+    NOTICES_KEPT, NoticeSource, Posted,
 };
 pub use cell::{CELL_WIDTH, Cell, CellKey, CellSum, PriceClass, PromptBand, fold_cells};
 pub use error::{Error, ErrorKind};
