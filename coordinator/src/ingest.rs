@@ -91,12 +91,12 @@ pub struct Scan {
     /// The sources that were read, as they stand now.
     pub touched: Vec<Checkpoint>,
     /// The used-up quotas that the lines read tell of, also those that the store knew.
-    pub refusals: Vec<Refusal>,
+    pub hits: Vec<SeenHit>,
 }
 
 /// A request that was refused because a quota was used up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct SeenHit {
     /// What the store keeps of it.
     pub event: Event,
     /// The config folder it belongs to, which stands for its account.
@@ -115,7 +115,7 @@ struct Parcel {
     events: Vec<Event>,
     checkpoints: Vec<Checkpoint>,
     unreadable: Vec<(ProblemKind, PathBuf)>,
-    refusals: Vec<Refusal>,
+    hits: Vec<SeenHit>,
 }
 
 impl Ingestor {
@@ -162,18 +162,18 @@ impl Ingestor {
     /// # Errors
     ///
     /// The store cannot be read.
-    pub fn refusals(&self) -> Result<Vec<Refusal>, Error> {
+    pub fn hits(&self) -> Result<Vec<SeenHit>, Error> {
         let selection = Selection { conversations: false, ..Selection::facts() };
         let facts = self.store.events(&selection)?;
         let mut dirs: Option<HashMap<&ConversationId, &Path>> = None;
-        let mut refusals = Vec::new();
-        for event in facts.into_iter().filter(is_refusal) {
+        let mut hits = Vec::new();
+        for event in facts.into_iter().filter(is_quota_hit) {
             let dirs = dirs.get_or_insert_with(|| self.dirs_of_conversations());
             let dir = dirs.get(&event.owner.conversation).copied();
             let dir = dir.or(self.config_dirs.first().map(PathBuf::as_path));
-            refusals.extend(dir.map(|dir| Refusal { config_dir: dir.to_owned(), event }));
+            hits.extend(dir.map(|dir| SeenHit { config_dir: dir.to_owned(), event }));
         }
-        Ok(refusals)
+        Ok(hits)
     }
 
     fn dirs_of_conversations(&self) -> HashMap<&ConversationId, &Path> {
@@ -253,7 +253,7 @@ impl Ingestor {
             lines_skipped,
             files_skipped: Vec::new(),
             touched: Vec::new(),
-            refusals: Vec::new(),
+            hits: Vec::new(),
         };
         let read: Vec<SourceId> = jobs.iter().map(|job| job.source.id.clone()).collect();
         let reader = Reader {
@@ -276,7 +276,7 @@ impl Ingestor {
             drop(sender);
             for parcel in parcels {
                 scan.files_skipped.extend(parcel.unreadable);
-                scan.refusals.extend(parcel.refusals);
+                scan.hits.extend(parcel.hits);
                 pending.ledger.extend(parcel.events);
                 pending.checkpoints.extend(parcel.checkpoints);
                 if pending.ledger.len() >= COMMIT {
@@ -311,7 +311,7 @@ impl std::fmt::Debug for Ingestor {
     }
 }
 
-fn is_refusal(event: &Event) -> bool {
+fn is_quota_hit(event: &Event) -> bool {
     matches!(&event.fact, Fact::LimitHit(hit) if hit.cause == LimitCause::Quota)
 }
 
@@ -425,11 +425,11 @@ impl Reader<'_> {
                 *problems.entry(kind).or_default() += 1;
             }
             for found in reading.found.drain(..) {
-                if is_refusal(&found.event)
+                if is_quota_hit(&found.event)
                     && let Some(dir) = dir_of(&self.config_dirs, &job.source.id)
                 {
                     let (event, config_dir) = (found.event.clone(), dir.to_owned());
-                    parcel.refusals.push(Refusal { event, config_dir });
+                    parcel.hits.push(SeenHit { event, config_dir });
                 }
                 parcel.add(found.event);
             }

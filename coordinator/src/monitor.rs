@@ -221,7 +221,7 @@ impl<Tell: Fn(Update) + Sync> Loop<Tell> {
     fn catch_up(&mut self) {
         let Self { ingestor, tell, .. } = self;
         let scan = ingestor.scan(&|progress| tell(Update::Progress(progress)));
-        let scan = scan.and_then(|scan| Ok(Scan { refusals: ingestor.refusals()?, ..scan }));
+        let scan = scan.and_then(|scan| Ok(Scan { hits: ingestor.hits()?, ..scan }));
         tell(scan.map_or_else(Update::Failed, Update::Read));
     }
 
