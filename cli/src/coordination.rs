@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use session_coordinator::{
     AccountId, Candidate, Coordinator, CoordinatorOptions, Holder, Introduction, Lease, Member, News,
-    NoticeBoard, Presence, Registry, RuntimeDir, RuntimePlaces, Scope,
+    NoticeBoard, Pace, Presence, Registry, RuntimeDir, RuntimePlaces, Scope,
 };
 use session_detect::Session;
 
@@ -37,6 +37,7 @@ impl Place {
             introduction,
             accounts: config.claude_dirs.iter().map(|dir| account(dir)).collect(),
             project: env::current_dir().ok(),
+            pace: Pace::Prompt,
         };
         let (tell, news) = channel();
         let coordinator = Coordinator::start(options, move |news| drop(tell.send(news))).ok()?;
