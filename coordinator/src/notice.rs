@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use session_store::{
     BoardBackend, BoardLeader, BoardNotice, Generation, LimitWindow, SqliteBoard, Timestamp,
@@ -238,6 +239,19 @@ impl NoticeBoard {
             return Err(Error::new(ErrorKind::Replaced).at(runtime.path()));
         }
         let (spool, bell) = (Spool::open(runtime)?, Bell::open(runtime)?);
+        Ok(Self { board: Arc::new(board), spool, bell, path, file })
+    }
+
+    /// Opens the board of a runtime folder where there is one, for a caller in a hurry: no board is made, and who holds it
+    /// is waited for no longer than `patience`.
+    ///
+    /// # Errors
+    ///
+    /// As [`NoticeBoard::open`], and [`ErrorKind::Missing`] where there is none.
+    pub fn find(runtime: &RuntimeDir, patience: Duration) -> Result<Self, Error> {
+        let path = runtime.file(FILE);
+        let board = SqliteBoard::find(&path, patience)?;
+        let (spool, bell, file) = (Spool::open(runtime)?, Bell::open(runtime)?, FileId::at(&path));
         Ok(Self { board: Arc::new(board), spool, bell, path, file })
     }
 
