@@ -4,9 +4,11 @@
 
 mod env;
 
+mod completions;
 mod config;
 mod coordination;
 mod detect;
+mod events;
 mod explain;
 #[cfg(unix)]
 mod faults;
