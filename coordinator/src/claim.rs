@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use session_detect::{IsolationKey, Liveness, ProcessId};
@@ -36,6 +36,8 @@ pub struct Claim {
     pub folder: PathBuf,
     /// The model, where it was told; others wrote it.
     pub model: Option<String>,
+    /// Whether it said that it ends. The claim stays, because the last lines are read later.
+    pub ended: bool,
 }
 
 /// The claims of one runtime folder.
@@ -114,11 +116,14 @@ impl Claims {
         claims
     }
 
-    /// Removes the claims of processes that ended, and returns those that are left.
-    pub fn sweep(&self) -> Vec<(Claim, SystemTime)> {
-        let (kept, ended): (Vec<_>, Vec<_>) = self.list().into_iter().partition(|(claim, _)| claim.is_good());
-        ended.iter().for_each(|(claim, _)| self.remove(&claim.conversation));
-        kept
+    /// Removes the claims whose last sign of life is so long ago, unless their process is seen to live.
+    pub fn sweep(&self, keep: Duration) {
+        for (claim, at) in self.list() {
+            let lives = claim.process.is_some_and(|process| process.liveness() == Liveness::Alive);
+            if !lives && at.elapsed().is_ok_and(|age| age > keep) {
+                self.remove(&claim.conversation);
+            }
+        }
     }
 
     /// Returns what a conversation's calls were made to bear of late.
@@ -179,6 +184,8 @@ struct ClaimText {
     account: String,
     folder: PathBuf,
     model: Option<String>,
+    #[serde(default)]
+    ended: bool,
 }
 
 impl From<&Claim> for ClaimText {
@@ -190,6 +197,7 @@ impl From<&Claim> for ClaimText {
             account: claim.account.to_string(),
             folder: claim.folder.clone(),
             model: claim.model.clone(),
+            ended: claim.ended,
         }
     }
 }
@@ -204,6 +212,7 @@ impl ClaimText {
             conversation: self.conversation,
             folder: self.folder,
             model: self.model,
+            ended: self.ended,
         })
     }
 }
