@@ -61,7 +61,9 @@ fn beside(first: &Member) -> String {
 }
 
 /// An account is known by its config folder.
-fn account(dir: &Path) -> AccountId {
+pub(crate) fn account(dir: &Path) -> AccountId {
+    // However its path was written.
+    let dir: PathBuf = dir.components().collect();
     AccountId::new(dir.to_string_lossy())
 }
 
@@ -93,7 +95,7 @@ impl Others {
     }
 }
 
-fn candidates(config: &Config) -> Vec<Candidate> {
+pub(crate) fn candidates(config: &Config) -> Vec<Candidate> {
     let folder = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
     let places = RuntimePlaces {

@@ -16,6 +16,7 @@ mod events;
 mod explain;
 #[cfg(unix)]
 mod faults;
+mod hook;
 #[cfg(unix)]
 mod hostile;
 mod layers;

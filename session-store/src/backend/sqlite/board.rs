@@ -72,13 +72,30 @@ impl SqliteBoard {
     ///
     /// As [`SqliteBoard::open`].
     pub fn open_within(path: &Path, patience: Duration) -> Result<Self, Error> {
-        let opened = open(path, patience).and_then(|connection| {
-            let generation =
-                connection.query_row("SELECT generation FROM board", [], |row| row.get::<_, i64>(0));
-            let generation = Generation(generation.map_err(sort)?.cast_unsigned());
-            Ok(Self { connection: Mutex::new(connection), generation })
-        });
-        opened.map_err(|error| error.at(path))
+        open(path, patience).and_then(Self::around).map_err(|error| error.at(path))
+    }
+
+    /// Opens a board that is there, for a caller in a hurry: nothing is made, mended or moved aside, and who holds the
+    /// board is waited for no longer than `patience`, at most a quarter of a second.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unreadable`] where there is none, else as [`SqliteBoard::open`].
+    pub fn find(path: &Path, patience: Duration) -> Result<Self, Error> {
+        let found = || {
+            if !path.is_file() {
+                return Err(Error::new(ErrorKind::Unreadable));
+            }
+            let connection = checked(bare_connection(path, patience.min(BUSY_TIMEOUT))?)?;
+            Self::around(connection.ok_or_else(|| Error::new(ErrorKind::Unreadable))?)
+        };
+        found().map_err(|error| error.at(path))
+    }
+
+    fn around(connection: Connection) -> Result<Self, Error> {
+        let generation = connection.query_row("SELECT generation FROM board", [], |row| row.get::<_, i64>(0));
+        let generation = Generation(generation.map_err(sort)?.cast_unsigned());
+        Ok(Self { connection: Mutex::new(connection), generation })
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -144,7 +161,10 @@ fn hold_lock_beside(path: &Path, patience: Duration) -> Result<fs::File, Error> 
 
 /// Connects to a board; `None` where there is none yet.
 fn connect(path: &Path, patience: Duration) -> Result<Option<Connection>, Error> {
-    let mut connection = bare_connection(path, patience)?;
+    checked(bare_connection(path, patience)?)
+}
+
+fn checked(mut connection: Connection) -> Result<Option<Connection>, Error> {
     // Both of one instant: another process may be making the board.
     let (format, id): (i64, i64) = connection
         .transaction()
