@@ -2,6 +2,8 @@
 
 mod csv;
 mod json;
+mod outlook;
 
 pub use csv::report_csv;
 pub use json::{live_json, report_json};
+pub use outlook::{PredictionOut, RecommendationOut};
