@@ -8,6 +8,8 @@ mod report;
 
 mod live;
 
+mod limits;
+
 mod overview;
 
 mod human;
@@ -18,6 +20,10 @@ mod render;
 
 pub use block::{BLOCK_LENGTH, Block, anchors, blocks, cuts};
 pub use human::{Elapsed, Grouped, Tokens};
+pub use limits::{
+    Limit, LimitSource, LimitStatus, Limits, NEAR, Reading, Refusal, SAME_RESET, Share, Spend, THRESHOLDS,
+    WHOLE,
+};
 pub use live::{Live, LiveConversation, LiveInput, SourceState, State};
 pub use money::Usd;
 pub use overview::{Overview, OverviewInput, Series, Step};

@@ -19,6 +19,8 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalArgs,
     #[command(flatten)]
+    pub(crate) coordination: CoordinationArgs,
+    #[command(flatten)]
     pub(crate) monitor: MonitorArgs,
     /// Show the sessions and conversations, like the command `status`.
     #[arg(long, conflicts_with = "all")]
@@ -49,9 +51,6 @@ pub(crate) struct GlobalArgs {
     /// Where live monitors meet [default: $XDG_RUNTIME_DIR/claudewatch].
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) runtime_dir: Option<PathBuf>,
-    /// Join no other monitor and be seen by none.
-    #[arg(long, global = true)]
-    pub(crate) no_coordination: bool,
     /// The configuration file [default: $XDG_CONFIG_HOME/claudewatch/config.toml].
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -67,6 +66,44 @@ pub(crate) struct GlobalArgs {
     /// No progress bar and no remarks.
     #[arg(long, global = true)]
     pub(crate) quiet: bool,
+}
+
+/// How sessions work together.
+#[derive(Debug, Args, Default)]
+#[command(next_help_heading = "Coordination")]
+pub(crate) struct CoordinationArgs {
+    /// Coordinate with the other sessions [default].
+    #[arg(long, global = true, conflicts_with_all = ["single_session", "no_coordination"])]
+    pub(crate) multi_session: bool,
+    /// Read only the project of the working folder, and coordinate with nobody.
+    #[arg(long, global = true)]
+    pub(crate) single_session: bool,
+    /// Join no other monitor and be seen by none.
+    #[arg(long, global = true)]
+    pub(crate) no_coordination: bool,
+    /// How much this session shares with the others of the user [default: unified].
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub(crate) isolation: Option<IsolationLevel>,
+    /// Show what other sessions tell, such as a limit that was hit [default].
+    #[arg(long, global = true, conflicts_with = "no_cross_session_notify")]
+    pub(crate) cross_session_notify: bool,
+    /// Do not show it.
+    #[arg(long, global = true)]
+    pub(crate) no_cross_session_notify: bool,
+    /// Use less where many sessions run: viewers watch nothing themselves, wake up less often, and ended sessions are
+    /// moved into the archive at once.
+    #[arg(long, global = true)]
+    pub(crate) optimize_resources: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IsolationLevel {
+    /// Its presence alone; reports are of its own usage.
+    Complete,
+    /// What is learned of the account and its limits; reports are of its own usage.
+    SharedLearning,
+    /// Everything: reports join all sessions.
+    Unified,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

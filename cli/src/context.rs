@@ -13,7 +13,7 @@ use session_store::{ErrorKind, EventBackend, Selection, Store, Stores, Timestamp
 
 use crate::config::Config;
 use crate::error::{CliError, exit, hint_for};
-use crate::owners;
+use crate::owners::{self, Retire};
 use crate::printable::printable;
 use crate::projects::Projects;
 
@@ -79,7 +79,8 @@ impl Context {
         owners::ask(&store, dirs.clone());
         let mut ingestor = Ingestor::new(Arc::new(store.clone()), dirs, self.config.zone.clone())?;
         let scan = ingestor.scan(progress)?;
-        if let Err(error) = owners::retire(&store) {
+        let when = if self.config.optimize_resources { Retire::AtOnce } else { Retire::Later };
+        if let Err(error) = owners::retire(&store, when) {
             // The session's store stays as it is, and everything counts all the same.
             tracing::debug!(%error, "cannot move an ended session into the archive");
         }

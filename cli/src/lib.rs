@@ -40,7 +40,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let result = Config::load(&cli.global).and_then(|config| {
+    let result = Config::load(&cli.global, &cli.coordination).and_then(|config| {
         start_log(config.debug);
         commands::run(cli, config)
     });
