@@ -12,11 +12,11 @@ use std::thread;
 
 use memchr::memchr;
 use session_store::{
-    Batch, Change, Checkpoint, Error, Event, EventBackend, Join, LINE_BYTES_MAX, Located, Position,
+    Batch, Change, Checkpoint, Error, Event, EventBackend, Join, LINE_BYTES_MAX, Listings, Located, Position,
     ProblemKind, Reading, Source, SourceId, Tail, Zone,
 };
 
-use crate::search::search;
+use crate::search::{Search, search};
 
 /// Bytes read at once: few enough that a block and its copy in the kernel stay in a core's own cache. At 256 KiB the
 /// same reading took twice the system time.
@@ -62,6 +62,7 @@ pub struct Ingestor {
     config_dirs: Vec<PathBuf>,
     zone: Zone,
     known: HashMap<SourceId, Checkpoint>,
+    listings: Listings,
 }
 
 /// How far a scan has come.
@@ -107,7 +108,7 @@ struct Parcel {
 }
 
 impl Ingestor {
-    /// Makes an ingestor and looks up how far each source has been read.
+    /// Makes an ingestor and looks up how far each source has been read, and what folders held.
     ///
     /// `zone` is where limit texts that name no zone belong.
     ///
@@ -116,7 +117,8 @@ impl Ingestor {
     /// The store cannot be read.
     pub fn new(store: Arc<dyn EventBackend>, config_dirs: Vec<PathBuf>, zone: Zone) -> Result<Self, Error> {
         let known = store.checkpoints()?.into_iter().map(|known| (known.source.clone(), known)).collect();
-        Ok(Self { store, config_dirs, zone, known })
+        let listings = store.listings()?;
+        Ok(Self { store, config_dirs, zone, known, listings })
     }
 
     /// Returns the config folders.
@@ -137,7 +139,8 @@ impl Ingestor {
     ///
     /// The store cannot be written. What was committed before stays; a later scan goes on from there.
     pub fn scan(&mut self, progress: &(dyn Fn(Progress) + Sync)) -> Result<Scan, Error> {
-        let Located { mut sources, problems } = search(&self.config_dirs);
+        let Search { located: Located { mut sources, problems }, listings } =
+            search(&self.config_dirs, &self.listings);
         if self.config_dirs.len() > 1 {
             // One folder may be given twice, or hold the other.
             sources.sort_unstable_by(|a, b| a.id.cmp(&b.id));
@@ -147,6 +150,10 @@ impl Ingestor {
         let mut scan = self.read(sources, progress)?;
         scan.sources = sources_all;
         scan.files_skipped.extend(problems);
+        if let Some(listings) = listings {
+            self.store.keep_listings(&listings)?;
+            self.listings = listings;
+        }
         Ok(scan)
     }
 
