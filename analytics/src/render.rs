@@ -3,7 +3,9 @@
 mod csv;
 mod html;
 mod json;
+mod outlook;
 
 pub use csv::report_csv;
 pub use html::{Page, escape_html, report_html};
 pub use json::{live_json, report_json};
+pub use outlook::{PredictionOut, RecommendationOut};
