@@ -24,7 +24,11 @@ mod live;
 
 mod limits;
 
+mod overview;
+
 mod human;
+mod printable;
+mod words;
 
 mod render;
 
@@ -39,12 +43,16 @@ pub use limits::{
 };
 pub use live::{Live, LiveConversation, LiveInput, SourceState, State};
 pub use money::Usd;
+pub use overview::{Overview, OverviewInput, Series, Step};
 pub use pricing::{Price, PriceBook, PriceBookError, TokenRates};
+pub use printable::{is_unprintable, printable};
 pub use rate::{BurnRate, Load};
 pub use recommend::{
     Evidence, Impact, Kind, LOOKED_AT, RecommendInput, Recommendation, Saving, Subject, recommendations,
 };
-pub use render::{PredictionOut, RecommendationOut, live_json, report_csv, report_json};
+pub use render::{
+    Page, PredictionOut, RecommendationOut, escape_html, live_json, report_csv, report_html, report_json,
+};
 pub use report::{
     By, ClientCheck, Figures, Filter, Hit, Problems, Report, ReportOptions, Row, Totals, is_project,
     quota_hits,
@@ -53,3 +61,4 @@ pub use score::{
     Effort, PROMPT_TOKENS_MIN, REPLIES_MIN, Score, WEIGHT_CACHED, WEIGHT_FINISHED, WEIGHT_UNBLOCKED, efforts,
 };
 pub use sessions::{SessionInfo, Sessions};
+pub use words::{limit_name, model_name};
