@@ -7,6 +7,7 @@ mod block;
 mod report;
 
 mod live;
+mod wire;
 
 mod limits;
 
@@ -20,10 +21,10 @@ pub use limits::{
     Limit, LimitSource, LimitStatus, Limits, NEAR, Reading, Refusal, SAME_RESET, Share, Spend, THRESHOLDS,
     WHOLE,
 };
-pub use live::{Live, LiveConversation, LiveInput, SourceState, State};
+pub use live::{Live, LiveConversation, LiveInput, LiveNotice, SourceState, State};
 pub use money::Usd;
 pub use pricing::{Price, PriceBook, PriceBookError, TokenRates};
-pub use render::{live_json, report_csv, report_json};
+pub use render::{live_json, notices_json, report_csv, report_json};
 pub use report::{
     By, ClientCheck, Figures, Filter, Hit, Problems, Report, ReportOptions, Row, Totals, is_project,
     quota_hits,

@@ -4,4 +4,4 @@ mod csv;
 mod json;
 
 pub use csv::report_csv;
-pub use json::{live_json, report_json};
+pub use json::{live_json, notices_json, report_json};
