@@ -12,10 +12,12 @@ mod error;
 mod feed;
 mod output;
 mod owners;
+mod place;
 mod presence;
 mod printable;
 mod projects;
 mod table;
+mod told;
 mod tui;
 mod words;
 
