@@ -21,6 +21,7 @@ mod recommend;
 mod score;
 
 mod live;
+mod wire;
 
 mod limits;
 
@@ -41,7 +42,7 @@ pub use limits::{
     Limit, LimitSource, LimitStatus, Limits, NEAR, Reading, Refusal, SAME_RESET, Share, Spend, THRESHOLDS,
     WHOLE,
 };
-pub use live::{Live, LiveConversation, LiveInput, SourceState, State};
+pub use live::{Live, LiveConversation, LiveInput, LiveNotice, SourceState, State};
 pub use money::Usd;
 pub use overview::{Overview, OverviewInput, Series, Step};
 pub use pricing::{Price, PriceBook, PriceBookError, TokenRates};
@@ -51,7 +52,8 @@ pub use recommend::{
     Evidence, Impact, Kind, LOOKED_AT, RecommendInput, Recommendation, Saving, Subject, recommendations,
 };
 pub use render::{
-    Page, PredictionOut, RecommendationOut, escape_html, live_json, report_csv, report_html, report_json,
+    Page, PredictionOut, RecommendationOut, escape_html, live_json, notices_json, report_csv, report_html,
+    report_json,
 };
 pub use report::{
     By, ClientCheck, Figures, Filter, Hit, Problems, Report, ReportOptions, Row, Totals, is_project,

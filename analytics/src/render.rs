@@ -7,5 +7,5 @@ mod outlook;
 
 pub use csv::report_csv;
 pub use html::{Page, escape_html, report_html};
-pub use json::{live_json, report_json};
+pub use json::{live_json, notices_json, report_json};
 pub use outlook::{PredictionOut, RecommendationOut};

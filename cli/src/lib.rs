@@ -13,10 +13,12 @@ mod feed;
 mod host;
 mod output;
 mod owners;
+mod place;
 mod presence;
 mod printable;
 mod projects;
 mod table;
+mod told;
 mod tui;
 mod words;
 
