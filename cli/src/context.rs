@@ -13,7 +13,7 @@ use session_store::{ErrorKind, EventBackend, Selection, Store, Stores, Timestamp
 
 use crate::config::Config;
 use crate::error::{CliError, exit, hint_for};
-use crate::owners;
+use crate::owners::{self, Retire};
 use crate::printable::printable;
 use crate::projects::Projects;
 
@@ -40,6 +40,11 @@ impl Context {
     /// Returns the exit code: done, unless trouble with the store was met on the way.
     pub(crate) fn code(&self) -> u8 {
         self.code.get()
+    }
+
+    /// Ends with this code unless something worse was met.
+    pub(crate) fn end_with(&self, code: u8) {
+        self.code.set(self.code.get().max(code));
     }
 
     /// Opens the archive and reads what is new, with a progress bar where that takes over a second.
@@ -74,7 +79,8 @@ impl Context {
         owners::ask(&store, dirs.clone());
         let mut ingestor = Ingestor::new(Arc::new(store.clone()), dirs, self.config.zone.clone())?;
         let scan = ingestor.scan(progress)?;
-        if let Err(error) = owners::retire(&store) {
+        let when = if self.config.optimize_resources { Retire::AtOnce } else { Retire::Later };
+        if let Err(error) = owners::retire(&store, when) {
             // The session's store stays as it is, and everything counts all the same.
             tracing::debug!(%error, "cannot move an ended session into the archive");
         }
@@ -166,8 +172,13 @@ pub(crate) fn now() -> Timestamp {
 
 /// Prints a text; a reader that went away is no error.
 pub(crate) fn print(text: &str) -> Result<(), CliError> {
+    print_bytes(text.as_bytes())
+}
+
+/// Prints what need not be text.
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    out.write_all(bytes)?;
     out.flush()?;
     Ok(())
 }

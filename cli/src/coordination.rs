@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 
 use session_coordinator::{
-    AccountId, Candidate, Coordinator, CoordinatorOptions, Holder, Introduction, Isolation, Lease, Member,
-    News, NoticeBoard, Presence, Registry, RuntimeDir, RuntimePlaces, Scope,
+    AccountId, Candidate, Coordinator, CoordinatorOptions, Holder, Introduction, Lease, Member, News,
+    NoticeBoard, Presence, Registry, RuntimeDir, RuntimePlaces, Scope,
 };
 use session_detect::Session;
 
-use crate::config::Config;
+use crate::config::{Config, SessionMode};
 use crate::context::now;
 
 /// A monitor that the others know of, until it is dropped.
@@ -23,11 +23,11 @@ pub(crate) struct Place {
 impl Place {
     /// Takes a place for this session; `None` where coordination is not wanted or nothing identifies the session.
     pub(crate) fn take(config: &Config, session: &Session, scope: Option<&str>) -> Option<Self> {
-        let key = session.key.clone().filter(|_| !config.no_coordination)?;
+        let key = session.key.clone().filter(|_| config.mode == SessionMode::Multi)?;
         let introduction = Introduction {
             key,
             scope: scope.map_or(Scope::Everything, |folder| Scope::Project(PathBuf::from(folder))),
-            isolation: Isolation::Unified,
+            isolation: config.isolation,
             host: session.host.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: now(),
@@ -67,8 +67,6 @@ fn account(dir: &Path) -> AccountId {
 /// What can be seen of the live monitors without taking part.
 #[derive(Debug, Default)]
 pub(crate) struct Others {
-    /// Whether coordination is wanted at all.
-    pub(crate) wanted: bool,
     pub(crate) members: Vec<Member>,
     pub(crate) leader: Option<Holder>,
     pub(crate) counters: std::collections::BTreeMap<String, u64>,
@@ -77,17 +75,16 @@ pub(crate) struct Others {
 impl Others {
     /// Looks into the runtime folder, where there is one; makes none.
     pub(crate) fn look(config: &Config) -> Self {
-        if config.no_coordination {
+        if config.mode != SessionMode::Multi {
             return Self::default();
         }
         let existing: Vec<Candidate> = candidates(config).into_iter().filter(|it| it.path.is_dir()).collect();
         let Ok((runtime, _)) = RuntimeDir::open_first(&existing) else {
-            return Self { wanted: true, ..Self::default() };
+            return Self::default();
         };
         let members = Registry::open(&runtime).and_then(|registry| registry.members()).unwrap_or_default();
         let board = NoticeBoard::open(&runtime).ok();
         Self {
-            wanted: true,
             members: members.into_iter().filter(|member| member.presence != Presence::Gone).collect(),
             leader: Lease::holder(&runtime),
             counters: board.and_then(|board| board.board().counters().ok()).unwrap_or_default(),

@@ -10,6 +10,7 @@ mod context;
 mod coordination;
 mod error;
 mod feed;
+mod output;
 mod owners;
 mod presence;
 mod printable;
@@ -39,7 +40,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let result = Config::load(&cli.global).and_then(|config| {
+    let result = Config::load(&cli.global, &cli.coordination).and_then(|config| {
         start_log(config.debug);
         commands::run(cli, config)
     });

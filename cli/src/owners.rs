@@ -34,11 +34,20 @@ fn owners(found: &Found) -> HashMap<ConversationId, String> {
     keys.into_iter().map(|(id, key)| (id, key.file_name())).collect()
 }
 
+/// When an ended session's store goes into the archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retire {
+    /// After a day.
+    Later,
+    /// As soon as the session is seen to have ended.
+    AtOnce,
+}
+
 /// Moves the stores of sessions that ended some time ago into the archive.
-pub(crate) fn retire(stores: &Stores) -> Result<(), session_store::Error> {
+pub(crate) fn retire(stores: &Stores, when: Retire) -> Result<(), session_store::Error> {
     for name in stores.sessions()? {
         let age = stores.written_at(&name).and_then(|at| at.elapsed().ok()).unwrap_or_default();
-        if age > KEPT && has_ended(&name, age) {
+        if (when == Retire::AtOnce || age > KEPT) && has_ended(&name, age) {
             stores.compact(&name)?;
             tracing::debug!(session = name, "moved an ended session into the archive");
         }

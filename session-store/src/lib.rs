@@ -25,6 +25,8 @@ pub mod transcript;
 mod backend;
 
 #[cfg(feature = "sqlite")]
+pub mod exchange;
+#[cfg(feature = "sqlite")]
 mod store;
 #[cfg(feature = "sqlite")]
 mod stores;
@@ -45,8 +47,8 @@ pub use backend::sqlite::{OpenMode, Sqlite};
 pub use backend::{Batch, Checkpoint, EventBackend, Selection};
 pub use board::memory::MemoryBoard;
 pub use board::{
-    BoardBackend, BoardLeader, BoardLook, BoardMember, BoardNotice, BoardSample, Figures, Generation,
-    NOTICES_KEPT, Posted,
+    BoardBackend, BoardLeader, BoardLine, BoardLook, BoardMember, BoardNotice, BoardSample, Figures,
+    Generation, NOTICES_KEPT, Posted,
 };
 pub use cell::{CELL_WIDTH, Cell, CellKey, CellSum, PriceClass, PromptBand, fold_cells};
 pub use error::{Error, ErrorKind};

@@ -8,9 +8,11 @@ mod env;
 
 #[cfg(target_os = "linux")]
 mod chaos;
+mod completions;
 mod config;
 mod coordination;
 mod detect;
+mod events;
 mod explain;
 #[cfg(unix)]
 mod faults;

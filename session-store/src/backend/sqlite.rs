@@ -8,7 +8,7 @@
 pub(crate) mod board;
 mod open;
 mod read;
-mod row;
+pub(crate) mod row;
 mod sums;
 mod write;
 
