@@ -23,6 +23,8 @@ mod layers;
 mod monitor;
 mod real_client;
 mod report;
+#[cfg(target_os = "linux")]
+mod scarce;
 #[cfg(unix)]
 mod screen;
 mod status;
