@@ -13,9 +13,11 @@ mod faults;
 #[cfg(unix)]
 mod hostile;
 mod layers;
+mod limits;
 mod monitor;
 mod real_client;
 mod report;
 #[cfg(unix)]
 mod screen;
 mod status;
+mod statusline;
