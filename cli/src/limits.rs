@@ -9,7 +9,7 @@ use serde::Serialize;
 use session_analytics::{
     Elapsed, Limit, LimitSource, LimitStatus, Limits, PriceBook, Reading, Share, Spend, Usd,
 };
-use session_coordinator::NoticeBoard;
+use session_coordinator::{Cursor, Notice, NoticeBoard, NoticeKind};
 use session_detect::claude;
 use session_store::{
     BoardSample, Checkpoint, ConversationId, EventBackend, Fact, LimitWindow, ModelId, PriceClass, Selection,
@@ -30,6 +30,8 @@ use crate::words;
 const LONGEST: Duration = Duration::from_secs(32 * 86_400);
 /// What was asked before a refusal may still be answered after it.
 const ANSWERS_LATE: Duration = Duration::from_secs(60);
+/// How many of the newest notices are looked at for limits that were hit.
+const NOTICES_SEEN: u64 = 32;
 const BAR_CELLS: u32 = 10;
 /// How many of those who share a limit a table names.
 const SHARES_NAMED: usize = 3;
@@ -58,12 +60,37 @@ pub(crate) fn of_board(sample: &BoardSample) -> Option<Reading> {
     Some(Reading::of_sample(sample.account.clone(), &sample.sample, sample.at, source, by.into()))
 }
 
+/// Takes the notice of a limit that was hit; no other tells the state of one.
+pub(crate) fn of_notice(notice: &Notice) -> Option<Reading> {
+    let window = notice.window.clone().filter(|_| notice.kind == NoticeKind::LimitHit)?;
+    Some(Reading {
+        account: notice.account.as_str().into(),
+        window,
+        at: notice.at,
+        used: None,
+        status: LimitStatus::Rejected,
+        resets_at: notice.resets_at,
+        source: LimitSource::Hook,
+        by: notice.from.as_str().into(),
+    })
+}
+
+/// Returns the newest notices of a board, also those that wait to be brought to it.
+pub(crate) fn newest_notices(board: &NoticeBoard) -> Option<Vec<Notice>> {
+    let newest = board.board().look(u64::MAX).ok()?.newest;
+    let generation = Some(board.board().generation());
+    let look = board.since(Cursor { generation, seq: newest.saturating_sub(NOTICES_SEEN) }).ok()?;
+    Some(look.notices.into_iter().map(|(_, notice)| notice).chain(look.spooled).collect())
+}
+
 /// Returns what the board tells of the accounts that are asked for.
 pub(crate) fn board_readings(config: &Config, board: &NoticeBoard) -> Vec<Reading> {
     let samples = board.board().observed().unwrap_or_default();
     let accounts: Vec<_> = config.claude_dirs.iter().map(|dir| coordination::account(dir)).collect();
     let is_asked_for = |sample: &&BoardSample| accounts.iter().any(|it| it.as_str() == &*sample.account);
-    samples.iter().filter(is_asked_for).filter_map(of_board).collect()
+    let told = newest_notices(board).unwrap_or_default();
+    let told = told.iter().filter(|notice| accounts.contains(&notice.account)).filter_map(of_notice);
+    samples.iter().filter(is_asked_for).filter_map(of_board).chain(told).collect()
 }
 
 /// Returns what transcripts and Claude Code's own files tell.

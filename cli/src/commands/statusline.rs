@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_analytics::{Limit, LimitStatus, Limits, Reading, SAME_RESET};
-use session_coordinator::{AccountId, Lease, MemberId, NoticeBoard, NoticeKind, RuntimeDir};
+use session_coordinator::{AccountId, Lease, MemberId, Notice, NoticeBoard, NoticeKind, RuntimeDir};
 use session_store::{BoardLine, BoardSample, LimitSample, LimitWindow, Timestamp};
 
 use crate::args::ColorWhen;
@@ -20,7 +20,7 @@ use crate::coordination;
 use crate::error::exit;
 use crate::former::Former;
 use crate::host::statusline::{BYTES_MAX, Status};
-use crate::limits::of_board;
+use crate::limits;
 use crate::line::{self, Facts};
 use crate::notify;
 use crate::printable::printable;
@@ -30,8 +30,6 @@ use crate::words;
 const PATIENCE: Duration = Duration::from_millis(8);
 /// How long a notice stands in the line.
 const NOTICE_SHOWN: Duration = Duration::from_secs(300);
-/// How many of the newest notices are looked at.
-const NOTICES_SEEN: u64 = 16;
 /// Counts calls in which something could not be meant.
 pub(crate) const ODD_CALLS: &str = "statusline_problems";
 /// Claude Code tells the width of its terminal; where it does not, lines are short enough for most.
@@ -183,7 +181,10 @@ impl Shared {
             lines.retain(|line| line.conversation != news.line.conversation);
             lines.push(news.line.clone());
         }
-        let mut readings: Vec<Reading> = samples.iter().filter_map(of_board).collect();
+        let mut notices = limits::newest_notices(board).unwrap_or_default();
+        notices.retain(|notice| notice.account == *account);
+        let told = notices.iter().filter_map(limits::of_notice);
+        let mut readings: Vec<Reading> = samples.iter().filter_map(limits::of_board).chain(told).collect();
         if status.conversation.is_none() {
             // Nobody could be told who said it, but here it counts.
             readings.extend(own.iter().cloned());
@@ -197,7 +198,7 @@ impl Shared {
                 notify::tell(board, &config.ways, &posted, &config.zone, now);
             }
         }
-        let notice = newest_notice(board, account, now);
+        let notice = newest_notice(&notices, now).filter(|_| config.notify());
         let share =
             status.conversation.as_deref().and_then(|conversation| share(&lines, conversation, &limits));
         Some(Self { limits, share, notice })
@@ -311,14 +312,9 @@ fn share(lines: &[BoardLine], conversation: &str, limits: &Limits) -> Option<f64
 }
 
 /// Returns in words what was told last to the sessions of the account, while it is new.
-fn newest_notice(board: &NoticeBoard, account: &AccountId, now: Timestamp) -> Option<String> {
-    let newest = board.board().look(u64::MAX).ok()?.newest;
-    let look = board.board().look(newest.saturating_sub(NOTICES_SEEN)).ok()?;
-    let (_, notice) =
-        look.notices.iter().rev().find(|(_, notice)| {
-            *notice.account == *account.as_str() && now.since(notice.at) < NOTICE_SHOWN
-        })?;
-    match NoticeKind::from_name(&notice.kind) {
+fn newest_notice(notices: &[Notice], now: Timestamp) -> Option<String> {
+    let notice = notices.iter().rfind(|notice| now.since(notice.at) < NOTICE_SHOWN)?;
+    match notice.kind {
         NoticeKind::LimitHit => Some(format!(
             "{} hit {} ago",
             words::limit_name(notice.window.as_ref()?),
