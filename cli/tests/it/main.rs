@@ -20,6 +20,7 @@ mod hook;
 #[cfg(unix)]
 mod hostile;
 mod layers;
+mod limits;
 mod monitor;
 mod real_client;
 mod report;
@@ -28,3 +29,4 @@ mod scarce;
 #[cfg(unix)]
 mod screen;
 mod status;
+mod statusline;
