@@ -7,7 +7,9 @@ mod events;
 mod explain;
 pub(crate) mod hook;
 mod monitor;
+mod priority;
 mod report;
+mod setup;
 mod status;
 
 use crate::args::{Cli, Command};
@@ -30,6 +32,8 @@ pub(crate) fn run(cli: Cli, mut config: Config) -> Result<u8, CliError> {
         Some(Command::Events(command)) => events::run(&context, &command)?,
         Some(Command::Completions { shell }) => completions::completions(shell)?,
         Some(Command::Man { command }) => completions::man(&command)?,
+        Some(Command::Priority(args)) => priority::run(&context, &args)?,
+        Some(Command::Setup(args)) => setup::run(&context, &args)?,
         Some(Command::Hook(args)) => hook::run(&context.config, &args),
         Some(Command::Demo) => {}
         None if cli.status => status::run(&context)?,

@@ -16,6 +16,7 @@ mod owners;
 mod presence;
 mod printable;
 mod projects;
+mod setup;
 mod table;
 mod tui;
 mod words;

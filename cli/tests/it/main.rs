@@ -21,4 +21,5 @@ mod real_client;
 mod report;
 #[cfg(unix)]
 mod screen;
+mod setup;
 mod status;
