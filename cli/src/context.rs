@@ -52,8 +52,16 @@ impl Context {
 
     /// Opens the archive and reads what is new, with a progress bar where that takes over a second.
     pub(crate) fn archive(&self) -> Result<Archive, CliError> {
+        self.archive_telling(&|_| {})
+    }
+
+    /// The same, telling the progress also elsewhere.
+    pub(crate) fn archive_telling(&self, tell: &(dyn Fn(Progress) + Sync)) -> Result<Archive, CliError> {
         let bar = Bar::new(self.config.quiet);
-        let archive = self.archive_with(&|progress| bar.show(progress))?;
+        let archive = self.archive_with(&|progress| {
+            bar.show(progress);
+            tell(progress);
+        })?;
         bar.clear();
         self.tell_trouble(&archive.store);
         Ok(archive)
@@ -70,6 +78,16 @@ impl Context {
             }
             result => Ok(result?),
         }
+    }
+
+    /// Opens the archive for one that leaves the reading to another.
+    pub(crate) fn archive_unread(&self) -> (Stores, Ingestor) {
+        let archive = Store::open(&self.config.data_dir.join("archive.db"), now());
+        let stores = Stores::around(&self.config.data_dir, now(), archive);
+        let dirs = self.config.claude_dirs.clone();
+        owners::ask(&stores, self.config.clone());
+        let ingestor = Ingestor::idle(Arc::new(stores.clone()), dirs, self.config.zone.clone());
+        (stores, ingestor)
     }
 
     fn up_to_date(

@@ -13,11 +13,13 @@ mod feed;
 mod host;
 mod output;
 mod owners;
+mod place;
 mod presence;
 mod printable;
 mod projects;
 mod setup;
 mod table;
+mod told;
 mod tui;
 mod words;
 

@@ -42,14 +42,14 @@ pub use brake::{Load, Strain, is_overstrained};
 pub use claim::{Claim, Claims};
 pub use conflict::{Verdict, resolve};
 pub use coordinator::{
-    CONFLICTS_RESOLVED, Coordinator, CoordinatorOptions, NOTICES, News, RESOURCES_SHARED, Standing,
+    CONFLICTS_RESOLVED, Coordinator, CoordinatorOptions, NOTICES, News, Pace, RESOURCES_SHARED, Standing,
 };
 pub use error::{Error, ErrorKind};
-pub use ingest::{Ingestor, Progress, Scan};
+pub use ingest::{Ingestor, Progress, Scan, SeenHit};
 pub use journal::{Entry, Journal};
 pub use lease::{Acquire, AcquireError, Holder, Lease, Term};
 pub use life::{Input, Life, LifeOptions, Output, Role};
-pub use monitor::{Monitor, MonitorOptions, Update};
+pub use monitor::{Duty, Monitor, MonitorOptions, Steer, Update};
 pub use notice::{Cursor, Fate, Look, Notice, NoticeBoard, NoticeKind};
 pub use priority::{Priorities, Priority, Subject, UnknownPriority};
 pub use registry::{Introduction, JoinError, Member, MemberId, MemberRole, Membership, Presence, Registry};
