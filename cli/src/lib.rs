@@ -21,6 +21,7 @@ mod place;
 mod presence;
 mod printable;
 mod projects;
+mod setup;
 mod table;
 mod told;
 mod tui;

@@ -28,5 +28,6 @@ mod report;
 mod scarce;
 #[cfg(unix)]
 mod screen;
+mod setup;
 mod status;
 mod statusline;
