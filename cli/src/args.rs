@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use session_coordinator::Policy;
 
 /// Watches every Claude Code session: usage, cost and limits, live and right.
 ///
@@ -17,6 +19,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalArgs,
+    #[command(flatten)]
+    pub(crate) coordination: CoordinationArgs,
     #[command(flatten)]
     pub(crate) monitor: MonitorArgs,
     /// Show the sessions and conversations, like the command `status`.
@@ -48,9 +52,6 @@ pub(crate) struct GlobalArgs {
     /// Where live monitors meet [default: $XDG_RUNTIME_DIR/claudewatch].
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) runtime_dir: Option<PathBuf>,
-    /// Join no other monitor and be seen by none.
-    #[arg(long, global = true)]
-    pub(crate) no_coordination: bool,
     /// The configuration file [default: $XDG_CONFIG_HOME/claudewatch/config.toml].
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -68,6 +69,44 @@ pub(crate) struct GlobalArgs {
     pub(crate) quiet: bool,
 }
 
+/// How sessions work together.
+#[derive(Debug, Args, Default)]
+#[command(next_help_heading = "Coordination")]
+pub(crate) struct CoordinationArgs {
+    /// Coordinate with the other sessions [default].
+    #[arg(long, global = true, conflicts_with_all = ["single_session", "no_coordination"])]
+    pub(crate) multi_session: bool,
+    /// Read only the project of the working folder, and coordinate with nobody.
+    #[arg(long, global = true)]
+    pub(crate) single_session: bool,
+    /// Join no other monitor and be seen by none.
+    #[arg(long, global = true)]
+    pub(crate) no_coordination: bool,
+    /// How much this session shares with the others of the user [default: unified].
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub(crate) isolation: Option<IsolationLevel>,
+    /// Show what other sessions tell, such as a limit that was hit [default].
+    #[arg(long, global = true, conflicts_with = "no_cross_session_notify")]
+    pub(crate) cross_session_notify: bool,
+    /// Do not show it.
+    #[arg(long, global = true)]
+    pub(crate) no_cross_session_notify: bool,
+    /// Use less where many sessions run: viewers watch nothing themselves, wake up less often, and ended sessions are
+    /// moved into the archive at once.
+    #[arg(long, global = true)]
+    pub(crate) optimize_resources: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IsolationLevel {
+    /// Its presence alone; reports are of its own usage.
+    Complete,
+    /// What is learned of the account and its limits; reports are of its own usage.
+    SharedLearning,
+    /// Everything: reports join all sessions.
+    Unified,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ColorWhen {
     Auto,
@@ -81,12 +120,75 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// The records behind a figure: kept, dropped and why, and the prices used.
     Explain(ExplainArgs),
+    /// The whole history as events, one line of JSON each, and back: joins the histories of several hosts.
+    #[command(subcommand)]
+    Events(EventsCommand),
     /// The session of this terminal and the conversations at work.
     Status,
     /// Which session this is, and why; warns where two sessions could be mistaken for each other.
     Detect(DetectArgs),
+    /// One call of a Claude Code hook: the call as JSON on standard input. Silent and successful on any trouble of ours.
+    Hook(HookArgs),
     /// The monitor over a generated history that goes on live, in a scratch folder.
     Demo,
+    /// Print the completions for a shell.
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page of the program, or of a command (man report), in the form of man(1).
+    Man {
+        /// The command.
+        command: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EventsCommand {
+    /// Write all events, with the paths and branches of projects but none of what was said.
+    Export {
+        /// The file, - for standard output.
+        #[arg(default_value = "-")]
+        file: PathBuf,
+        /// Only from this date or time on (2026-11-22, 2026-11-22T14:00, or RFC 3339).
+        #[arg(long, value_name = "WHEN")]
+        since: Option<String>,
+        /// Only before this date or time.
+        #[arg(long, value_name = "WHEN")]
+        until: Option<String>,
+    },
+    /// Join events into this history; reading the same ones twice changes nothing.
+    Import {
+        /// The files, - for standard input.
+        #[arg(default_value = "-")]
+        files: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HookArgs {
+    /// What is done about limits: nothing, nothing but a record of what would be done, or waits and refusals
+    /// [default: observe].
+    #[arg(long, value_enum, value_name = "POLICY")]
+    pub(crate) policy: Option<PolicyName>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PolicyName {
+    Off,
+    Observe,
+    Enforce,
+}
+
+impl From<PolicyName> for Policy {
+    fn from(name: PolicyName) -> Self {
+        match name {
+            PolicyName::Off => Self::Off,
+            PolicyName::Observe => Self::Observe,
+            PolicyName::Enforce => Self::Enforce,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -1,8 +1,11 @@
 //! One file for each command.
 
+mod completions;
 mod demo;
 mod detect;
+mod events;
 mod explain;
+pub(crate) mod hook;
 mod monitor;
 mod report;
 mod status;
@@ -24,6 +27,10 @@ pub(crate) fn run(cli: Cli, mut config: Config) -> Result<u8, CliError> {
         Some(Command::Explain(args)) => explain::run(&context, &args)?,
         Some(Command::Status) => status::run(&context)?,
         Some(Command::Detect(args)) => detect::run(&context, &args)?,
+        Some(Command::Events(command)) => events::run(&context, &command)?,
+        Some(Command::Completions { shell }) => completions::completions(shell)?,
+        Some(Command::Man { command }) => completions::man(&command)?,
+        Some(Command::Hook(args)) => hook::run(&context.config, &args),
         Some(Command::Demo) => {}
         None if cli.status => status::run(&context)?,
         None => monitor::run(&context, monitor::Mode::Watch)?,

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use r2d2::Pool;
 use r2d2_sqlite::SqliteConnectionManager;
@@ -21,19 +21,31 @@ const APPLICATION_ID: i32 = 0x4357_4154;
 /// How every SQLite file begins.
 const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 /// The migrations, oldest first; the format of a store is the number of those it has been through.
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     (include_str!("../../../migrations/0001-events.sql"), |_| Ok(())),
     (include_str!("../../../migrations/0002-days.sql"), pack_days),
+    (include_str!("../../../migrations/0003-shelf.sql"), |_| Ok(())),
 ];
 /// What the database does, then what we do.
 type Migration = (&'static str, fn(&Transaction<'_>) -> rusqlite::Result<()>);
 /// How long a writer waits for another one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-pub(super) fn open(path: &Path, mode: OpenMode) -> Result<Pool<SqliteConnectionManager>, Error> {
+/// What to do about a store that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    Make,
+    Refuse,
+}
+
+pub(super) fn open(
+    path: &Path,
+    mode: OpenMode,
+    missing: Missing,
+) -> Result<Pool<SqliteConnectionManager>, Error> {
     let manager = match mode {
         OpenMode::ReadWrite => {
-            prepare(path).map_err(|error| error.at(path))?;
+            prepare(path, missing).map_err(|error| error.at(path))?;
             SqliteConnectionManager::file(path).with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | BASE_FLAGS)
         }
         OpenMode::ReadOnly => read_only(path)?,
@@ -65,12 +77,30 @@ fn configure(connection: &mut Connection) -> rusqlite::Result<()> {
     )
 }
 
-/// Makes the file where it is missing and brings it to the current format.
-fn prepare(path: &Path) -> Result<(), Error> {
-    if let Some(folder) = path.parent() {
-        make_folder(folder)?;
+/// Returns which file a path leads to; `None` where there is none.
+pub(super) fn file_at(path: &Path) -> Option<(u64, u64)> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        Some((metadata.dev(), metadata.ino()))
     }
-    make_file(path)?;
+    // Where files have no number, the time they were made stands in.
+    #[cfg(not(unix))]
+    {
+        let made = metadata.created().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some((0, made.as_nanos() as u64))
+    }
+}
+
+/// Brings the file to the current format, making it where that is wanted.
+fn prepare(path: &Path, missing: Missing) -> Result<(), Error> {
+    if missing == Missing::Make {
+        if let Some(folder) = path.parent() {
+            make_folder(folder)?;
+        }
+        make_file(path)?;
+    }
     let mut connection = connect(path)?;
     if is_current(&connection)? {
         return Ok(());
@@ -81,10 +111,23 @@ fn prepare(path: &Path) -> Result<(), Error> {
     check_free(&mut connection, path)?;
     // The log is a property of the file: set once, it stays for every later connection. It comes first, because a
     // store that has its tables is not looked at again.
-    let mode: String =
-        connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(sort)?;
-    debug_assert_eq!(mode, "wal");
+    write_ahead(&connection, BUSY_TIMEOUT).map_err(sort)?;
     migrate(&mut connection)
+}
+
+/// Turns on the write-ahead log, waiting for others, which SQLite itself does not do here.
+pub(super) fn write_ahead(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
+    let until = Instant::now() + patience;
+    loop {
+        match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0)) {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < until =>
+            {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            result => return result.map(|mode| debug_assert_eq!(mode, "wal")),
+        }
+    }
 }
 
 /// Refuses to put our tables into someone else's file.
@@ -178,8 +221,9 @@ fn percent_encoded(path: &Path) -> String {
 
 /// Deletes a store and all that lies beside it.
 pub(super) fn delete(path: &Path) -> Result<(), Error> {
-    // The store itself comes last: while it exists, deleting can be tried again.
-    for suffix in ["-wal", "-shm", ".lock", ""] {
+    // The store itself comes after what belongs to it: while it exists, deleting can be tried again. Who opened it for
+    // reading meanwhile may have made a log again.
+    for suffix in ["-wal", "-shm", ".lock", "", "-wal", "-shm"] {
         match fs::remove_file(beside(path, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::from(error).at(path)),
             _ => {}

@@ -1,69 +1,37 @@
-//! Reading back: checkpoints, sums, events.
+//! Reading back: sums and events.
+//!
+//! Each function is called within a transaction, so that a commit in between cannot leave numbers without names.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use std::path::Path;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, ErrorCode, Row, params};
 
-use super::super::{Checkpoint, Selection};
+use super::super::Selection;
 use super::row;
 use super::sums::{self, Place};
 use crate::cell::{CELL_WIDTH, Cell, CellKey, fold_cells};
 use crate::event::{Event, Fact};
-use crate::id::{AgentId, ConversationId, EventId, ModelId, SourceId};
+use crate::id::{ConversationId, EventId, ModelId};
 use crate::ledger::Ledger;
 use crate::time::Timestamp;
-use crate::transcript::{Position, SourceKind, Stamp};
+use crate::transcript::Listings;
 
 const QUARTER_MS: i64 = CELL_WIDTH.as_millis() as i64;
 
-pub(super) fn checkpoints(connection: &Connection) -> rusqlite::Result<Vec<Checkpoint>> {
-    let mut select = connection.prepare_cached(
-        "SELECT path, conversation, agent, device, inode, size, modified_ns, \"offset\", since, turn_open, fingerprint,
-                problems
-         FROM source ORDER BY path",
-    )?;
-    select.query_map([], checkpoint)?.collect()
-}
-
-fn checkpoint(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
-    let conversation = row.get_ref(1)?.as_str_or_null()?.map(ConversationId::from);
-    let kind = match row.get_ref(2)?.as_str_or_null()? {
-        Some(agent) => SourceKind::SubAgent { conversation, agent: AgentId::from(agent) },
-        None => {
-            SourceKind::Main { conversation: conversation.unwrap_or_else(|| ConversationId::from("unknown")) }
-        }
+/// Reads what folders held; damage is as good as nothing, because it is only a hint.
+pub(super) fn listings(connection: &Connection) -> rusqlite::Result<Listings> {
+    let mut select = match connection.prepare_cached("SELECT folders FROM listing") {
+        Ok(select) => select,
+        // A store of an older format that may only be read has none.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => return Ok(Listings::default()),
+        Err(error) => return Err(error),
     };
-    let problems = row.get_ref(11)?.as_str_or_null()?.map(row::problems).unwrap_or_default();
-    Ok(Checkpoint {
-        source: SourceId::again(&path(row.get_ref(0)?.as_blob()?)),
-        kind,
-        stamp: Stamp {
-            file: (row.get::<_, i64>(3)? as u64, row.get::<_, i64>(4)? as u64),
-            size: row.get::<_, i64>(5)? as u64,
-            modified_ns: row.get(6)?,
-        },
-        position: Position {
-            offset: row.get::<_, i64>(7)? as u64,
-            since: row.get::<_, Option<i64>>(8)?.map(Timestamp::from_millis),
-            turn_open: row.get(9)?,
-        },
-        fingerprint: row.get::<_, i64>(10)? as u64,
-        problems,
-    })
-}
-
-#[cfg(unix)]
-fn path(bytes: &[u8]) -> Cow<'_, Path> {
-    use std::os::unix::ffi::OsStrExt;
-    Cow::Borrowed(Path::new(std::ffi::OsStr::from_bytes(bytes)))
-}
-
-#[cfg(not(unix))]
-fn path(bytes: &[u8]) -> Cow<'_, Path> {
-    Cow::Owned(String::from_utf8_lossy(bytes).into_owned().into())
+    let mut rows = select.query([])?;
+    match rows.next()? {
+        Some(row) => Ok(Listings::unpack(row.get_ref(0)?.as_blob()?).unwrap_or_default()),
+        None => Ok(Listings::default()),
+    }
 }
 
 /// Reads whole quarters from their sums and divided ones from their turns.
@@ -75,14 +43,12 @@ pub(super) fn cells(
     if range.is_empty() {
         return Ok(Vec::new());
     }
-    // One snapshot for all statements, so that a commit in between cannot leave numbers without names.
-    let snapshot = connection.unchecked_transaction()?;
     let divided = divided_quarters(&range, cuts);
     let mut cells = Vec::new();
-    let names = Names::read(&snapshot)?;
+    let names = Names::read(connection)?;
     let first = range.start.as_millis().div_euclid(QUARTER_MS);
     let last = range.end.as_millis().saturating_sub(1).div_euclid(QUARTER_MS);
-    let mut select = snapshot.prepare_cached("SELECT day, sums FROM cell WHERE day >= ?1 AND day <= ?2")?;
+    let mut select = connection.prepare_cached("SELECT day, sums FROM cell WHERE day >= ?1 AND day <= ?2")?;
     let mut rows = select.query([sums::day_of(first), sums::day_of(last)])?;
     while let Some(row) = rows.next()? {
         sums::unpack(row.get(0)?, row.get_ref(1)?.as_blob()?, |place, sum| {
@@ -97,7 +63,7 @@ pub(super) fn cells(
         let part = start.max(range.start)..start.after(CELL_WIDTH).min(range.end);
         let mut turns = Ledger::default();
         let selection = Selection { range: part.clone(), ..Selection::all() };
-        read_turns(&snapshot, &names, &selection, &mut turns)?;
+        read_turns(connection, &names, &selection, &mut turns)?;
         cells.extend(fold_cells(&turns, part, cuts));
     }
     // They come by quarter already; conversations are numbered in another order than their names'.
@@ -123,13 +89,12 @@ fn divided_quarters(range: &Range<Timestamp>, cuts: &[Timestamp]) -> Vec<i64> {
 }
 
 pub(super) fn events(connection: &Connection, selection: &Selection) -> rusqlite::Result<Ledger> {
-    let snapshot = connection.unchecked_transaction()?;
-    let names = Names::read(&snapshot)?;
+    let names = Names::read(connection)?;
     let mut ledger = Ledger::default();
     if selection.turns {
-        read_turns(&snapshot, &names, selection, &mut ledger)?;
+        read_turns(connection, &names, selection, &mut ledger)?;
     }
-    let mut select = snapshot.prepare_cached(
+    let mut select = connection.prepare_cached(
         "SELECT id, body, at, role, since, conversation, agent FROM fact WHERE ?1 OR kind <> ?2",
     )?;
     let mut rows = select.query(params![selection.conversations, row::CONVERSATION])?;
@@ -153,16 +118,15 @@ pub(super) fn turn_ids(connection: &Connection) -> rusqlite::Result<Vec<EventId>
 }
 
 pub(super) fn turns_of(connection: &Connection, ids: &[EventId]) -> rusqlite::Result<Ledger> {
-    let snapshot = connection.unchecked_transaction()?;
     let mut ledger = Ledger::default();
-    let mut select = snapshot.prepare_cached(&format!("{TURNS} WHERE id = ?1"))?;
+    let mut select = connection.prepare_cached(&format!("{TURNS} WHERE id = ?1"))?;
     let mut names = None;
     for id in ids {
         let mut rows = select.query([id.as_str()])?;
         if let Some(row) = rows.next()? {
             let names = match &mut names {
                 Some(names) => names,
-                none => none.insert(Names::read(&snapshot)?),
+                none => none.insert(Names::read(connection)?),
             };
             let _ = ledger.apply(turn_event(row, names)?);
         }

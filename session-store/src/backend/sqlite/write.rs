@@ -13,7 +13,7 @@ use crate::event::{Event, Fact, Turn};
 use crate::id::{ConversationId, EventId, ModelId};
 use crate::join::{Change, Join};
 use crate::time::Timestamp;
-use crate::transcript::SourceKind;
+use crate::transcript::{Listings, SourceKind};
 
 /// Joins a batch; `None` where the store was closed.
 pub(super) fn commit(connection: &mut Connection, batch: Batch) -> rusqlite::Result<Option<Change>> {
@@ -60,9 +60,17 @@ pub(super) fn pack_days(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute_batch("DROP TABLE cell_by_quarter")
 }
 
+/// Keeps what folders held.
+pub(super) fn listings(connection: &Connection, listings: &Listings) -> rusqlite::Result<()> {
+    connection.execute("INSERT OR REPLACE INTO listing VALUES (1, ?1)", [listings.pack()]).map(drop)
+}
+
 /// Refuses every later commit, by whichever process.
+/// Marks the store as closed, in the file itself: a mark in its log alone would go with the log.
 pub(super) fn close(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch("INSERT INTO closed VALUES (1) ON CONFLICT DO NOTHING")
+    connection.execute_batch("INSERT INTO closed VALUES (1) ON CONFLICT DO NOTHING")?;
+    // Others who are reading may keep some of the log from being moved; then the mark stays in it.
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 
 /// Makes the index by time, which a first import is faster without.
