@@ -17,8 +17,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use r2d2::{Pool, PooledConnection};
-use r2d2_sqlite::SqliteConnectionManager;
 
+use self::open::Connections;
 use super::{Batch, Checkpoint, EventBackend, Selection};
 use crate::cell::Cell;
 use crate::error::{Error, ErrorKind};
@@ -34,7 +34,7 @@ use crate::transcript::Listings;
 /// cheap to share between threads; reads run beside a write.
 #[derive(Debug)]
 pub struct Sqlite {
-    pool: Pool<SqliteConnectionManager>,
+    pool: Pool<Connections>,
     path: PathBuf,
     mode: OpenMode,
 }
@@ -96,7 +96,7 @@ impl Sqlite {
         open::delete(path)
     }
 
-    fn connection(&self) -> Result<PooledConnection<SqliteConnectionManager>, Error> {
+    fn connection(&self) -> Result<PooledConnection<Connections>, Error> {
         self.pool.get().map_err(|error| Error::new(ErrorKind::Unreadable).at(&self.path).because(error))
     }
 

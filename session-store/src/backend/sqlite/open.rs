@@ -3,10 +3,10 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
-use r2d2::Pool;
+use r2d2::{ManageConnection, Pool};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use scheduled_thread_pool::ScheduledThreadPool;
@@ -31,15 +31,16 @@ type Migration = (&'static str, fn(&Transaction<'_>) -> rusqlite::Result<()>);
 /// How long a writer waits for another one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-pub(super) fn open(path: &Path, mode: OpenMode) -> Result<Pool<SqliteConnectionManager>, Error> {
-    let manager = match mode {
+pub(super) fn open(path: &Path, mode: OpenMode) -> Result<Pool<Connections>, Error> {
+    let (first, manager) = match mode {
         OpenMode::ReadWrite => {
-            prepare(path).map_err(|error| error.at(path))?;
-            SqliteConnectionManager::file(path).with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | BASE_FLAGS)
+            let first = prepare(path).map_err(|error| error.at(path))?;
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | BASE_FLAGS;
+            (Some(first), SqliteConnectionManager::file(path).with_flags(flags))
         }
-        OpenMode::ReadOnly => read_only(path)?,
+        OpenMode::ReadOnly => (None, read_only(path)?),
     };
-    let manager = manager.with_init(configure);
+    let manager = Connections { first: Mutex::new(first), others: manager.with_init(configure) };
     // No connection is opened ahead and one helper thread serves all pools: a process may hold many stores.
     static THREADS: LazyLock<Arc<ScheduledThreadPool>> = LazyLock::new(|| {
         Arc::new(ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("store-pool").build())
@@ -52,6 +53,32 @@ pub(super) fn open(path: &Path, mode: OpenMode) -> Result<Pool<SqliteConnectionM
         .connection_timeout(BUSY_TIMEOUT)
         .build_unchecked(manager);
     Ok(pool)
+}
+
+/// Makes connections, the first of which is the one that has looked at the file: closing it would clear away the log that
+/// the next one would have to make anew.
+#[derive(Debug)]
+pub(super) struct Connections {
+    first: Mutex<Option<Connection>>,
+    others: SqliteConnectionManager,
+}
+
+impl ManageConnection for Connections {
+    type Connection = Connection;
+    type Error = rusqlite::Error;
+
+    fn connect(&self) -> rusqlite::Result<Connection> {
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        first.map_or_else(|| self.others.connect(), Ok)
+    }
+
+    fn is_valid(&self, connection: &mut Connection) -> rusqlite::Result<()> {
+        self.others.is_valid(connection)
+    }
+
+    fn has_broken(&self, connection: &mut Connection) -> bool {
+        self.others.has_broken(connection)
+    }
 }
 
 pub(super) const BASE_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX.union(OpenFlags::SQLITE_OPEN_URI);
@@ -67,14 +94,14 @@ fn configure(connection: &mut Connection) -> rusqlite::Result<()> {
 }
 
 /// Makes the file where it is missing and brings it to the current format.
-fn prepare(path: &Path) -> Result<(), Error> {
+fn prepare(path: &Path) -> Result<Connection, Error> {
     if let Some(folder) = path.parent() {
         make_folder(folder)?;
     }
     make_file(path)?;
     let mut connection = connect(path)?;
     if is_current(&connection)? {
-        return Ok(());
+        return Ok(connection);
     }
     // Two processes that start at the same instant take turns; the second finds the work done.
     let lock = lock_beside(path)?;
@@ -85,7 +112,8 @@ fn prepare(path: &Path) -> Result<(), Error> {
     let mode: String =
         connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(sort)?;
     debug_assert_eq!(mode, "wal");
-    migrate(&mut connection)
+    migrate(&mut connection)?;
+    Ok(connection)
 }
 
 /// Refuses to put our tables into someone else's file.
