@@ -5,11 +5,14 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use session_coordinator::{Isolation, Policy, Priorities, Priority};
 use session_store::Zone;
 
-use crate::args::{ColorWhen, GlobalArgs};
+use crate::args::{ColorWhen, CoordinationArgs, GlobalArgs, IsolationLevel};
 use crate::error::CliError;
+use crate::notify::{QuietHours, TerminalWay, Ways};
 
 /// What was decided for this run.
 #[derive(Clone, Debug)]
@@ -19,33 +22,92 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     /// Where live monitors meet, where the user chose it.
     pub(crate) runtime_dir: Option<PathBuf>,
-    pub(crate) no_coordination: bool,
+    pub(crate) mode: SessionMode,
+    /// How much this session shares with the others.
+    pub(crate) isolation: Isolation,
+    notify: bool,
+    /// Whether many sessions run, so that each should use less.
+    pub(crate) optimize_resources: bool,
     pub(crate) zone: Zone,
     pub(crate) color: ColorWhen,
     pub(crate) debug: bool,
     pub(crate) quiet: bool,
     pub(crate) all: bool,
+    /// The user's form of the status line.
+    pub(crate) statusline_template: Option<String>,
+    /// The status line command the user had before.
+    pub(crate) statusline_command: Option<String>,
+    /// How long that one may take.
+    pub(crate) statusline_timeout: Duration,
+    /// How the user is told of limits.
+    pub(crate) ways: Ways,
+    /// What hooks do about limits.
+    pub(crate) policy: Policy,
+    /// How much this very session matters, where its environment says so.
+    pub(crate) priority: Option<Priority>,
+    /// How much sessions matter.
+    pub(crate) priorities: Priorities,
+    /// The configuration's file, whether there is one or not.
+    pub(crate) file: Option<PathBuf>,
     /// The user's own prices, beside the configuration.
     pub(crate) prices_file: PathBuf,
 }
 
+/// Whether sessions work together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SessionMode {
+    /// They do.
+    Multi,
+    /// One monitor that reads its own scope and coordinates with nobody.
+    Single,
+    /// It reads what all sessions wrote, joins no board and is seen by none.
+    Uncoordinated,
+}
+
+impl SessionMode {
+    /// Returns the name that `status` tells.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Multi => "multi-session",
+            Self::Single => "single-session",
+            Self::Uncoordinated => "none",
+        }
+    }
+}
+
 /// The keys a configuration file may have.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 26] = [
     "claude_dir",
     "data_dir",
     "runtime_dir",
+    "multi_session",
+    "single_session",
     "no_coordination",
+    "isolation",
+    "cross_session_notify",
+    "no_cross_session_notify",
+    "optimize_resources",
     "timezone",
     "color",
     "debug",
     "quiet",
     "json",
     "all",
+    "statusline_template",
+    "statusline_command",
+    "statusline_timeout_ms",
+    "no_notifications",
+    "notify_command",
+    "no_notify_desktop",
+    "notify_terminal",
+    "quiet_hours",
+    "policy",
+    "priority",
 ];
 
 impl Config {
     /// Gathers the settings of all layers.
-    pub(crate) fn load(args: &GlobalArgs) -> Result<Self, CliError> {
+    pub(crate) fn load(args: &GlobalArgs, coordination: &CoordinationArgs) -> Result<Self, CliError> {
         let folder = base_dir("XDG_CONFIG_HOME", ".config").map(|dir| dir.join("claudewatch"));
         let explicit = args.config.clone().or_else(|| set_variable("CLAUDEWATCH_CONFIG").map(PathBuf::from));
         let path = explicit.clone().or_else(|| folder.as_ref().map(|dir| dir.join("config.toml")));
@@ -56,14 +118,30 @@ impl Config {
             claude_dirs: claude_dirs(args, &layers)?,
             data_dir: data_dir(args, &layers)?,
             runtime_dir: args.runtime_dir.clone().or(layers.path("runtime_dir")?),
-            no_coordination: layers.flag(args.no_coordination, "no_coordination")?,
+            mode: mode(coordination, &layers)?,
+            isolation: isolation(coordination, &layers)?,
+            notify: notify(coordination, &layers)?,
+            optimize_resources: layers.flag(coordination.optimize_resources, "optimize_resources")?,
             zone: zone(args, &layers)?,
             color: color(args, &layers)?,
             debug: layers.flag(args.debug, "debug")?,
             quiet: layers.flag(args.quiet, "quiet")?,
             all: layers.flag(false, "all")?,
+            statusline_template: layers.text("statusline_template")?,
+            statusline_command: layers.text("statusline_command")?,
+            statusline_timeout: statusline_timeout(&layers)?,
+            ways: ways(&layers)?,
+            policy: policy(&layers)?,
+            priority: own_priority()?,
+            priorities: priorities(&layers)?,
+            file: layers.path.clone(),
             prices_file: prices_folder.or(folder).unwrap_or_default().join("prices.json"),
         })
+    }
+
+    /// Returns whether what other sessions tell is wanted and can be heard at all.
+    pub(crate) fn notify(&self) -> bool {
+        self.notify && self.mode == SessionMode::Multi && self.isolation.uses_board()
     }
 
     /// Returns whether standard output wants colours.
@@ -127,20 +205,45 @@ impl Layers {
         if option {
             return Ok(true);
         }
-        if let Some(value) = set_variable(&variable(key)) {
-            return match value.to_string_lossy().to_ascii_lowercase().as_str() {
-                "1" | "true" | "yes" | "on" => Ok(true),
-                "0" | "false" | "no" | "off" => Ok(false),
-                other => {
-                    Err(CliError::usage(format!("{}: `{other}` is neither true nor false", variable(key))))
-                }
-            };
+        Ok(self.variable_flag(key)?.or(self.file_flag(key)?).unwrap_or(false))
+    }
+
+    fn variable_flag(&self, key: &str) -> Result<Option<bool>, CliError> {
+        let Some(value) = set_variable(&variable(key)) else { return Ok(None) };
+        match value.to_string_lossy().to_ascii_lowercase().as_str() {
+            "1" | "true" | "yes" | "on" => Ok(Some(true)),
+            "0" | "false" | "no" | "off" => Ok(Some(false)),
+            other => Err(CliError::usage(format!("{}: `{other}` is neither true nor false", variable(key)))),
         }
+    }
+
+    fn file_flag(&self, key: &str) -> Result<Option<bool>, CliError> {
         match self.file.get(key) {
-            None => Ok(false),
-            Some(toml::Value::Boolean(value)) => Ok(*value),
+            None => Ok(None),
+            Some(toml::Value::Boolean(value)) => Ok(Some(*value)),
             Some(_) => Err(self.wrong(key, "true or false")),
         }
+    }
+
+    /// Returns what the variables say by some flags that belong together, else what the file says by them.
+    fn flags_together<T>(
+        &self,
+        keys: &[&str],
+        say: impl Fn(&[Option<bool>]) -> Result<Option<T>, String>,
+    ) -> Result<Option<T>, CliError> {
+        let read = |flag: &dyn Fn(&str) -> Result<Option<bool>, CliError>| {
+            keys.iter().map(|key| flag(key)).collect::<Result<Vec<_>, _>>()
+        };
+        let contradiction = |place: &str| {
+            let place = place.to_owned();
+            move |text: String| CliError::usage(format!("{place}: {text}"))
+        };
+        let said = say(&read(&|key| self.variable_flag(key))?).map_err(contradiction("the environment"))?;
+        if said.is_some() {
+            return Ok(said);
+        }
+        let path = self.path.as_deref().unwrap_or(Path::new("config.toml"));
+        say(&read(&|key| self.file_flag(key))?).map_err(contradiction(&path.display().to_string()))
     }
 
     fn wrong(&self, key: &str, expected: &str) -> CliError {
@@ -222,6 +325,73 @@ fn zone(args: &GlobalArgs, layers: &Layers) -> Result<Zone, CliError> {
     }
 }
 
+/// The three options are one setting: a layer that says anything of it decides.
+fn mode(args: &CoordinationArgs, layers: &Layers) -> Result<SessionMode, CliError> {
+    let said = |flags: &[Option<bool>]| {
+        let [none, single, multi] = flags else { return Ok(None) };
+        match (none, single, multi) {
+            (None, None, None) => Ok(None),
+            (_, Some(true), Some(true)) => {
+                Err("single_session and multi_session exclude each other".to_owned())
+            }
+            (Some(true), _, Some(true)) => {
+                Err("no_coordination and multi_session exclude each other".to_owned())
+            }
+            (_, Some(true), _) => Ok(Some(SessionMode::Single)),
+            (Some(true), ..) => Ok(Some(SessionMode::Uncoordinated)),
+            (_, _, Some(false)) => Ok(Some(SessionMode::Single)),
+            _ => Ok(Some(SessionMode::Multi)),
+        }
+    };
+    let given = |option: bool| option.then_some(true);
+    let options = [given(args.no_coordination), given(args.single_session), given(args.multi_session)];
+    if let Some(mode) = said(&options).map_err(CliError::usage)? {
+        return Ok(mode);
+    }
+    let keys = ["no_coordination", "single_session", "multi_session"];
+    Ok(layers.flags_together(&keys, said)?.unwrap_or(SessionMode::Multi))
+}
+
+fn notify(args: &CoordinationArgs, layers: &Layers) -> Result<bool, CliError> {
+    if args.cross_session_notify || args.no_cross_session_notify {
+        return Ok(args.cross_session_notify);
+    }
+    let said = |flags: &[Option<bool>]| {
+        let [yes, no] = flags else { return Ok(None) };
+        match (yes, no) {
+            (Some(yes), Some(no)) if yes == no => {
+                Err("cross_session_notify and no_cross_session_notify contradict each other".to_owned())
+            }
+            (yes, no) => Ok(yes.or(no.map(|no| !no))),
+        }
+    };
+    let keys = ["cross_session_notify", "no_cross_session_notify"];
+    Ok(layers.flags_together(&keys, said)?.unwrap_or(true))
+}
+
+fn isolation(args: &CoordinationArgs, layers: &Layers) -> Result<Isolation, CliError> {
+    if let Some(level) = args.isolation {
+        return Ok(level.into());
+    }
+    match layers.text("isolation")? {
+        None => Ok(Isolation::default()),
+        Some(name) => name.parse().map_err(|_| {
+            let names = Isolation::ALL.map(Isolation::name).join(", ");
+            CliError::usage(format!("isolation: `{name}` is none of {names}"))
+        }),
+    }
+}
+
+impl From<IsolationLevel> for Isolation {
+    fn from(level: IsolationLevel) -> Self {
+        match level {
+            IsolationLevel::Complete => Self::Complete,
+            IsolationLevel::SharedLearning => Self::SharedLearning,
+            IsolationLevel::Unified => Self::Unified,
+        }
+    }
+}
+
 fn color(args: &GlobalArgs, layers: &Layers) -> Result<ColorWhen, CliError> {
     if let Some(when) = args.color {
         return Ok(when);
@@ -232,6 +402,72 @@ fn color(args: &GlobalArgs, layers: &Layers) -> Result<ColorWhen, CliError> {
         Some("never") => Ok(ColorWhen::Never),
         Some(other) => Err(CliError::usage(format!("color: `{other}` is none of auto, always, never"))),
     }
+}
+
+fn statusline_timeout(layers: &Layers) -> Result<Duration, CliError> {
+    const DEFAULT: Duration = Duration::from_secs(1);
+    let key = "statusline_timeout_ms";
+    let wrong = || layers.wrong(key, "a number of milliseconds, 1 to 60000");
+    let millis = match set_variable(&variable(key)) {
+        Some(value) => value.to_str().and_then(|value| value.parse().ok()),
+        None => match layers.file.get(key) {
+            None => return Ok(DEFAULT),
+            Some(value) => value.as_integer(),
+        },
+    };
+    let millis: i64 = millis.filter(|millis| (1..=60_000).contains(millis)).ok_or_else(wrong)?;
+    Ok(Duration::from_millis(millis.unsigned_abs()))
+}
+
+fn ways(layers: &Layers) -> Result<Ways, CliError> {
+    let terminal = match layers.text("notify_terminal")?.as_deref() {
+        None | Some("osc9") => TerminalWay::Sequence,
+        Some("bell") => TerminalWay::Bell,
+        Some("off") => TerminalWay::Off,
+        Some(other) => {
+            return Err(CliError::usage(format!("notify_terminal: `{other}` is none of osc9, bell, off")));
+        }
+    };
+    let quiet = match layers.text("quiet_hours")? {
+        None => None,
+        Some(text) => Some(QuietHours::parse(&text).ok_or_else(|| {
+            CliError::usage(format!("quiet_hours: `{text}` is no part of a day"))
+                .hinted("such as 22:00-07:00")
+        })?),
+    };
+    Ok(Ways {
+        is_off: layers.flag(false, "no_notifications")?,
+        command: layers.text("notify_command")?,
+        no_desktop: layers.flag(false, "no_notify_desktop")?,
+        terminal,
+        quiet,
+    })
+}
+
+fn policy(layers: &Layers) -> Result<Policy, CliError> {
+    let Some(name) = layers.text("policy")? else { return Ok(Policy::default()) };
+    let wrong = || CliError::usage(format!("policy: `{name}` is none of off, observe, enforce"));
+    Policy::from_name(&name).ok_or_else(wrong)
+}
+
+fn own_priority() -> Result<Option<Priority>, CliError> {
+    let name = &variable("priority");
+    let Some(value) = set_variable(name) else { return Ok(None) };
+    let level = value.to_string_lossy().parse();
+    level.map(Some).map_err(|error| CliError::usage(name.as_str()).because(error))
+}
+
+/// Reads the table of scopes and levels.
+fn priorities(layers: &Layers) -> Result<Priorities, CliError> {
+    let wrong =
+        || layers.wrong("priority", "a table of scopes and levels, such as \"~/shop\" = \"critical\"");
+    let Some(value) = layers.file.get("priority") else { return Ok(Priorities::default()) };
+    let table = value.as_table().ok_or_else(wrong)?;
+    let rules = table.iter().map(|(scope, level)| {
+        let level = level.as_str().and_then(|level| level.parse().ok()).ok_or_else(wrong)?;
+        Ok((expanded(scope).to_string_lossy().into_owned(), level))
+    });
+    rules.collect::<Result<Vec<_>, CliError>>().map(Priorities::new)
 }
 
 /// Splits a list at its commas; one that is no text is taken for a single path, lest its bytes be changed.

@@ -8,14 +8,17 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use session_analytics::{Figures, PriceBook, anchors, cuts};
-use session_coordinator::{Ingestor, Progress, Scan};
+use session_coordinator::{Ingestor, Journal, Progress, Scan};
 use session_store::{ErrorKind, EventBackend, Selection, Store, Stores, Timestamp};
 
 use crate::config::Config;
 use crate::error::{CliError, exit, hint_for};
-use crate::owners;
+use crate::owners::{self, Retire};
 use crate::printable::printable;
 use crate::projects::Projects;
+
+/// How long it is kept what hooks did.
+const JOURNAL_KEPT: Duration = Duration::from_secs(90 * 86_400);
 
 /// What the commands share.
 pub(crate) struct Context {
@@ -42,10 +45,23 @@ impl Context {
         self.code.get()
     }
 
+    /// Ends with this code unless something worse was met.
+    pub(crate) fn end_with(&self, code: u8) {
+        self.code.set(self.code.get().max(code));
+    }
+
     /// Opens the archive and reads what is new, with a progress bar where that takes over a second.
     pub(crate) fn archive(&self) -> Result<Archive, CliError> {
+        self.archive_telling(&|_| {})
+    }
+
+    /// The same, telling the progress also elsewhere.
+    pub(crate) fn archive_telling(&self, tell: &(dyn Fn(Progress) + Sync)) -> Result<Archive, CliError> {
         let bar = Bar::new(self.config.quiet);
-        let archive = self.archive_with(&|progress| bar.show(progress))?;
+        let archive = self.archive_with(&|progress| {
+            bar.show(progress);
+            tell(progress);
+        })?;
         bar.clear();
         self.tell_trouble(&archive.store);
         Ok(archive)
@@ -64,6 +80,16 @@ impl Context {
         }
     }
 
+    /// Opens the archive for one that leaves the reading to another.
+    pub(crate) fn archive_unread(&self) -> (Stores, Ingestor) {
+        let archive = Store::open(&self.config.data_dir.join("archive.db"), now());
+        let stores = Stores::around(&self.config.data_dir, now(), archive);
+        let dirs = self.config.claude_dirs.clone();
+        owners::ask(&stores, self.config.clone());
+        let ingestor = Ingestor::idle(Arc::new(stores.clone()), dirs, self.config.zone.clone());
+        (stores, ingestor)
+    }
+
     fn up_to_date(
         &self,
         store: Store,
@@ -71,13 +97,16 @@ impl Context {
     ) -> Result<Archive, session_store::Error> {
         let store = Stores::around(&self.config.data_dir, now(), store);
         let dirs = self.config.claude_dirs.clone();
-        owners::ask(&store, dirs.clone());
+        owners::ask(&store, self.config.clone());
         let mut ingestor = Ingestor::new(Arc::new(store.clone()), dirs, self.config.zone.clone())?;
         let scan = ingestor.scan(progress)?;
-        if let Err(error) = owners::retire(&store) {
+        let when = if self.config.optimize_resources { Retire::AtOnce } else { Retire::Later };
+        if let Err(error) = owners::retire(&store, when) {
             // The session's store stays as it is, and everything counts all the same.
             tracing::debug!(%error, "cannot move an ended session into the archive");
         }
+        let pruned = Journal::of(&self.config.data_dir).prune(now(), JOURNAL_KEPT);
+        tracing::debug!(days = pruned, "deleted old days of the journal");
         tracing::debug!(sources = scan.sources, read = scan.sources_read, bytes = scan.bytes_read, "scanned");
         Ok(Archive { store, ingestor, scan })
     }
@@ -166,8 +195,13 @@ pub(crate) fn now() -> Timestamp {
 
 /// Prints a text; a reader that went away is no error.
 pub(crate) fn print(text: &str) -> Result<(), CliError> {
+    print_bytes(text.as_bytes())
+}
+
+/// Prints what need not be text.
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    out.write_all(bytes)?;
     out.flush()?;
     Ok(())
 }

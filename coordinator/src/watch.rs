@@ -25,7 +25,8 @@ pub trait FileWatch: Send + std::fmt::Debug {
     /// Returns what keeps the watch from being immediate, such as too few inotify watches.
     fn degraded(&self) -> Option<&WatchError>;
 
-    /// Returns whether a watched folder has appeared or was replaced, so that the watch should be set anew.
+    /// Returns whether a watched folder has appeared or was replaced, or events were dropped, so that the watch should be
+    /// set anew.
     fn is_outdated(&self) -> bool;
 }
 
@@ -41,6 +42,9 @@ pub enum WatchError {
         "too few inotify instances (raise fs.inotify.max_user_instances); looking every few seconds instead"
     )]
     TooManyInstances(#[source] notify::Error),
+    /// Looking is enough.
+    #[error("looking every few seconds, as wanted")]
+    NotWanted,
     /// Something else.
     #[error("the folders cannot be watched; looking every few seconds instead")]
     Other(#[source] notify::Error),

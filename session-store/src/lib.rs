@@ -28,6 +28,8 @@ pub mod transcript;
 mod backend;
 
 #[cfg(feature = "sqlite")]
+pub mod exchange;
+#[cfg(feature = "sqlite")]
 mod store;
 #[cfg(feature = "sqlite")]
 mod stores;
@@ -48,14 +50,14 @@ pub use backend::sqlite::{OpenMode, Sqlite};
 pub use backend::{Batch, Checkpoint, EventBackend, Selection};
 pub use board::memory::MemoryBoard;
 pub use board::{
-    BoardBackend, BoardLeader, BoardLook, BoardMember, BoardNotice, BoardSample, Figures, Generation,
-    NOTICES_KEPT, Posted,
+    BoardBackend, BoardLeader, BoardLine, BoardLook, BoardMember, BoardNotice, BoardSample, Figures,
+    Generation, NOTICES_KEPT, NoticeSource, Posted,
 };
 pub use cell::{CELL_WIDTH, Cell, CellKey, CellSum, PriceClass, PromptBand, fold_cells};
 pub use error::{Error, ErrorKind};
 pub use event::{
-    Compaction, Conversation, CostState, Event, Fact, LimitCause, LimitHit, LimitSample, LimitWindow,
-    ModelCost, Owner, Reset, Role, Setting, Tariff, Turn,
+    Compaction, Conversation, CostState, Event, Fact, Failure, LimitCause, LimitHit, LimitSample,
+    LimitWindow, ModelCost, Owner, Reset, Role, Setting, Tariff, Turn,
 };
 pub use id::{AgentId, ConversationId, EventId, ModelId, SourceId};
 pub use join::{Change, Join};

@@ -8,7 +8,7 @@ use session_store::corpus::{Corpus, Live};
 use tempfile::TempDir;
 
 use super::monitor::{self, Mode};
-use crate::config::Config;
+use crate::config::{Config, SessionMode};
 use crate::context::{Context, now};
 use crate::error::CliError;
 
@@ -32,7 +32,7 @@ pub(crate) fn run(mut config: Config) -> Result<u8, CliError> {
     config.data_dir = scratch.path().join("data");
     config.claude_dirs = vec![claude_dir];
     config.all = true;
-    config.no_coordination = true;
+    config.mode = SessionMode::Uncoordinated;
     let context = Context::new(config);
     monitor::run(&context, Mode::Demo)?;
     Ok(context.code())

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use session_analytics::{Elapsed, Live, LiveConversation, Tokens};
-use session_coordinator::{CONFLICTS_RESOLVED, Isolation, NOTICES, RESOURCES_SHARED};
+use session_coordinator::{CONFLICTS_RESOLVED, NOTICES, RESOURCES_SHARED};
 use session_detect::{IsolationKey, Session};
 
+use crate::config::Config;
 use crate::context::{Context, now, print};
 use crate::coordination::Others;
 use crate::error::CliError;
@@ -25,7 +26,7 @@ pub(crate) fn run(context: &Context) -> Result<(), CliError> {
     let others = Others::look(&context.config);
     let presence = Presence::look(context, &live, &others);
     if context.config.json {
-        return print(&json(&session, &folder, &presence, &others, &live));
+        return print(&json(context, &session, &folder, &presence, &others, &live));
     }
     print(&text(context, &session, &folder, &presence, &live))
 }
@@ -144,6 +145,7 @@ struct CurrentOut<'a> {
 struct CoordinationOut<'a> {
     mode: &'a str,
     isolation: &'a str,
+    notify: bool,
     leader: Option<LeaderOut>,
     conflicts_resolved: u64,
     resources_shared: u64,
@@ -183,7 +185,14 @@ struct ConversationOut<'a> {
     rate_limit_events: u64,
 }
 
-fn json(session: &Session, folder: &str, presence: &Presence, others: &Others, live: &Live) -> String {
+fn json(
+    context: &Context,
+    session: &Session,
+    folder: &str,
+    presence: &Presence,
+    others: &Others,
+    live: &Live,
+) -> String {
     let out = StatusOut {
         schema_version: 1,
         current_session: CurrentOut {
@@ -196,7 +205,7 @@ fn json(session: &Session, folder: &str, presence: &Presence, others: &Others, l
         active_sessions: presence.sessions().len(),
         session_types: presence.types().into_iter().map(|(kind, count)| (kind.name(), count)).collect(),
         sessions: presence.participants.iter().map(session_out).collect(),
-        coordination: coordination_out(others),
+        coordination: coordination_out(&context.config, others),
         conversations: recent(live)
             .map(|it| ConversationOut {
                 conversation_id: it.id.as_str(),
@@ -231,11 +240,12 @@ fn session_out(participant: &Participant) -> SessionOut<'_> {
     }
 }
 
-fn coordination_out(others: &Others) -> CoordinationOut<'static> {
+fn coordination_out(config: &Config, others: &Others) -> CoordinationOut<'static> {
     let count = |counter: &str| others.counters.get(counter).copied().unwrap_or(0);
     CoordinationOut {
-        mode: if others.wanted { "multi-session" } else { "none" },
-        isolation: Isolation::Unified.name(),
+        mode: config.mode.name(),
+        isolation: config.isolation.name(),
+        notify: config.notify(),
         leader: others.leader.as_ref().map(|leader| LeaderOut { pid: leader.pid }),
         conflicts_resolved: count(CONFLICTS_RESOLVED),
         resources_shared: count(RESOURCES_SHARED),

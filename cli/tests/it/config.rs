@@ -51,6 +51,87 @@ fn option_variable_file_default() {
     parse(&env.run(&["report", "--json"]).ok());
 }
 
+/// What `status` says of coordination: mode, isolation, whether notices are shown.
+fn coordination(env: &Env, args: &[&str], variables: &[(&str, &str)]) -> (String, String, bool) {
+    let status = with(env, &[&["status", "--json"], args].concat(), variables).json();
+    let told = &status["coordination"];
+    let text = |name: &str| told[name].as_str().unwrap().to_owned();
+    (text("mode"), text("isolation"), told["notify"].as_bool().unwrap())
+}
+
+#[test]
+fn coordination_is_set_by_all_layers() {
+    let env = Env::new();
+    fill(&env.claude(), "c");
+    let file = env.config().join("config.toml");
+    let check = |text: &str, variables: &[(&str, &str)], args: &[&str], expected: (&str, &str, bool)| {
+        fs::write(&file, text).unwrap();
+        let (mode, isolation, notify) = coordination(&env, args, variables);
+        assert_eq!((mode.as_str(), isolation.as_str(), notify), expected, "{text} {variables:?} {args:?}");
+    };
+    let (multi, single, none) = ("multi-session", "single-session", "none");
+    check("", &[], &[], (multi, "unified", true));
+
+    // The three options of the mode are one setting, which the first layer that speaks decides.
+    check("single_session = true\n", &[], &[], (single, "unified", false));
+    check("multi_session = false\n", &[], &[], (single, "unified", false));
+    check("single_session = true\n", &[("CLAUDEWATCH_NO_COORDINATION", "1")], &[], (none, "unified", false));
+    check("no_coordination = true\n", &[("CLAUDEWATCH_MULTI_SESSION", "1")], &[], (multi, "unified", true));
+    check("single_session = true\n", &[("CLAUDEWATCH_SINGLE_SESSION", "0")], &[], (multi, "unified", true));
+    let variable = [("CLAUDEWATCH_SINGLE_SESSION", "1")];
+    check("", &variable, &["--multi-session"], (multi, "unified", true));
+    check("", &variable, &["--no-coordination"], (none, "unified", false));
+    check("no_coordination = true\n", &[], &["--single-session"], (single, "unified", false));
+
+    check("isolation = \"complete\"\n", &[], &[], (multi, "complete", false));
+    let variable = [("CLAUDEWATCH_ISOLATION", "shared-learning")];
+    check("isolation = \"complete\"\n", &variable, &[], (multi, "shared-learning", true));
+    check("isolation = \"complete\"\n", &variable, &["--isolation=unified"], (multi, "unified", true));
+    check("", &variable, &["--isolation", "complete"], (multi, "complete", false));
+
+    check("cross_session_notify = false\n", &[], &[], (multi, "unified", false));
+    check("no_cross_session_notify = true\n", &[], &[], (multi, "unified", false));
+    let variable = [("CLAUDEWATCH_CROSS_SESSION_NOTIFY", "yes")];
+    check("no_cross_session_notify = true\n", &variable, &[], (multi, "unified", true));
+    check("", &variable, &["--no-cross-session-notify"], (multi, "unified", false));
+    let variable = [("CLAUDEWATCH_NO_CROSS_SESSION_NOTIFY", "1")];
+    check("", &variable, &[], (multi, "unified", false));
+    check("", &variable, &["--cross-session-notify"], (multi, "unified", true));
+    check("optimize_resources = true\n", &[], &[], (multi, "unified", true));
+}
+
+#[test]
+fn contradictions_are_named() {
+    let env = Env::new();
+    fill(&env.claude(), "c");
+    for pair in [
+        ["--single-session", "--multi-session"],
+        ["--no-coordination", "--multi-session"],
+        ["--cross-session-notify", "--no-cross-session-notify"],
+    ] {
+        env.run(&[&["status"], &pair[..]].concat()).fails(2, &["cannot be used with"]);
+    }
+    env.run(&["status", "--isolation", "none"]).fails(2, &["complete, shared-learning, unified"]);
+    let check = |variables: &[(&str, &str)], complaint: &str| {
+        with(&env, &["status"], variables).fails(2, &[complaint]);
+    };
+    check(
+        &[("CLAUDEWATCH_SINGLE_SESSION", "1"), ("CLAUDEWATCH_MULTI_SESSION", "1")],
+        "single_session and multi_session exclude each other",
+    );
+    check(
+        &[("CLAUDEWATCH_CROSS_SESSION_NOTIFY", "1"), ("CLAUDEWATCH_NO_CROSS_SESSION_NOTIFY", "1")],
+        "the environment: cross_session_notify and no_cross_session_notify contradict each other",
+    );
+    check(
+        &[("CLAUDEWATCH_ISOLATION", "none")],
+        "isolation: `none` is none of complete, shared-learning, unified",
+    );
+    fs::write(env.config().join("config.toml"), "no_coordination = true\nmulti_session = true\n").unwrap();
+    let file = "config.toml: no_coordination and multi_session exclude each other";
+    env.run(&["status"]).fails(2, &[file]);
+}
+
 #[test]
 fn the_configuration_may_lie_elsewhere() {
     let env = Env::new();
@@ -235,4 +316,29 @@ fn help_and_version_are_success() {
     }
     assert!(env.run(&["--version"]).ok().starts_with("claudewatch "));
     assert!(env.run(&["report", "--help"]).ok().contains("--since"));
+}
+
+#[test]
+fn priorities_are_set_and_shown() {
+    let env = Env::new();
+    let file = env.config().join("config.toml");
+    std::fs::write(&file, "# mine\npolicy = \"enforce\"\n").unwrap();
+    assert!(env.run(&["priority"]).ok().contains("Every session is normal"));
+    env.run(&["priority", "~/shop", "critical"]).ok();
+    env.run(&["priority", "*try*", "background"]).ok();
+    env.run(&["priority", "~/shop", "background"]).ok();
+    let shown = env.json(&["priority"]);
+    let home = env.path("home/shop");
+    let rules = serde_json::json!([
+        {"scope": "*try*", "priority": "background"},
+        {"scope": home, "priority": "background"},
+    ]);
+    assert_eq!((&shown["policy"], &shown["priorities"]), (&serde_json::json!("enforce"), &rules));
+    assert!(std::fs::read_to_string(&file).unwrap().starts_with("# mine\npolicy = \"enforce\"\n"));
+    env.run(&["priority", "x"]).fails(2, &[]);
+    env.run(&["priority", "x", "high"]).fails(2, &["critical"]);
+    std::fs::write(&file, "[priority]\nx = \"high\"\n").unwrap();
+    env.run(&["priority"]).fails(2, &["priority", "config.toml"]);
+    std::fs::write(&file, "policy = \"harsh\"\n").unwrap();
+    env.run(&["status"]).fails(2, &["observe"]);
 }

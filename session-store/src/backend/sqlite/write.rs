@@ -66,8 +66,11 @@ pub(super) fn listings(connection: &Connection, listings: &Listings) -> rusqlite
 }
 
 /// Refuses every later commit, by whichever process.
+/// Marks the store as closed, in the file itself: a mark in its log alone would go with the log.
 pub(super) fn close(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch("INSERT INTO closed VALUES (1) ON CONFLICT DO NOTHING")
+    connection.execute_batch("INSERT INTO closed VALUES (1) ON CONFLICT DO NOTHING")?;
+    // Others who are reading may keep some of the log from being moved; then the mark stays in it.
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 
 /// Makes the index by time, which a first import is faster without.
