@@ -7,7 +7,7 @@
 mod detect;
 
 #[cfg(target_os = "linux")]
-pub use detect::{classifier, isolation_key, stat_line};
+pub use detect::{classifier, isolation_key, record, stat_line};
 use session_store::{
     CellSum, Change, Conversation, CostState, Event, Fact, Join, LINE_BYTES_MAX, Ledger, LimitCause,
     LimitHit, LimitWindow, Owner, Position, ProblemKind, Reading, Reset, Role, Setting, SourceKind, Tail,
