@@ -22,6 +22,7 @@ mod hostile;
 mod layers;
 mod monitor;
 mod real_client;
+mod real_client_hooks;
 mod report;
 #[cfg(unix)]
 mod screen;
