@@ -25,6 +25,7 @@ mod layers;
 mod limits;
 mod monitor;
 mod real_client;
+mod real_client_hooks;
 mod report;
 #[cfg(target_os = "linux")]
 mod scarce;
