@@ -62,7 +62,11 @@ pub struct Ingestor {
     config_dirs: Vec<PathBuf>,
     zone: Zone,
     known: HashMap<SourceId, Checkpoint>,
+    /// Which sources are read, where not all are.
+    wanted: Option<Wanted>,
 }
+
+type Wanted = Box<dyn Fn(&Source) -> bool + Send>;
 
 /// How far a scan has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -116,7 +120,12 @@ impl Ingestor {
     /// The store cannot be read.
     pub fn new(store: Arc<dyn EventBackend>, config_dirs: Vec<PathBuf>, zone: Zone) -> Result<Self, Error> {
         let known = store.checkpoints()?.into_iter().map(|known| (known.source.clone(), known)).collect();
-        Ok(Self { store, config_dirs, zone, known })
+        Ok(Self { store, config_dirs, zone, known, wanted: None })
+    }
+
+    /// Reads some sources only; the others are passed over as if there were none.
+    pub fn only(self, wanted: impl Fn(&Source) -> bool + Send + 'static) -> Self {
+        Self { wanted: Some(Box::new(wanted)), ..self }
     }
 
     /// Returns the config folders.
@@ -164,7 +173,14 @@ impl Ingestor {
         self.config_dirs.iter().find_map(|config_dir| Source::at(config_dir, path).ok().flatten())
     }
 
-    fn read(&mut self, sources: Vec<Source>, progress: &(dyn Fn(Progress) + Sync)) -> Result<Scan, Error> {
+    fn read(
+        &mut self,
+        mut sources: Vec<Source>,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Scan, Error> {
+        if let Some(wanted) = &self.wanted {
+            sources.retain(|source| wanted(source));
+        }
         let mut lines_skipped = BTreeMap::new();
         let mut jobs = Vec::new();
         for source in sources {

@@ -60,7 +60,7 @@ pub use ledger::Ledger;
 #[cfg(feature = "sqlite")]
 pub use store::Store;
 #[cfg(feature = "sqlite")]
-pub use stores::Stores;
+pub use stores::{Part, Stores};
 pub use time::Timestamp;
 #[cfg(feature = "transcript")]
 pub use transcript::{

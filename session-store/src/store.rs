@@ -44,6 +44,8 @@ struct State {
     disk: Option<Arc<Sqlite>>,
     /// What takes the place of the file while it cannot be written.
     refuge: Option<Refuge>,
+    /// What the session shares, where that could not be written yet.
+    sharing: Option<String>,
     /// A damaged file that was moved aside when the store was opened.
     quarantined: Option<std::path::PathBuf>,
 }
@@ -68,7 +70,7 @@ impl Store {
             quarantined = Some(moved);
             opened = Sqlite::open(path, OpenMode::ReadWrite);
         }
-        let mut state = State { disk: None, refuge: None, quarantined };
+        let mut state = State { disk: None, refuge: None, sharing: None, quarantined };
         match opened {
             Ok(disk) => state.disk = Some(Arc::new(disk)),
             Err(trouble) => {
@@ -105,6 +107,29 @@ impl Store {
             (Some(refuge), _) => Err(Error::new(refuge.trouble.kind()).because(refuge.trouble.to_string())),
             (None, None) => Err(Error::new(ErrorKind::Unreadable)),
         }
+    }
+
+    /// Returns what the store's session shares with others, in the words it was said in; `None` where nothing was said.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn sharing(&self) -> Result<Option<String>, Error> {
+        let state = self.state();
+        match (&state.sharing, &state.disk) {
+            (Some(said), _) => Ok(Some(said.clone())),
+            (None, Some(disk)) => disk.sharing(),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Says what the store's session shares with others; it outlives the session.
+    ///
+    /// Where the disk refuses it is remembered, and written as soon as events can be written again.
+    pub fn set_sharing(&self, level: &str) {
+        let mut state = self.state();
+        let written = state.disk.as_ref().is_some_and(|disk| disk.set_sharing(level).is_ok());
+        state.sharing = (!written).then(|| level.to_owned());
     }
 
     /// Deletes a store's files.
@@ -169,7 +194,14 @@ impl State {
             checkpoints: refuge.memory.checkpoints()?,
         };
         match disk.commit(all) {
-            Ok(_) => self.refuge = None,
+            Ok(_) => {
+                self.refuge = None;
+                if let Some(level) = self.sharing.take()
+                    && disk.set_sharing(&level).is_err()
+                {
+                    self.sharing = Some(level);
+                }
+            }
             Err(trouble) => {
                 refuge.trouble = Arc::new(trouble);
                 refuge.retry_at = Some(Instant::now() + RETRY_AFTER);

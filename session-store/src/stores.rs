@@ -1,6 +1,7 @@
 //! All stores of one user: the archive, and one for each session, behind one face.
 //!
-//! What belongs to a conversation goes to the store of the session that runs it, everything else to the archive. Reading joins
+//! What belongs to a conversation goes to the store of the session that runs it, else of the one that ran it last while
+//! that has a store, everything else to the archive. Reading joins
 //! them: an event that two stores hold, because a conversation was forked, moved or is just being compacted, counts
 //! once, as if one store held everything.
 
@@ -60,10 +61,31 @@ struct Inner {
 struct State {
     open: BTreeMap<String, Arc<Store>>,
     owners: HashMap<ConversationId, String>,
+    /// Which session's store has read a conversation last; it stays there when nobody runs it any more.
+    homes: HashMap<ConversationId, (Rank, String)>,
+    /// Decides which stores are read.
+    see: Option<See>,
     /// Tells the owners anew, and when it was last asked.
     ask: Option<(Ask, Option<Instant>)>,
 }
 
+/// One of the stores, where it is decided whether it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Part<'a> {
+    /// The archive.
+    Archive,
+    /// A session's store.
+    Session {
+        /// Its name.
+        name: &'a str,
+        /// What the session shares, in the words it was said in; `None` where nothing was said.
+        sharing: Option<&'a str>,
+    },
+}
+
+/// Decides whether a store is read.
+type See = Arc<dyn Fn(Part<'_>) -> bool + Send + Sync>;
 /// Tells which conversation belongs to which session.
 type Ask = Arc<dyn Fn() -> HashMap<ConversationId, String> + Send + Sync>;
 
@@ -105,6 +127,30 @@ impl Stores {
     /// Asks for the owners instead of being told: before something is committed, and at most every two seconds.
     pub fn ask_for_owners(&self, ask: impl Fn() -> HashMap<ConversationId, String> + Send + Sync + 'static) {
         self.state().ask = Some((Arc::new(ask), None));
+    }
+
+    /// Decides which stores events and sums are read from, instead of all.
+    ///
+    /// How far a source was read is still asked of all: what one store hides must not be read again into another.
+    pub fn show_only(&self, see: impl Fn(Part<'_>) -> bool + Send + Sync + 'static) {
+        self.state().see = Some(Arc::new(see));
+    }
+
+    /// Returns what a session shares, in the words it was said in; `None` where it has no store or nothing was said.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn sharing(&self, name: &str) -> Result<Option<String>, Error> {
+        if self.path(name).exists() { self.session(name).sharing() } else { Ok(None) }
+    }
+
+    /// Returns the conversations that are at home in a session's store: of those read so far, the ones that the session ran
+    /// last.
+    pub fn at_home(&self, name: &str) -> Vec<ConversationId> {
+        let state = self.state();
+        let here = state.homes.iter().filter(|(_, (_, home))| home == name);
+        here.map(|(conversation, _)| conversation.clone()).collect()
     }
 
     /// Returns why one of the open stores is not written to the disk, while that is so.
@@ -208,6 +254,22 @@ impl Stores {
         Ok(stores)
     }
 
+    /// Returns the stores that may be read; the archive, or what comes first without it.
+    fn visible(&self) -> Result<Vec<Arc<Store>>, Error> {
+        let Some(see) = self.state().see.clone() else { return self.all() };
+        let mut stores = Vec::new();
+        if see(Part::Archive) {
+            stores.push(self.0.archive.clone());
+        }
+        for name in self.sessions()? {
+            let store = self.session(&name);
+            if see(Part::Session { name: &name, sharing: store.sharing()?.as_deref() }) {
+                stores.push(store);
+            }
+        }
+        Ok(stores)
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.0.folder.join(SESSIONS).join(format!("{name}{ENDING}"))
     }
@@ -218,14 +280,40 @@ impl Stores {
 
     /// Returns where the events of a conversation go: `None` is the archive.
     fn owner(&self, conversation: &ConversationId) -> Option<String> {
-        self.state().owners.get(conversation).cloned()
+        let state = self.state();
+        let home =
+            || state.homes.get(conversation).map(|(_, name)| name).filter(|name| self.path(name).exists());
+        state.owners.get(conversation).or_else(home).cloned()
     }
 
-    /// Does something with all stores; a session's store that turns out damaged is moved aside first, to be filled again
-    /// from the transcripts.
+    /// Learns where conversations are at home, from how far sessions' stores have read them.
+    fn learn_homes(&self, name: &str, checkpoints: &[Checkpoint]) {
+        let mut state = self.state();
+        for checkpoint in checkpoints {
+            let SourceKind::Main { conversation } = &checkpoint.kind else { continue };
+            let home = (rank(checkpoint), name.to_owned());
+            match state.homes.get(conversation) {
+                Some(known) if *known >= home => {}
+                _ => drop(state.homes.insert(conversation.clone(), home)),
+            }
+        }
+    }
+
+    /// Does something with the stores that may be read.
+    fn seen<T>(&self, act: impl Fn(&[Arc<Store>]) -> Result<T, Error>) -> Result<T, Error> {
+        self.healing(|| self.visible().and_then(|stores| act(&stores)))
+    }
+
+    /// Does something with all stores.
     fn healed<T>(&self, act: impl Fn(&[Arc<Store>]) -> Result<T, Error>) -> Result<T, Error> {
+        self.healing(|| self.all().and_then(|stores| act(&stores)))
+    }
+
+    /// Does something with stores; a session's store that turns out damaged is moved aside first, to be filled again
+    /// from the transcripts.
+    fn healing<T>(&self, act: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
         loop {
-            let error = match self.all().and_then(|stores| act(&stores)) {
+            let error = match act() {
                 Err(error) if error.kind() == ErrorKind::Corrupt => error,
                 result => return result,
             };
@@ -248,6 +336,7 @@ impl Stores {
     /// Commits to a session's store; one that was closed meanwhile leaves its events to the archive.
     fn commit_to(&self, owner: Option<&str>, batch: Batch) -> Result<Change, Error> {
         let Some(name) = owner else { return self.0.archive.commit(batch) };
+        self.learn_homes(name, &batch.checkpoints);
         match self.session(name).commit(batch.clone()) {
             Err(error) if error.kind() == ErrorKind::Closed => {
                 self.state().open.remove(name);
@@ -307,9 +396,14 @@ impl EventBackend for Stores {
     }
 
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
-        self.healed(|stores| {
-            let all = stores.iter().map(|store| store.checkpoints()).collect::<Result<Vec<_>, _>>()?;
-            Ok(latest(all.into_iter().flatten()).into_values().collect())
+        self.healing(|| {
+            let mut all = self.0.archive.checkpoints()?;
+            for name in self.sessions()? {
+                let checkpoints = self.session(&name).checkpoints()?;
+                self.learn_homes(&name, &checkpoints);
+                all.extend(checkpoints);
+            }
+            Ok(latest(all).into_values().collect())
         })
     }
 
@@ -317,21 +411,21 @@ impl EventBackend for Stores {
     ///
     /// Cost: that of each store, and a look-up in the others for each turn of a session's store.
     fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {
-        self.healed(|stores| match stores {
+        self.seen(|stores| match stores {
             [only] => only.cells(range.clone(), cuts),
             several => united_cells(several, range.clone(), cuts),
         })
     }
 
     fn events(&self, selection: &Selection) -> Result<Ledger, Error> {
-        self.healed(|stores| match stores {
+        self.seen(|stores| match stores {
             [only] => only.events(selection),
             several => united_events(several, selection),
         })
     }
 
     fn turn_ids(&self) -> Result<Vec<EventId>, Error> {
-        self.healed(|stores| {
+        self.seen(|stores| {
             let mut ids = BTreeSet::new();
             for store in stores {
                 ids.extend(store.turn_ids()?);
@@ -341,7 +435,7 @@ impl EventBackend for Stores {
     }
 
     fn turns_of(&self, ids: &[EventId]) -> Result<Ledger, Error> {
-        self.healed(|stores| joined(stores.iter().map(|store| store.turns_of(ids))))
+        self.seen(|stores| joined(stores.iter().map(|store| store.turns_of(ids))))
     }
 }
 
@@ -420,7 +514,6 @@ fn copies(stores: &[Arc<Store>]) -> Result<Vec<Ledger>, Error> {
 /// Keeps for each source the checkpoint that is of the latest state of the file, then the farthest.
 fn latest(checkpoints: impl IntoIterator<Item = Checkpoint>) -> BTreeMap<crate::SourceId, Checkpoint> {
     let mut latest: BTreeMap<crate::SourceId, Checkpoint> = BTreeMap::new();
-    let rank = |checkpoint: &Checkpoint| (checkpoint.stamp.modified_ns, checkpoint.position.offset);
     for checkpoint in checkpoints {
         match latest.get(&checkpoint.source) {
             Some(known) if rank(known) >= rank(&checkpoint) => {}
@@ -428,4 +521,11 @@ fn latest(checkpoints: impl IntoIterator<Item = Checkpoint>) -> BTreeMap<crate::
         }
     }
     latest
+}
+
+/// The time of the file's last change when it was read, and how far it was.
+type Rank = (i64, u64);
+
+fn rank(checkpoint: &Checkpoint) -> Rank {
+    (checkpoint.stamp.modified_ns, checkpoint.position.offset)
 }

@@ -85,6 +85,26 @@ impl Sqlite {
         self.located(write::close(&connection))
     }
 
+    /// Returns what the store's session shares with others, in the words it was said in; `None` where nothing was said.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn sharing(&self) -> Result<Option<String>, Error> {
+        let connection = self.connection()?;
+        self.located(read::sharing(&connection))
+    }
+
+    /// Says what the store's session shares with others; it outlives the session.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be written.
+    pub fn set_sharing(&self, level: &str) -> Result<(), Error> {
+        let connection = self.connection()?;
+        self.located(write::set_sharing(&connection, level))
+    }
+
     /// Deletes a store's files.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::Path;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{Checkpoint, Selection};
 use super::row;
@@ -26,6 +26,15 @@ pub(super) fn checkpoints(connection: &Connection) -> rusqlite::Result<Vec<Check
          FROM source ORDER BY path",
     )?;
     select.query_map([], checkpoint)?.collect()
+}
+
+/// Returns what the store's session shares; a store of an older format, read only, says nothing of it.
+pub(super) fn sharing(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let has_table = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sharing')";
+    if !connection.prepare_cached(has_table)?.query_row([], |row| row.get(0))? {
+        return Ok(None);
+    }
+    connection.prepare_cached("SELECT level FROM sharing")?.query_row([], |row| row.get(0)).optional()
 }
 
 fn checkpoint(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {

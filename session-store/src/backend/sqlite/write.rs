@@ -65,6 +65,14 @@ pub(super) fn close(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("INSERT INTO closed VALUES (1) ON CONFLICT DO NOTHING")
 }
 
+/// Says what the store's session shares.
+pub(super) fn set_sharing(connection: &Connection, level: &str) -> rusqlite::Result<()> {
+    let mut upsert = connection.prepare_cached(
+        "INSERT INTO sharing VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET level = excluded.level",
+    )?;
+    upsert.execute([level]).map(drop)
+}
+
 /// Makes the index by time, which a first import is faster without.
 pub(super) fn settle(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("CREATE INDEX IF NOT EXISTS turn_at ON turn (at)")
