@@ -18,7 +18,8 @@ pub(crate) fn run(cli: Cli, mut config: Config) -> Result<u8, CliError> {
     if let Some(Command::Demo) = &cli.command {
         return demo::run(config);
     }
-    let context = Context::new(config);
+    let is_monitor = cli.command.is_none() && !cli.status;
+    let context = if is_monitor { Context::of_monitor(config) } else { Context::new(config) };
     match cli.command {
         Some(Command::Report(args)) => report::run(&context, &args)?,
         Some(Command::Explain(args)) => explain::run(&context, &args)?,

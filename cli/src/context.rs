@@ -11,18 +11,30 @@ use session_analytics::{Figures, PriceBook, anchors, cuts};
 use session_coordinator::{Ingestor, Progress, Scan};
 use session_store::{ErrorKind, EventBackend, Selection, Store, Stores, Timestamp};
 
-use crate::config::Config;
+use crate::config::{Config, SessionMode};
 use crate::error::{CliError, exit, hint_for};
+use crate::others::Others;
 use crate::owners::{self, Retire};
 use crate::printable::printable;
-use crate::projects::Projects;
+use crate::projects::{Projects, ReadingScope};
+use crate::sight::Sight;
 
 /// What the commands share.
 pub(crate) struct Context {
     pub(crate) config: Config,
     pub(crate) projects: Projects,
+    role: Role,
     /// The code to end with when everything asked for was done.
     code: StdCell<u8>,
+}
+
+/// What a command is to its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// It looks and ends.
+    Visitor,
+    /// It is the session's monitor, which says for the session what is shared.
+    Monitor,
 }
 
 /// The archive, up to date.
@@ -34,7 +46,12 @@ pub(crate) struct Archive {
 
 impl Context {
     pub(crate) fn new(config: Config) -> Self {
-        Self { config, projects: Projects::default(), code: StdCell::new(exit::DONE) }
+        Self { config, projects: Projects::default(), role: Role::Visitor, code: StdCell::new(exit::DONE) }
+    }
+
+    /// Makes the context of a monitor.
+    pub(crate) fn of_monitor(config: Config) -> Self {
+        Self { role: Role::Monitor, ..Self::new(config) }
     }
 
     /// Returns the exit code: done, unless trouble with the store was met on the way.
@@ -72,7 +89,17 @@ impl Context {
         let store = Stores::around(&self.config.data_dir, now(), store);
         let dirs = self.config.claude_dirs.clone();
         owners::ask(&store, dirs.clone());
+        let sight = Sight::new(self.config.isolation);
+        if self.role == Role::Monitor {
+            // Before anything is read, lest it be seen by others for a moment.
+            sight.declare(&store, &Others::look(&self.config));
+        }
+        sight.limit(&store);
         let mut ingestor = Ingestor::new(Arc::new(store.clone()), dirs, self.config.zone.clone())?;
+        if let Some(scope) = self.single_scope() {
+            let scope = ReadingScope::of(&scope);
+            ingestor = ingestor.only(move |source| scope.holds(source));
+        }
         let scan = ingestor.scan(progress)?;
         let when = if self.config.optimize_resources { Retire::AtOnce } else { Retire::Later };
         if let Err(error) = owners::retire(&store, when) {
@@ -81,6 +108,20 @@ impl Context {
         }
         tracing::debug!(sources = scan.sources, read = scan.sources_read, bytes = scan.bytes_read, "scanned");
         Ok(Archive { store, ingestor, scan })
+    }
+
+    /// Returns the project that alone is read, where this is a single session's work.
+    pub(crate) fn single_scope(&self) -> Option<String> {
+        self.scope().filter(|_| self.config.mode == SessionMode::Single)
+    }
+
+    /// Returns the project of the working folder, unless all are wanted.
+    pub(crate) fn scope(&self) -> Option<String> {
+        if self.config.all {
+            return None;
+        }
+        let folder = std::env::current_dir().ok()?;
+        Some(self.projects.of(folder.to_str()?))
     }
 
     /// Says where was looked if Claude Code has never run here.

@@ -1,12 +1,11 @@
-//! The monitor's place among the others of this user and host, and what can be seen of theirs.
+//! The monitor's place among the others of this user and host.
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 
 use session_coordinator::{
-    AccountId, Candidate, Coordinator, CoordinatorOptions, Holder, Introduction, Lease, Member, News,
-    NoticeBoard, Presence, Registry, RuntimeDir, RuntimePlaces, Scope,
+    AccountId, Candidate, Coordinator, CoordinatorOptions, Introduction, Member, News, RuntimePlaces, Scope,
 };
 use session_detect::Session;
 
@@ -64,35 +63,8 @@ fn account(dir: &Path) -> AccountId {
     AccountId::new(dir.to_string_lossy())
 }
 
-/// What can be seen of the live monitors without taking part.
-#[derive(Debug, Default)]
-pub(crate) struct Others {
-    pub(crate) members: Vec<Member>,
-    pub(crate) leader: Option<Holder>,
-    pub(crate) counters: std::collections::BTreeMap<String, u64>,
-}
-
-impl Others {
-    /// Looks into the runtime folder, where there is one; makes none.
-    pub(crate) fn look(config: &Config) -> Self {
-        if config.mode != SessionMode::Multi {
-            return Self::default();
-        }
-        let existing: Vec<Candidate> = candidates(config).into_iter().filter(|it| it.path.is_dir()).collect();
-        let Ok((runtime, _)) = RuntimeDir::open_first(&existing) else {
-            return Self::default();
-        };
-        let members = Registry::open(&runtime).and_then(|registry| registry.members()).unwrap_or_default();
-        let board = NoticeBoard::open(&runtime).ok();
-        Self {
-            members: members.into_iter().filter(|member| member.presence != Presence::Gone).collect(),
-            leader: Lease::holder(&runtime),
-            counters: board.and_then(|board| board.board().counters().ok()).unwrap_or_default(),
-        }
-    }
-}
-
-fn candidates(config: &Config) -> Vec<Candidate> {
+/// Returns where monitors may meet, best first.
+pub(crate) fn candidates(config: &Config) -> Vec<Candidate> {
     let folder = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
     let places = RuntimePlaces {

@@ -4,9 +4,12 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use session_coordinator::Isolation;
 use session_detect::claude::{self, Found};
 use session_detect::{Liveness, ProcessId};
 use session_store::{ConversationId, Stores};
+
+use crate::sight::level;
 
 /// How long after its last line an ended session keeps its store.
 const KEPT: Duration = Duration::from_secs(86_400);
@@ -43,16 +46,21 @@ pub(crate) enum Retire {
     AtOnce,
 }
 
-/// Moves the stores of sessions that ended some time ago into the archive.
+/// Moves the stores of sessions that ended some time ago into the archive, which all sessions see: but for those that
+/// shared less than everything. These stay as they are, until they are pruned.
 pub(crate) fn retire(stores: &Stores, when: Retire) -> Result<(), session_store::Error> {
     for name in stores.sessions()? {
         let age = stores.written_at(&name).and_then(|at| at.elapsed().ok()).unwrap_or_default();
-        if (when == Retire::AtOnce || age > KEPT) && has_ended(&name, age) {
+        if (when == Retire::AtOnce || age > KEPT) && has_ended(&name, age) && is_shared(stores, &name)? {
             stores.compact(&name)?;
             tracing::debug!(session = name, "moved an ended session into the archive");
         }
     }
     Ok(())
+}
+
+fn is_shared(stores: &Stores, name: &str) -> Result<bool, session_store::Error> {
+    Ok(level(stores.sharing(name)?.as_deref()) == Isolation::Unified)
 }
 
 fn has_ended(name: &str, age: Duration) -> bool {

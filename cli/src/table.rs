@@ -14,7 +14,12 @@ pub(crate) struct Column {
     pub(crate) align: Align,
     /// Columns of a higher number are left out first where the table is too wide; 0 is never left out.
     pub(crate) expendable: u8,
+    /// Whether it is cut down to [`PATH_MIN`] before it is left out.
+    shrinks: bool,
 }
+
+/// What is kept of a column that shrinks.
+const PATH_MIN: usize = 12;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {
@@ -33,11 +38,16 @@ pub(crate) struct Table {
 
 impl Column {
     pub(crate) const fn left(title: &'static str, expendable: u8) -> Self {
-        Self { title, align: Align::Left, expendable }
+        Self { title, align: Align::Left, expendable, shrinks: false }
+    }
+
+    /// A column of paths, whose ends say the most.
+    pub(crate) const fn path(title: &'static str, expendable: u8) -> Self {
+        Self { title, align: Align::Left, expendable, shrinks: true }
     }
 
     pub(crate) const fn right(title: &'static str, expendable: u8) -> Self {
-        Self { title, align: Align::Right, expendable }
+        Self { title, align: Align::Right, expendable, shrinks: false }
     }
 }
 
@@ -86,9 +96,16 @@ impl Table {
         while total(&shown) > width {
             let dearest =
                 shown.iter().enumerate().filter(|(_, (column, _))| self.columns[*column].expendable > 0);
-            match dearest.max_by_key(|(_, (column, _))| self.columns[*column].expendable) {
-                Some((place, _)) => drop(shown.remove(place)),
-                None => break,
+            let Some((place, (column, natural))) =
+                dearest.max_by_key(|(_, (column, _))| self.columns[*column].expendable)
+            else {
+                break;
+            };
+            let narrow = natural.saturating_sub(total(&shown) - width);
+            if self.columns[*column].shrinks && narrow >= PATH_MIN {
+                shown[place].1 = narrow;
+            } else {
+                shown.remove(place);
             }
         }
         let excess = total(&shown).saturating_sub(width);

@@ -30,7 +30,7 @@ pub(crate) enum Mode {
 pub(crate) fn run(context: &Context, mode: Mode) -> Result<(), CliError> {
     context.check_sources()?;
     let book = context.prices()?;
-    let scope = scope(context);
+    let scope = context.scope();
     if is_full_screen(&context.config) {
         return full_screen(context, book, scope, mode);
     }
@@ -52,15 +52,6 @@ fn place(config: &Config, scope: Option<&str>) -> Option<Place> {
 /// Tells whether there is a terminal to fill, and a person wanted on it.
 pub(super) fn is_full_screen(config: &Config) -> bool {
     std::io::stdout().is_terminal() && std::io::stdin().is_terminal() && !config.json
-}
-
-/// Returns the project of the working folder, unless all are wanted.
-fn scope(context: &Context) -> Option<String> {
-    if context.config.all {
-        return None;
-    }
-    let folder = std::env::current_dir().ok()?;
-    Some(context.projects.of(folder.to_str()?))
 }
 
 fn start(ingestor: session_coordinator::Ingestor, tell: Sender<Update>) -> Result<Monitor, CliError> {
@@ -109,7 +100,7 @@ fn full_screen(
 }
 
 fn fill(config: Config, book: PriceBook, scope: Option<String>, screen: &mut Screen) -> Result<(), CliError> {
-    let context = Context::new(config);
+    let context = Context::of_monitor(config);
     let progress_to = std::sync::Mutex::new(screen.0.clone());
     let archive = context.archive_with(&|progress| {
         if let Ok(screen) = progress_to.lock() {

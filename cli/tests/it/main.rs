@@ -4,6 +4,8 @@
 
 mod env;
 
+#[cfg(target_os = "linux")]
+mod client;
 mod config;
 mod coordination;
 mod detect;
@@ -12,6 +14,8 @@ mod explain;
 mod faults;
 #[cfg(unix)]
 mod hostile;
+#[cfg(target_os = "linux")]
+mod isolation;
 mod layers;
 mod monitor;
 mod real_client;

@@ -6,6 +6,8 @@ use serde_json::json;
 use session_store::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
+#[cfg(target_os = "linux")]
+use crate::client::Client;
 use crate::env::{Env, Outcome, Reply, now, prompt};
 
 fn minutes_ago(minutes: u64) -> Timestamp {
@@ -71,7 +73,11 @@ fn people_are_told_in_the_form_of_the_guide() {
     ] {
         assert!(text.contains(part), "`{part}` is not in\n{text}");
     }
-    assert!(text.trim_end().ends_with("ago, resets in 1 h 59 m"), "{text}");
+    assert!(text.contains("ago, resets in 1 h 59 m\n"), "{text}");
+    assert!(
+        text.contains("🤝  Coordination: multi-session, isolation unified, notices shown\n    no leader; "),
+        "{text}"
+    );
     let by_option = env.run(&["--status"]).ok();
     assert_eq!(by_option.lines().count(), text.lines().count());
     assert!(by_option.starts_with("📊 ClaudeWatch - System Status\n"));
@@ -99,53 +105,17 @@ fn nothing_of_the_last_day_is_said_so() {
     assert_eq!(env.json(&["status"])["conversations"], json!([]));
 }
 
-/// A program called `claude` that does nothing, with the record that Claude Code writes of itself.
-#[cfg(target_os = "linux")]
-struct Running(std::process::Child);
-
-#[cfg(target_os = "linux")]
-impl Running {
-    fn start(env: &Env, conversation: &str) -> Self {
-        let program = env.path("claude");
-        std::fs::copy("/bin/sleep", &program).unwrap();
-        // In a session of its own, which ends with it.
-        let mut command = std::process::Command::new("setsid");
-        let child = command.arg(&program).arg("600").current_dir(env.path("work")).spawn().unwrap();
-        let name = format!("/proc/{}/comm", child.id());
-        while std::fs::read_to_string(&name).unwrap() != "claude\n" {
-            std::thread::yield_now();
-        }
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
-        let start = stat.rsplit(')').next().unwrap().split_ascii_whitespace().nth(19).unwrap();
-        let record = json!({"pid": child.id(), "sessionId": conversation, "cwd": env.path("work"), "procStart": start,
-                            "startedAt": now().as_millis(), "version": "2.1.330", "kind": "interactive",
-                            "entrypoint": "cli", "status": "idle", "updatedAt": now().as_millis()});
-        let folder = env.claude().join("sessions");
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join(format!("{}.json", child.id())), record.to_string()).unwrap();
-        Self(child)
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 #[cfg(target_os = "linux")]
 fn a_running_claude_code_is_a_session_with_its_conversation() {
     let env = at_work();
-    let running = Running::start(&env, "limited-conversation");
+    let running = Client::start(&env, "limited-conversation");
     let status = env.json(&["status"]);
     let session = &status["sessions"][0];
-    let own = session_detect::detect_process(running.0.id()).unwrap();
+    let own = session_detect::detect_process(running.pid()).unwrap();
     assert_eq!(status["active_sessions"], 1);
     assert_eq!(status["session_types"], json!({own.kind.name(): 1}));
-    assert_eq!((&session["pid"], &session["role"]), (&json!(running.0.id()), &json!("claude")));
+    assert_eq!((&session["pid"], &session["role"]), (&json!(running.pid()), &json!("claude")));
     assert_eq!(session["isolation_key"], json!(own.key));
     assert_eq!(session["conversation_id"], "limited-conversation");
     assert_eq!((&session["total_tokens"], &session["rate_limit_events"]), (&json!(30), &json!(1)));
@@ -157,6 +127,134 @@ fn a_running_claude_code_is_a_session_with_its_conversation() {
     assert_eq!(env.json(&["status"])["active_sessions"], 0);
 }
 
+/// Every field of the contract, of the type that it promises, with a monitor and a Claude Code at work.
+#[test]
+#[cfg(target_os = "linux")]
+fn json_is_what_the_contract_promises() {
+    let env = at_work();
+    let client = Client::start(&env, "limited-conversation");
+    let monitor = env.start(&["--json", "--all"]);
+    monitor.until_messages(crate::env::PATIENCE, 4);
+    let status = env.json(&["status"]);
+    let check = |value: &serde_json::Value, fields: &[(&str, &str)]| {
+        for (field, kind) in fields {
+            let it = value.get(*field).unwrap_or_else(|| panic!("no {field} in {value}"));
+            let fits = kind.split('|').any(|kind| match kind {
+                "text" => it.is_string(),
+                "time" => it.as_str().is_some_and(|text| Timestamp::parse(text).is_some()),
+                "count" => it.is_u64(),
+                "number" => it.is_f64(),
+                "flag" => it.is_boolean(),
+                "object" => it.is_object(),
+                "list" => it.is_array(),
+                _ => it.is_null(),
+            });
+            assert!(fits, "{field}: {it} is no {kind}");
+        }
+    };
+    let parts = [
+        ("schema_version", "count"),
+        ("current_session", "object"),
+        ("active_sessions", "count"),
+        ("session_types", "object"),
+        ("sessions", "list"),
+        ("limits", "list"),
+        ("coordination", "object"),
+    ];
+    check(&status, &parts);
+    let of_session = ["session_id", "isolation_key", "session_type", "project"].map(|field| (field, "text"));
+    check(&status["current_session"], &[&of_session[..], &[("label", "text")]].concat());
+    let sessions = status["sessions"].as_array().unwrap();
+    assert_eq!((sessions.len(), &status["active_sessions"]), (2, &json!(2)));
+    for session in sessions {
+        check(session, &of_session);
+        let more = [
+            ("pid", "count"),
+            ("role", "text"),
+            ("presence", "text"),
+            ("conversation_id", "text|null"),
+            ("store", "text"),
+            ("started_at", "time"),
+            ("last_activity", "time"),
+            ("rate_limit_events", "count"),
+            ("total_tokens", "count"),
+            ("cost_usd", "number"),
+            ("cpu_percent", "number|null"),
+            ("memory_bytes", "count|null"),
+        ];
+        check(session, &more);
+        let is_claude = session["role"] == "claude";
+        assert_eq!(session["memory_bytes"].as_u64().is_some_and(|bytes| bytes > 0), is_claude, "{session}");
+    }
+    let hers = sessions.iter().find(|it| it["pid"] == client.pid()).unwrap();
+    assert_eq!(hers["store"], format!("{}.db", client.key.file_name()));
+    let coordination = &status["coordination"];
+    let counts = ["conflicts_resolved", "resources_shared", "notices"].map(|field| (field, "count"));
+    check(coordination, &counts);
+    check(coordination, &[("mode", "text"), ("isolation", "text"), ("notify", "flag"), ("leader", "object")]);
+    check(&coordination["leader"], &[("pid", "count"), ("since", "time")]);
+    assert_eq!(coordination["leader"]["pid"], monitor.child.id());
+}
+
+/// A monitor that was killed is told of, is no active session, and leads nobody.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_killed_monitor_is_stale() {
+    let env = at_work();
+    let monitor = env.start(&["--json"]);
+    monitor.line();
+    drop(monitor);
+    let status = env.json(&["status"]);
+    assert_eq!(status["sessions"][0]["presence"], "stale", "{status}");
+    assert_eq!((&status["active_sessions"], &status["session_types"]), (&json!(0), &json!({})));
+    assert_eq!(status["coordination"]["leader"], serde_json::Value::Null);
+    let text = env.run(&["status"]).ok();
+    assert!(text.contains("Active Sessions: 0\n") && text.contains("monitor (stale)"), "{text}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn debug_tells_who_leads_where_things_are_and_who_is_alone() {
+    let env = at_work();
+    let client = Client::start(&env, "limited-conversation");
+    let debug = |args: &[&str]| {
+        let outcome = env.run(args);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("DEBUG"), "the log is on standard error");
+        outcome.stdout
+    };
+    let text = debug(&["status", "--debug"]);
+    let run = env.path("run");
+    for part in [
+        "runtime folder  none\n".to_owned(),
+        format!("passed over   {}: not there\n", run.display()),
+        format!("data folder     {}\n", env.data().display()),
+        "lag             ".to_owned(),
+        " (this session): there is no runtime folder".to_owned(),
+    ] {
+        assert!(text.contains(&part), "`{part}` is not in\n{text}");
+    }
+    let monitor = env.start(&["--json"]);
+    monitor.line();
+    let text = debug(&["--debug", "--status"]);
+    let (leader, member) =
+        (monitor.child.id(), format!("process {}, Monitor, lock held", monitor.child.id()));
+    for part in [
+        format!("runtime folder  {}\n", run.canonicalize().unwrap().display()),
+        format!("leader          process {leader}, term 1, since "),
+        "its heart beat after ".to_owned(),
+        member,
+        "isolation unified; ".to_owned(),
+        " watches in ".to_owned(),
+        format!("{}: no monitor runs in it", client.key.session_id()),
+    ] {
+        assert!(text.contains(&part), "`{part}` is not in\n{text}");
+    }
+    assert!(!text.contains("(this session)"), "it is coordinated:\n{text}");
+    let text = debug(&["status", "--debug", "--no-coordination"]);
+    assert!(text.contains("not coordinated this session: --no-coordination\n"), "{text}");
+}
+
 /// What a running conversation says goes to its session's store; reports count both stores, and once.
 #[test]
 #[cfg(target_os = "linux")]
@@ -164,7 +262,7 @@ fn each_session_has_a_store_of_its_own() {
     let env = at_work();
     let before = env.json(&["report"])["totals"].clone();
     assert!(!env.data().join("sessions").exists());
-    let running = Running::start(&env, "busy-conversation");
+    let running = Client::start(&env, "busy-conversation");
     let at = minutes_ago(1).to_string();
     // One reply is new, the other is a copy of what the archive holds already.
     let copy = Reply::new("msg_1", &minutes_ago(30).to_string()).of("busy-conversation");
@@ -172,7 +270,7 @@ fn each_session_has_a_store_of_its_own() {
     let after = env.json(&["report"])["totals"].clone();
     let count = |totals: &serde_json::Value| totals["messages"].as_u64().unwrap();
     assert_eq!(count(&after), count(&before) + 1);
-    let key = session_detect::detect_process(running.0.id()).unwrap().key.unwrap();
+    let key = session_detect::detect_process(running.pid()).unwrap().key.unwrap();
     let store = env.data().join("sessions").join(format!("{}.db", key.file_name()));
     assert!(store.exists(), "{store:?}");
     drop(running);
