@@ -99,7 +99,7 @@ proptest! {
             }
         }
         let model = Memory::default();
-        let mut take = |store: &session_store::Store| {
+        let take = |store: &session_store::Store| {
             let ledger = store.events(&Selection::all()).unwrap();
             let _ = model.commit(Batch { ledger, checkpoints: Vec::new() }).unwrap();
         };
