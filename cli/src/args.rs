@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 /// Watches every Claude Code session: usage, cost and limits, live and right.
 ///
@@ -118,12 +119,48 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// The records behind a figure: kept, dropped and why, and the prices used.
     Explain(ExplainArgs),
+    /// The whole history as events, one line of JSON each, and back: joins the histories of several hosts.
+    #[command(subcommand)]
+    Events(EventsCommand),
     /// The session of this terminal and the conversations at work.
     Status,
     /// Which session this is, and why; warns where two sessions could be mistaken for each other.
     Detect(DetectArgs),
     /// The monitor over a generated history that goes on live, in a scratch folder.
     Demo,
+    /// Print the completions for a shell.
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page of the program, or of a command (man report), in the form of man(1).
+    Man {
+        /// The command.
+        command: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EventsCommand {
+    /// Write all events, with the paths and branches of projects but none of what was said.
+    Export {
+        /// The file, - for standard output.
+        #[arg(default_value = "-")]
+        file: PathBuf,
+        /// Only from this date or time on (2026-11-22, 2026-11-22T14:00, or RFC 3339).
+        #[arg(long, value_name = "WHEN")]
+        since: Option<String>,
+        /// Only before this date or time.
+        #[arg(long, value_name = "WHEN")]
+        until: Option<String>,
+    },
+    /// Join events into this history; reading the same ones twice changes nothing.
+    Import {
+        /// The files, - for standard input.
+        #[arg(default_value = "-")]
+        files: Vec<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,9 @@
 //! One file for each command.
 
+mod completions;
 mod demo;
 mod detect;
+mod events;
 mod explain;
 mod monitor;
 mod report;
@@ -25,6 +27,9 @@ pub(crate) fn run(cli: Cli, mut config: Config) -> Result<u8, CliError> {
         Some(Command::Explain(args)) => explain::run(&context, &args)?,
         Some(Command::Status) => status::run(&context)?,
         Some(Command::Detect(args)) => detect::run(&context, &args)?,
+        Some(Command::Events(command)) => events::run(&context, &command)?,
+        Some(Command::Completions { shell }) => completions::completions(shell)?,
+        Some(Command::Man { command }) => completions::man(&command)?,
         Some(Command::Demo) => {}
         None if cli.status => status::run(&context)?,
         None => monitor::run(&context, monitor::Mode::Watch)?,

@@ -59,6 +59,11 @@ impl Context {
         self.code.get()
     }
 
+    /// Ends with this code unless something worse was met.
+    pub(crate) fn end_with(&self, code: u8) {
+        self.code.set(self.code.get().max(code));
+    }
+
     /// Opens the archive and reads what is new, with a progress bar where that takes over a second.
     pub(crate) fn archive(&self) -> Result<Archive, CliError> {
         let bar = Bar::new(self.config.quiet);
@@ -208,8 +213,13 @@ pub(crate) fn now() -> Timestamp {
 
 /// Prints a text; a reader that went away is no error.
 pub(crate) fn print(text: &str) -> Result<(), CliError> {
+    print_bytes(text.as_bytes())
+}
+
+/// Prints what need not be text.
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    out.write_all(bytes)?;
     out.flush()?;
     Ok(())
 }

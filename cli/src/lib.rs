@@ -12,6 +12,7 @@ mod error;
 mod feed;
 mod load;
 mod others;
+mod output;
 mod owners;
 mod presence;
 mod printable;

@@ -25,6 +25,8 @@ pub mod transcript;
 mod backend;
 
 #[cfg(feature = "sqlite")]
+pub mod exchange;
+#[cfg(feature = "sqlite")]
 mod store;
 #[cfg(feature = "sqlite")]
 mod stores;

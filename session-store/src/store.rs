@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::backend::{Batch, Checkpoint, EventBackend, Selection};
+use crate::backend::{Batch, Checkpoint, EventBackend, Selection, sqlite};
 use crate::cell::Cell;
 use crate::error::{Error, ErrorKind};
 use crate::id::EventId;
@@ -57,13 +57,58 @@ struct Refuge {
     retry_at: Option<Instant>,
 }
 
+/// A store as it is at one moment, whatever is written to it meanwhile.
+pub(crate) enum Snapshot {
+    Disk(Box<sqlite::Snapshot>),
+    Memory(Memory),
+}
+
+impl Snapshot {
+    pub(crate) fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {
+        match self {
+            Self::Disk(disk) => disk.cells(range, cuts),
+            Self::Memory(memory) => memory.cells(range, cuts),
+        }
+    }
+
+    pub(crate) fn events(&self, selection: &Selection) -> Result<Ledger, Error> {
+        match self {
+            Self::Disk(disk) => disk.events(selection),
+            Self::Memory(memory) => memory.events(selection),
+        }
+    }
+
+    pub(crate) fn turn_ids(&self) -> Result<Vec<EventId>, Error> {
+        match self {
+            Self::Disk(disk) => disk.turn_ids(),
+            Self::Memory(memory) => memory.turn_ids(),
+        }
+    }
+
+    pub(crate) fn turns_of(&self, ids: &[EventId]) -> Result<Ledger, Error> {
+        match self {
+            Self::Disk(disk) => disk.turns_of(ids),
+            Self::Memory(memory) => memory.turns_of(ids),
+        }
+    }
+}
+
 impl Store {
     /// Opens a store; `now` names a damaged file that is moved aside.
     ///
     /// Never fails: [`Store::trouble`] tells what kept the file from being used.
     pub fn open(path: &Path, now: Timestamp) -> Self {
+        Self::opened(path, now, |path| Sqlite::open(path, OpenMode::ReadWrite))
+    }
+
+    /// Opens a store that is there already; where it is not, none is made.
+    pub(crate) fn open_existing(path: &Path, now: Timestamp) -> Self {
+        Self::opened(path, now, Sqlite::open_existing)
+    }
+
+    fn opened(path: &Path, now: Timestamp, open: impl FnOnce(&Path) -> Result<Sqlite, Error>) -> Self {
         let mut quarantined = None;
-        let mut opened = Sqlite::open(path, OpenMode::ReadWrite);
+        let mut opened = open(path);
         if matches!(&opened, Err(error) if error.kind() == ErrorKind::Corrupt)
             && let Ok(moved) = Sqlite::quarantine(path, now)
         {
@@ -149,6 +194,22 @@ impl Store {
     /// Returns where a damaged file was moved when the store was opened.
     pub fn quarantined(&self) -> Option<std::path::PathBuf> {
         self.state().quarantined.clone()
+    }
+
+    /// Returns the store as it is now.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, Error> {
+        let disk = match &*self.state() {
+            State { refuge: Some(refuge), .. } => return Ok(Snapshot::Memory(refuge.memory.snapshot())),
+            State { disk: Some(disk), .. } => disk.clone(),
+            _ => return Ok(Snapshot::Memory(Memory::default())),
+        };
+        Ok(Snapshot::Disk(Box::new(disk.snapshot()?)))
+    }
+
+    /// Returns whether what is kept here is still what others find at the path.
+    pub(crate) fn is_current(&self) -> bool {
+        let state = self.state();
+        state.refuge.is_some() || state.disk.as_ref().is_none_or(|disk| disk.is_current())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -21,7 +21,7 @@ use crate::event::{Event, Fact};
 use crate::id::{ConversationId, EventId};
 use crate::join::{Change, Join};
 use crate::ledger::Ledger;
-use crate::store::Store;
+use crate::store::{Snapshot, Store};
 use crate::time::Timestamp;
 use crate::transcript::SourceKind;
 
@@ -142,7 +142,10 @@ impl Stores {
     ///
     /// The store cannot be read.
     pub fn sharing(&self, name: &str) -> Result<Option<String>, Error> {
-        if self.path(name).exists() { self.session(name).sharing() } else { Ok(None) }
+        if !self.path(name).exists() {
+            return Ok(None);
+        }
+        self.seen(name).map_or(Ok(None), |store| store.sharing())
     }
 
     /// Returns the conversations that are at home in a session's store: of those read so far, the ones that the session ran
@@ -210,12 +213,28 @@ impl Stores {
     /// Opens the store of a session, making it where it is missing.
     pub fn session(&self, name: &str) -> Arc<Store> {
         let mut state = self.state();
-        if let Some(store) = state.open.get(name) {
+        if let Some(store) = state.open.get(name).filter(|store| store.is_current()) {
             return store.clone();
         }
         let store = Arc::new(Store::open(&self.path(name), self.0.now));
         state.open.insert(name.to_owned(), store.clone());
         store
+    }
+
+    /// Opens the store of a session that was just seen; `None` where it has been moved into the archive since.
+    fn seen(&self, name: &str) -> Option<Arc<Store>> {
+        let path = self.path(name);
+        let mut state = self.state();
+        if let Some(store) = state.open.get(name).filter(|store| store.is_current()) {
+            return Some(store.clone());
+        }
+        let store = Arc::new(Store::open_existing(&path, self.0.now));
+        if !path.exists() {
+            state.open.remove(name);
+            return None;
+        }
+        state.open.insert(name.to_owned(), store.clone());
+        Some(store)
     }
 
     /// Moves what an ended session's store holds into the archive and deletes the store.
@@ -250,11 +269,11 @@ impl Stores {
     fn all(&self) -> Result<Vec<Arc<Store>>, Error> {
         let sessions = self.sessions()?;
         let mut stores = vec![self.0.archive.clone()];
-        stores.extend(sessions.iter().map(|name| self.session(name)));
+        stores.extend(sessions.iter().filter_map(|name| self.seen(name)));
         Ok(stores)
     }
 
-    /// Returns the stores that may be read; the archive, or what comes first without it.
+    /// Returns the stores that may be read: the archive, or what comes first without it.
     fn visible(&self) -> Result<Vec<Arc<Store>>, Error> {
         let Some(see) = self.state().see.clone() else { return self.all() };
         let mut stores = Vec::new();
@@ -262,12 +281,23 @@ impl Stores {
             stores.push(self.0.archive.clone());
         }
         for name in self.sessions()? {
-            let store = self.session(&name);
+            let Some(store) = self.seen(&name) else { continue };
             if see(Part::Session { name: &name, sharing: store.sharing()?.as_deref() }) {
                 stores.push(store);
             }
         }
         Ok(stores)
+    }
+
+    /// Returns the stores that may be read, as they are now: the archive first.
+    ///
+    /// The archive is looked at last: what is moved into it meanwhile is then seen there, or where it was, or in both.
+    fn snapshots(&self) -> Result<Vec<Snapshot>, Error> {
+        let stores = self.visible()?;
+        let mut snapshots =
+            stores.iter().rev().map(|store| store.snapshot()).collect::<Result<Vec<_>, _>>()?;
+        snapshots.reverse();
+        Ok(snapshots)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -299,29 +329,29 @@ impl Stores {
         }
     }
 
-    /// Does something with the stores that may be read.
-    fn seen<T>(&self, act: impl Fn(&[Arc<Store>]) -> Result<T, Error>) -> Result<T, Error> {
-        self.healing(|| self.visible().and_then(|stores| act(&stores)))
+    /// Reads the stores that may be read, as they are at one moment.
+    fn read<T>(&self, read: impl Fn(&[Snapshot]) -> Result<T, Error>) -> Result<T, Error> {
+        self.healed(|| read(&self.snapshots()?))
     }
 
-    /// Does something with all stores.
-    fn healed<T>(&self, act: impl Fn(&[Arc<Store>]) -> Result<T, Error>) -> Result<T, Error> {
-        self.healing(|| self.all().and_then(|stores| act(&stores)))
-    }
-
-    /// Does something with stores; a session's store that turns out damaged is moved aside first, to be filled again
-    /// from the transcripts.
-    fn healing<T>(&self, act: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+    /// Does something with all stores; a session's store that turns out damaged is moved aside first, to be filled again
+    /// from the transcripts, and one that has just been moved into the archive is read there.
+    fn healed<T>(&self, act: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
         loop {
             let error = match act() {
-                Err(error) if error.kind() == ErrorKind::Corrupt => error,
+                Err(error) => error,
                 result => return result,
             };
-            let damaged = error.path().filter(|path| path.starts_with(self.0.folder.join(SESSIONS)));
-            let name = damaged.and_then(|path| path.file_stem()?.to_str()).map(str::to_owned);
-            match name {
-                Some(name) => drop(self.afresh(&name)?),
-                None => return Err(error),
+            let path = error.path().filter(|path| path.starts_with(self.0.folder.join(SESSIONS)));
+            let Some(name) = path.and_then(|path| path.file_stem()?.to_str()).map(str::to_owned) else {
+                return Err(error);
+            };
+            if !self.path(&name).exists() {
+                self.state().open.remove(&name);
+            } else if error.kind() == ErrorKind::Corrupt {
+                self.afresh(&name)?;
+            } else {
+                return Err(error);
             }
         }
     }
@@ -392,17 +422,20 @@ impl EventBackend for Stores {
     }
 
     fn settle(&self) -> Result<(), Error> {
-        self.healed(|stores| stores.iter().try_for_each(|store| store.settle()))
+        self.healed(|| self.all()?.iter().try_for_each(|store| store.settle()))
     }
 
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
-        self.healing(|| {
-            let mut all = self.0.archive.checkpoints()?;
+        self.healed(|| {
+            // The archive comes last: what is moved into it meanwhile is then seen there, or where it was.
+            let mut all = Vec::new();
             for name in self.sessions()? {
-                let checkpoints = self.session(&name).checkpoints()?;
+                let Some(store) = self.seen(&name) else { continue };
+                let checkpoints = store.checkpoints()?;
                 self.learn_homes(&name, &checkpoints);
                 all.extend(checkpoints);
             }
+            all.extend(self.0.archive.checkpoints()?);
             Ok(latest(all).into_values().collect())
         })
     }
@@ -411,21 +444,21 @@ impl EventBackend for Stores {
     ///
     /// Cost: that of each store, and a look-up in the others for each turn of a session's store.
     fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {
-        self.seen(|stores| match stores {
+        self.read(|stores| match stores {
             [only] => only.cells(range.clone(), cuts),
             several => united_cells(several, range.clone(), cuts),
         })
     }
 
     fn events(&self, selection: &Selection) -> Result<Ledger, Error> {
-        self.seen(|stores| match stores {
+        self.read(|stores| match stores {
             [only] => only.events(selection),
             several => united_events(several, selection),
         })
     }
 
     fn turn_ids(&self) -> Result<Vec<EventId>, Error> {
-        self.seen(|stores| {
+        self.read(|stores| {
             let mut ids = BTreeSet::new();
             for store in stores {
                 ids.extend(store.turn_ids()?);
@@ -435,12 +468,12 @@ impl EventBackend for Stores {
     }
 
     fn turns_of(&self, ids: &[EventId]) -> Result<Ledger, Error> {
-        self.seen(|stores| joined(stores.iter().map(|store| store.turns_of(ids))))
+        self.read(|stores| joined(stores.iter().map(|store| store.turns_of(ids))))
     }
 }
 
 /// Joins before it selects: a copy outside the selection may give an event another time or owner.
-fn united_events(stores: &[Arc<Store>], selection: &Selection) -> Result<Ledger, Error> {
+fn united_events(stores: &[Snapshot], selection: &Selection) -> Result<Ledger, Error> {
     let facts = Selection { conversations: selection.conversations, ..Selection::facts() };
     let facts = joined(stores.iter().map(|store| store.events(&facts)))?;
     let mut union: Ledger = facts.into_iter().filter(|event| selection.holds(event)).collect();
@@ -466,7 +499,7 @@ fn joined(ledgers: impl Iterator<Item = Result<Ledger, Error>>) -> Result<Ledger
 }
 
 fn united_cells(
-    stores: &[Arc<Store>],
+    stores: &[Snapshot],
     range: Range<Timestamp>,
     cuts: &[Timestamp],
 ) -> Result<Vec<Cell>, Error> {
@@ -491,7 +524,7 @@ fn united_cells(
 }
 
 /// Returns the turns that more than one store holds, as each of these stores has them.
-fn copies(stores: &[Arc<Store>]) -> Result<Vec<Ledger>, Error> {
+fn copies(stores: &[Snapshot]) -> Result<Vec<Ledger>, Error> {
     let Some((archive, sessions)) = stores.split_first() else { return Ok(Vec::new()) };
     let mut seen: BTreeSet<EventId> = BTreeSet::new();
     let mut shared: BTreeSet<EventId> = BTreeSet::new();

@@ -78,7 +78,7 @@ fn filter(span: &SpanArgs) -> Filter {
     Filter { project: span.project.clone(), model: span.model.clone(), conversation: None }
 }
 
-fn range(span: &SpanArgs, zone: &Zone) -> Result<Range<Timestamp>, CliError> {
+pub(super) fn range(span: &SpanArgs, zone: &Zone) -> Result<Range<Timestamp>, CliError> {
     let read = |option: &str, text: &Option<String>, default| match text {
         None => Ok(default),
         Some(text) => moment(text, zone).ok_or_else(|| {

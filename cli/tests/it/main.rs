@@ -6,9 +6,11 @@ mod env;
 
 #[cfg(target_os = "linux")]
 mod client;
+mod completions;
 mod config;
 mod coordination;
 mod detect;
+mod events;
 mod explain;
 #[cfg(unix)]
 mod faults;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Batch, Checkpoint, EventBackend, Selection};
 use crate::cell::{Cell, fold_cells};
@@ -16,16 +16,21 @@ use crate::{Event, EventId, Fact, SourceId};
 ///
 /// The model that other backends are tested against, and what a monitor falls back to where it may not write.
 #[derive(Debug, Default)]
-pub struct Memory(Mutex<State>);
+pub struct Memory(Mutex<Arc<State>>);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct State {
     ledger: Ledger,
     checkpoints: BTreeMap<SourceId, Checkpoint>,
 }
 
 impl Memory {
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// Returns what is kept now; it is copied only if something is added while the copy is in use.
+    pub(crate) fn snapshot(&self) -> Self {
+        Self(Mutex::new(self.state().clone()))
+    }
+
+    fn state(&self) -> MutexGuard<'_, Arc<State>> {
         // A join either happened or not; a panic elsewhere cannot leave half of one.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -34,6 +39,7 @@ impl Memory {
 impl EventBackend for Memory {
     fn commit(&self, batch: Batch) -> Result<Change, Error> {
         let mut state = self.state();
+        let state = Arc::make_mut(&mut state);
         for checkpoint in batch.checkpoints {
             state.checkpoints.insert(checkpoint.source.clone(), checkpoint);
         }

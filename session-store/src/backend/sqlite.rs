@@ -8,7 +8,7 @@
 pub(crate) mod board;
 mod open;
 mod read;
-mod row;
+pub(crate) mod row;
 mod sums;
 mod write;
 
@@ -17,7 +17,9 @@ use std::path::{Path, PathBuf};
 
 use r2d2::{Pool, PooledConnection};
 use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::Connection;
 
+use self::open::Missing;
 use super::{Batch, Checkpoint, EventBackend, Selection};
 use crate::cell::Cell;
 use crate::error::{Error, ErrorKind};
@@ -35,6 +37,14 @@ pub struct Sqlite {
     pool: Pool<SqliteConnectionManager>,
     path: PathBuf,
     mode: OpenMode,
+    /// Which file it is: one made later at the same path is another one.
+    file: Option<(u64, u64)>,
+}
+
+/// A store as it is at one moment, whatever is written to it meanwhile, and even if it is deleted.
+pub(crate) struct Snapshot {
+    connection: PooledConnection<SqliteConnectionManager>,
+    path: PathBuf,
 }
 
 /// What may be done with a store.
@@ -55,8 +65,38 @@ impl Sqlite {
     /// [`OpenMode::ReadOnly`] may still work. [`ErrorKind::Newer`] for a format of a later version, likewise.
     /// [`ErrorKind::Corrupt`] where the file is damaged or no store.
     pub fn open(path: &Path, mode: OpenMode) -> Result<Self, Error> {
-        let pool = open::open(path, mode)?;
-        Ok(Self { pool, path: path.to_owned(), mode })
+        Self::open_or(path, mode, Missing::Make)
+    }
+
+    /// Opens a store for reading and writing that is there already.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Sqlite::open`]; [`ErrorKind::Unreadable`] where there is none.
+    pub(crate) fn open_existing(path: &Path) -> Result<Self, Error> {
+        Self::open_or(path, OpenMode::ReadWrite, Missing::Refuse)
+    }
+
+    fn open_or(path: &Path, mode: OpenMode, missing: Missing) -> Result<Self, Error> {
+        let pool = open::open(path, mode, missing)?;
+        Ok(Self { pool, path: path.to_owned(), mode, file: open::file_at(path) })
+    }
+
+    /// Returns whether the path still leads to this store: it may have been deleted or moved aside.
+    pub(crate) fn is_current(&self) -> bool {
+        self.file == open::file_at(&self.path)
+    }
+
+    /// Returns the store as it is now.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, Error> {
+        let connection = self.connection()?;
+        // The moment is that of the first statement.
+        let begun = connection
+            .execute_batch("BEGIN")
+            .and_then(|()| connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())));
+        let snapshot = Snapshot { connection, path: self.path.clone() };
+        self.located(begun)?;
+        Ok(snapshot)
     }
 
     /// Moves a damaged store aside and returns its new path, so that [`Sqlite::open`] can make a fresh one.
@@ -144,27 +184,55 @@ impl EventBackend for Sqlite {
     }
 
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
-        let connection = self.connection()?;
-        self.located(read::checkpoints(&connection))
+        self.snapshot()?.checkpoints()
     }
 
     fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {
-        let connection = self.connection()?;
-        self.located(read::cells(&connection, range, cuts))
+        self.snapshot()?.cells(range, cuts)
     }
 
     fn events(&self, selection: &Selection) -> Result<Ledger, Error> {
-        let connection = self.connection()?;
-        self.located(read::events(&connection, selection))
+        self.snapshot()?.events(selection)
     }
 
     fn turn_ids(&self) -> Result<Vec<EventId>, Error> {
-        let connection = self.connection()?;
-        self.located(read::turn_ids(&connection))
+        self.snapshot()?.turn_ids()
     }
 
     fn turns_of(&self, ids: &[EventId]) -> Result<Ledger, Error> {
-        let connection = self.connection()?;
-        self.located(read::turns_of(&connection, ids))
+        self.snapshot()?.turns_of(ids)
+    }
+}
+
+impl Snapshot {
+    pub(crate) fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
+        self.read(read::checkpoints)
+    }
+
+    pub(crate) fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {
+        self.read(|connection| read::cells(connection, range, cuts))
+    }
+
+    pub(crate) fn events(&self, selection: &Selection) -> Result<Ledger, Error> {
+        self.read(|connection| read::events(connection, selection))
+    }
+
+    pub(crate) fn turn_ids(&self) -> Result<Vec<EventId>, Error> {
+        self.read(read::turn_ids)
+    }
+
+    pub(crate) fn turns_of(&self, ids: &[EventId]) -> Result<Ledger, Error> {
+        self.read(|connection| read::turns_of(connection, ids))
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
+        read(&self.connection).map_err(|error| open::sort(error).at(&self.path))
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        // The connection goes back to the pool, where a transaction that is still open would be its next user's.
+        let _ = self.connection.execute_batch("ROLLBACK");
     }
 }

@@ -11,6 +11,7 @@ mod backends;
 mod board;
 mod corpus;
 mod counting;
+mod exchange;
 mod fixtures;
 mod laws;
 mod locate;

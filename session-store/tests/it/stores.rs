@@ -1,6 +1,8 @@
 //! Many stores answer as one would: whatever goes where, moves between them or is compacted, everything counts once.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -197,10 +199,14 @@ fn what_a_session_shares_outlives_it() {
     assert_eq!(stores.sharing("s-1").unwrap().as_deref(), Some("much"));
 }
 
-fn batch(conversation: &str, id: &str) -> Batch {
+fn turn_of(conversation: &str, id: &str) -> Event {
     let mut event = crate::lines::turn_event(id);
     event.owner.conversation = conversation.into();
-    Batch { ledger: [event].into_iter().collect(), checkpoints: Vec::new() }
+    event
+}
+
+fn batch(conversation: &str, id: &str) -> Batch {
+    Batch { ledger: [turn_of(conversation, id)].into_iter().collect(), checkpoints: Vec::new() }
 }
 
 fn owned(stores: &Stores, conversation: &str, session: &str) {
@@ -270,6 +276,48 @@ fn compaction_cut_short_anywhere_loses_and_doubles_nothing() {
         assert_eq!(messages(&again), 2, "compacted after step {step}");
         assert_eq!(again.archive().turn_ids().unwrap().len(), 2);
     }
+}
+
+/// Sessions end, one after the other, and each is moved into the archive while others read.
+#[test]
+fn readers_see_everything_once_while_sessions_are_compacted() {
+    const ROUNDS: u64 = 60;
+    const TURNS: u64 = 20;
+    let folder = tempfile::tempdir().unwrap();
+    let (begun, done) = (AtomicU64::new(0), AtomicU64::new(0));
+    let _ = Stores::open(folder.path(), NOW).commit(batch("others", "msg_first")).unwrap();
+    thread::scope(|threads| {
+        threads.spawn(|| {
+            let stores = Stores::open(folder.path(), NOW);
+            for round in 1..=ROUNDS {
+                let session = format!("s-{round}");
+                owned(&stores, "mine", &session);
+                begun.store(round, Ordering::SeqCst);
+                let events = (0..TURNS).map(|turn| turn_of("mine", &format!("msg_{round}_{turn}")));
+                let _ = stores.commit(Batch { ledger: events.collect(), checkpoints: Vec::new() }).unwrap();
+                done.store(round, Ordering::SeqCst);
+                assert!(stores.compact(&session).unwrap());
+            }
+        });
+        for _ in 0..2 {
+            threads.spawn(|| {
+                let stores = Stores::open(folder.path(), NOW);
+                let mut least = 0;
+                while least < ROUNDS {
+                    least = done.load(Ordering::SeqCst);
+                    let cells = stores.cells(Timestamp::MIN..Timestamp::MAX, &[]).unwrap();
+                    let messages: u64 = cells.iter().map(|cell| cell.sum.messages).sum();
+                    let turns = stores.events(&Selection::all()).unwrap().turns().count() as u64;
+                    let most = begun.load(Ordering::SeqCst);
+                    let right = 1 + least * TURNS..=1 + most * TURNS;
+                    assert!(right.contains(&messages), "sums of {messages} messages, not {right:?}");
+                    assert!(right.contains(&turns), "{turns} turns, not {right:?}");
+                }
+            });
+        }
+    });
+    let stores = Stores::open(folder.path(), NOW);
+    assert_eq!(stores.sessions().unwrap(), Vec::<String>::new(), "nobody made a store anew by reading it");
 }
 
 /// A session's store is only a part: its damage must not keep the rest from being read.

@@ -31,10 +31,21 @@ type Migration = (&'static str, fn(&Transaction<'_>) -> rusqlite::Result<()>);
 /// How long a writer waits for another one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-pub(super) fn open(path: &Path, mode: OpenMode) -> Result<Pool<SqliteConnectionManager>, Error> {
+/// What to do about a store that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    Make,
+    Refuse,
+}
+
+pub(super) fn open(
+    path: &Path,
+    mode: OpenMode,
+    missing: Missing,
+) -> Result<Pool<SqliteConnectionManager>, Error> {
     let manager = match mode {
         OpenMode::ReadWrite => {
-            prepare(path).map_err(|error| error.at(path))?;
+            prepare(path, missing).map_err(|error| error.at(path))?;
             SqliteConnectionManager::file(path).with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | BASE_FLAGS)
         }
         OpenMode::ReadOnly => read_only(path)?,
@@ -66,12 +77,30 @@ fn configure(connection: &mut Connection) -> rusqlite::Result<()> {
     )
 }
 
-/// Makes the file where it is missing and brings it to the current format.
-fn prepare(path: &Path) -> Result<(), Error> {
-    if let Some(folder) = path.parent() {
-        make_folder(folder)?;
+/// Returns which file a path leads to; `None` where there is none.
+pub(super) fn file_at(path: &Path) -> Option<(u64, u64)> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        Some((metadata.dev(), metadata.ino()))
     }
-    make_file(path)?;
+    // Where files have no number, the time they were made stands in.
+    #[cfg(not(unix))]
+    {
+        let made = metadata.created().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some((0, made.as_nanos() as u64))
+    }
+}
+
+/// Brings the file to the current format, making it where that is wanted.
+fn prepare(path: &Path, missing: Missing) -> Result<(), Error> {
+    if missing == Missing::Make {
+        if let Some(folder) = path.parent() {
+            make_folder(folder)?;
+        }
+        make_file(path)?;
+    }
     let mut connection = connect(path)?;
     if is_current(&connection)? {
         return Ok(());
@@ -179,8 +208,9 @@ fn percent_encoded(path: &Path) -> String {
 
 /// Deletes a store and all that lies beside it.
 pub(super) fn delete(path: &Path) -> Result<(), Error> {
-    // The store itself comes last: while it exists, deleting can be tried again.
-    for suffix in ["-wal", "-shm", ".lock", ""] {
+    // The store itself comes after what belongs to it: while it exists, deleting can be tried again. Who opened it for
+    // reading meanwhile may have made a log again.
+    for suffix in ["-wal", "-shm", ".lock", "", "-wal", "-shm"] {
         match fs::remove_file(beside(path, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::from(error).at(path)),
             _ => {}

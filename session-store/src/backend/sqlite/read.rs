@@ -1,4 +1,6 @@
 //! Reading back: checkpoints, sums, events.
+//!
+//! Each function is called within a transaction, so that a commit in between cannot leave numbers without names.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -84,14 +86,12 @@ pub(super) fn cells(
     if range.is_empty() {
         return Ok(Vec::new());
     }
-    // One snapshot for all statements, so that a commit in between cannot leave numbers without names.
-    let snapshot = connection.unchecked_transaction()?;
     let divided = divided_quarters(&range, cuts);
     let mut cells = Vec::new();
-    let names = Names::read(&snapshot)?;
+    let names = Names::read(connection)?;
     let first = range.start.as_millis().div_euclid(QUARTER_MS);
     let last = range.end.as_millis().saturating_sub(1).div_euclid(QUARTER_MS);
-    let mut select = snapshot.prepare_cached("SELECT day, sums FROM cell WHERE day >= ?1 AND day <= ?2")?;
+    let mut select = connection.prepare_cached("SELECT day, sums FROM cell WHERE day >= ?1 AND day <= ?2")?;
     let mut rows = select.query([sums::day_of(first), sums::day_of(last)])?;
     while let Some(row) = rows.next()? {
         sums::unpack(row.get(0)?, row.get_ref(1)?.as_blob()?, |place, sum| {
@@ -106,7 +106,7 @@ pub(super) fn cells(
         let part = start.max(range.start)..start.after(CELL_WIDTH).min(range.end);
         let mut turns = Ledger::default();
         let selection = Selection { range: part.clone(), ..Selection::all() };
-        read_turns(&snapshot, &names, &selection, &mut turns)?;
+        read_turns(connection, &names, &selection, &mut turns)?;
         cells.extend(fold_cells(&turns, part, cuts));
     }
     // They come by quarter already; conversations are numbered in another order than their names'.
@@ -132,13 +132,12 @@ fn divided_quarters(range: &Range<Timestamp>, cuts: &[Timestamp]) -> Vec<i64> {
 }
 
 pub(super) fn events(connection: &Connection, selection: &Selection) -> rusqlite::Result<Ledger> {
-    let snapshot = connection.unchecked_transaction()?;
-    let names = Names::read(&snapshot)?;
+    let names = Names::read(connection)?;
     let mut ledger = Ledger::default();
     if selection.turns {
-        read_turns(&snapshot, &names, selection, &mut ledger)?;
+        read_turns(connection, &names, selection, &mut ledger)?;
     }
-    let mut select = snapshot.prepare_cached(
+    let mut select = connection.prepare_cached(
         "SELECT id, body, at, role, since, conversation, agent FROM fact WHERE ?1 OR kind <> ?2",
     )?;
     let mut rows = select.query(params![selection.conversations, row::CONVERSATION])?;
@@ -162,16 +161,15 @@ pub(super) fn turn_ids(connection: &Connection) -> rusqlite::Result<Vec<EventId>
 }
 
 pub(super) fn turns_of(connection: &Connection, ids: &[EventId]) -> rusqlite::Result<Ledger> {
-    let snapshot = connection.unchecked_transaction()?;
     let mut ledger = Ledger::default();
-    let mut select = snapshot.prepare_cached(&format!("{TURNS} WHERE id = ?1"))?;
+    let mut select = connection.prepare_cached(&format!("{TURNS} WHERE id = ?1"))?;
     let mut names = None;
     for id in ids {
         let mut rows = select.query([id.as_str()])?;
         if let Some(row) = rows.next()? {
             let names = match &mut names {
                 Some(names) => names,
-                none => none.insert(Names::read(&snapshot)?),
+                none => none.insert(Names::read(connection)?),
             };
             let _ = ledger.apply(turn_event(row, names)?);
         }

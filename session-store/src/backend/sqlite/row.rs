@@ -143,7 +143,7 @@ struct SettingBody {
 }
 
 /// Returns the kind and the body of a fact; `None` for turns, which have a table of their own.
-pub(super) fn fact_row(fact: &Fact) -> Option<(&'static str, String)> {
+pub(crate) fn fact_row(fact: &Fact) -> Option<(&'static str, String)> {
     let millis = |at: &Option<Timestamp>| at.map(Timestamp::as_millis);
     let (kind, body) = match fact {
         Fact::Turn(_) => return None,
@@ -186,7 +186,7 @@ pub(super) fn fact_row(fact: &Fact) -> Option<(&'static str, String)> {
 }
 
 /// Reads a fact back; `None` for a kind that a newer version wrote.
-pub(super) fn fact(body: &str) -> Option<Fact> {
+pub(crate) fn fact(body: &str) -> Option<Fact> {
     let at = |millis: Option<i64>| millis.map(Timestamp::from_millis);
     Some(match serde_json::from_str(body).ok()? {
         Body::LimitHit { quota, window, resets_at } => Fact::LimitHit(LimitHit {

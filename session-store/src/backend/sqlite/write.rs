@@ -61,8 +61,11 @@ pub(super) fn pack_days(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
 }
 
 /// Refuses every later commit, by whichever process.
+/// Marks the store as closed, in the file itself: a mark in its log alone would go with the log.
 pub(super) fn close(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch("INSERT INTO closed VALUES (1) ON CONFLICT DO NOTHING")
+    connection.execute_batch("INSERT INTO closed VALUES (1) ON CONFLICT DO NOTHING")?;
+    // Others who are reading may keep some of the log from being moved; then the mark stays in it.
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 
 /// Says what the store's session shares.
