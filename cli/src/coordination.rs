@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 
 use session_coordinator::{
-    AccountId, Candidate, Coordinator, CoordinatorOptions, Introduction, Member, News, RuntimePlaces, Scope,
+    AccountId, Candidate, Coordinator, CoordinatorOptions, Introduction, Member, News, Pace, RuntimePlaces,
+    Scope,
 };
 use session_detect::Session;
 
@@ -36,6 +37,7 @@ impl Place {
             introduction,
             accounts: config.claude_dirs.iter().map(|dir| account(dir)).collect(),
             project: env::current_dir().ok(),
+            pace: Pace::Prompt,
         };
         let (tell, news) = channel();
         let coordinator = Coordinator::start(options, move |news| drop(tell.send(news))).ok()?;

@@ -30,13 +30,13 @@ pub use account::AccountId;
 pub use bell::{Bell, Heard, Listener};
 pub use conflict::{Verdict, resolve};
 pub use coordinator::{
-    CONFLICTS_RESOLVED, Coordinator, CoordinatorOptions, NOTICES, News, RESOURCES_SHARED, Standing,
+    CONFLICTS_RESOLVED, Coordinator, CoordinatorOptions, NOTICES, News, Pace, RESOURCES_SHARED, Standing,
 };
 pub use error::{Error, ErrorKind};
-pub use ingest::{Ingestor, Progress, Scan};
+pub use ingest::{Ingestor, Progress, Scan, SeenHit};
 pub use lease::{Acquire, AcquireError, Holder, Lease, Term};
 pub use life::{Input, Life, LifeOptions, Output, Role};
-pub use monitor::{Monitor, MonitorOptions, Update};
+pub use monitor::{Duty, Monitor, MonitorOptions, Steer, Update};
 pub use notice::{Cursor, Fate, Look, Notice, NoticeBoard, NoticeKind};
 pub use registry::{Introduction, JoinError, Member, MemberId, MemberRole, Membership, Presence, Registry};
 pub use runtime::{Candidate, FileId, RuntimeDir, RuntimePlaces};

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::id::{ConversationId, EventId};
 use crate::ledger::Ledger;
 use crate::time::Timestamp;
-use crate::transcript::{Position, ProblemKind, SourceKind, Stamp};
+use crate::transcript::{Listings, Position, ProblemKind, SourceKind, Stamp};
 use crate::{Change, SourceId};
 
 /// Keeps events and how far each source has been read.
@@ -40,12 +40,44 @@ pub trait EventBackend: Send + Sync {
         Ok(())
     }
 
+    /// Deletes all events that ended before a moment, and refuses such events from now on: what a transcript tells of
+    /// again stays away. Returns how many were deleted.
+    ///
+    /// How far sources were read stays known. The moment never goes back. Of an event whose copies carry different
+    /// times, one with a later time than the deleted one's counts as new.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be written; nothing is deleted then.
+    fn expire(&self, before: Timestamp) -> Result<u64, Error>;
+
     /// Returns how far each source has been read, in the order of their ids.
     ///
     /// # Errors
     ///
     /// The store cannot be read.
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error>;
+
+    /// Returns what folders held when they were last listed, as far as that was kept.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    fn listings(&self) -> Result<Listings, Error> {
+        Ok(Listings::default())
+    }
+
+    /// Keeps what folders held in place of what was kept before.
+    ///
+    /// Without it everything is right, only slower.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be written.
+    fn keep_listings(&self, listings: &Listings) -> Result<(), Error> {
+        let _ = listings;
+        Ok(())
+    }
 
     /// Returns the sums of all turns in a range of time, in the order of their keys.
     ///

@@ -8,9 +8,11 @@ pub(crate) mod memory;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::Error;
-use crate::event::{LimitSample, LimitWindow};
+use crate::event::{LimitSample, LimitWindow, Owner};
+use crate::id::EventId;
 use crate::time::Timestamp;
 
 /// How many notices a board keeps; a reader that is further behind misses the oldest.
@@ -65,12 +67,12 @@ pub trait BoardBackend: Send + Sync + fmt::Debug {
     /// The board cannot be written.
     fn lead(&self, term: u64, member: &str, since: Timestamp) -> Result<bool, Error>;
 
-    /// Counts one beat of the leader; `false` where its term is over.
+    /// Counts one beat of the leader; `false` where its term is over. `uptime` is the time since the system started.
     ///
     /// # Errors
     ///
     /// The board cannot be written.
-    fn beat(&self, term: u64) -> Result<bool, Error>;
+    fn beat(&self, term: u64, uptime: Duration) -> Result<bool, Error>;
 
     /// Adds notices in their order, all or none; of those whose `dedup` is known the first stands.
     ///
@@ -100,6 +102,14 @@ pub trait BoardBackend: Send + Sync + fmt::Debug {
     /// The board cannot be read.
     fn counters(&self) -> Result<BTreeMap<String, u64>, Error>;
 
+    /// Counts that a member wrote to stores, so that the others look at them again and take no figures for new that were
+    /// published before.
+    ///
+    /// # Errors
+    ///
+    /// The board cannot be written.
+    fn changed(&self) -> Result<(), Error>;
+
     /// Publishes what the leader computed; `false` where its term is over.
     ///
     /// # Errors
@@ -114,14 +124,34 @@ pub trait BoardBackend: Send + Sync + fmt::Debug {
     /// The board cannot be read.
     fn published(&self, name: &str) -> Result<Option<Figures>, Error>;
 
-    /// Keeps the newest sample of each limit and source; an older one changes nothing.
+    /// Keeps the two newest samples of each limit and source; an older one changes nothing. Of two told at one moment
+    /// the greater stands.
     ///
     /// # Errors
     ///
     /// The board cannot be written.
-    fn observe(&self, sample: &BoardSample) -> Result<(), Error>;
+    fn observe(&self, sample: &BoardSample) -> Result<(), Error> {
+        self.tell(None, std::slice::from_ref(sample))
+    }
 
-    /// Returns the samples of all accounts, in the order of account, window and source.
+    /// Keeps what a status line told, all or nothing: the line in place of the conversation's last one, and the samples
+    /// as [`BoardBackend::observe`] does.
+    ///
+    /// Samples whose window ended a day before, and lines of the week before, go.
+    ///
+    /// # Errors
+    ///
+    /// The board cannot be written.
+    fn tell(&self, line: Option<&BoardLine>, samples: &[BoardSample]) -> Result<(), Error>;
+
+    /// Returns what the status lines told last, in the order of their conversations.
+    ///
+    /// # Errors
+    ///
+    /// The board cannot be read.
+    fn lines(&self) -> Result<Vec<BoardLine>, Error>;
+
+    /// Returns the samples of all accounts, in the order of account, window, source and time.
     ///
     /// # Errors
     ///
@@ -158,6 +188,9 @@ pub struct BoardLeader {
     /// How often its heart has beaten. Who sees the number stand still knows the leader to be frozen, without
     /// comparing clocks.
     pub beats: u64,
+    /// How long the system had been running at the last beat. For one that looks only once: it cannot see the number
+    /// stand still.
+    pub beat_at: Duration,
 }
 
 /// A notice as the board knows it.
@@ -181,6 +214,17 @@ pub struct BoardNotice {
     pub resets_at: Option<Timestamp>,
     /// More, for people.
     pub text: Arc<str>,
+    /// The event it was made of.
+    pub source: Option<Box<NoticeSource>>,
+}
+
+/// The event that a notice was made of, so that who is told can keep the same event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoticeSource {
+    /// The event.
+    pub event: EventId,
+    /// Whose it is.
+    pub owner: Owner,
 }
 
 /// What became of a notice.
@@ -201,6 +245,10 @@ pub struct BoardLook {
     pub notices: Vec<(u64, BoardNotice)>,
     /// The greatest number given so far.
     pub newest: u64,
+    /// How often members said that they wrote to stores.
+    pub changes: u64,
+    /// How often a leader published figures.
+    pub published: u64,
 }
 
 /// What a leader computed, for the others to show.
@@ -210,6 +258,9 @@ pub struct Figures {
     pub at: Timestamp,
     /// The figures, in a form that the publisher knows.
     pub body: Vec<u8>,
+    /// How many changes of stores the board counted when they were published; given by the board. Where it counts more
+    /// now, the figures are of before.
+    pub changes: u64,
 }
 
 /// The state of a limit as one source told it.
@@ -225,14 +276,50 @@ pub struct BoardSample {
     pub sample: LimitSample,
 }
 
+/// What the status line of a conversation told last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BoardLine {
+    /// The conversation.
+    pub conversation: Arc<str>,
+    /// The account.
+    pub account: Arc<str>,
+    /// When it told something new.
+    pub at: Timestamp,
+    /// Tells the answer of the API that it speaks of from the one before.
+    pub mark: u64,
+    /// What Claude Code says the conversation has cost, in nano-dollars (10⁻⁹ USD).
+    pub cost_nanos: u64,
+    /// The end of the five-hour window that it told of.
+    pub window_end: Option<Timestamp>,
+    /// What the conversation had cost before that window, in nano-dollars.
+    pub cost_before_nanos: u64,
+}
+
+/// How many samples of one limit and source are kept: a fall has to be told twice to be believed.
+pub(crate) const SAMPLES_KEPT: usize = 2;
+/// How long samples are kept after the end of their window.
+pub(crate) const SAMPLES_LAST: Duration = Duration::from_secs(86_400);
+/// How long lines are kept.
+pub(crate) const LINES_LAST: Duration = Duration::from_secs(7 * 86_400);
+
 impl BoardSample {
-    /// Returns what there is one sample of.
+    /// Returns what samples are kept of.
     pub(crate) fn slot(&self) -> (Arc<str>, String, Arc<str>) {
         (self.account.clone(), self.sample.window.name().to_owned(), self.source.clone())
     }
 
-    /// Returns whether this one takes another's place; of two told at one moment the greater stands, whoever was first.
-    pub(crate) fn replaces(&self, other: &Self) -> bool {
-        (self.at, &self.sample) > (other.at, &other.sample)
+    /// Adds this one to those kept of its slot, by time; whoever was first, the same are kept.
+    pub(crate) fn join_into(&self, kept: &mut Vec<Self>) {
+        match kept.binary_search_by_key(&self.at, |other| other.at) {
+            Ok(place) if kept[place].sample < self.sample => kept[place] = self.clone(),
+            Ok(_) => {}
+            Err(place) => kept.insert(place, self.clone()),
+        }
+        kept.drain(..kept.len().saturating_sub(SAMPLES_KEPT));
+    }
+
+    /// Returns whether its window ended so long before a moment that nobody asks for it.
+    pub(crate) fn is_past(&self, now: Timestamp) -> bool {
+        self.sample.resets_at.is_some_and(|reset| reset < now.before(SAMPLES_LAST))
     }
 }

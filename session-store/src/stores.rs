@@ -23,7 +23,7 @@ use crate::join::{Change, Join};
 use crate::ledger::Ledger;
 use crate::store::{Snapshot, Store};
 use crate::time::Timestamp;
-use crate::transcript::SourceKind;
+use crate::transcript::{Listings, SourceKind};
 
 /// The folder of the sessions' stores, beside the archive.
 const SESSIONS: &str = "sessions";
@@ -425,6 +425,11 @@ impl EventBackend for Stores {
         self.healed(|| self.all()?.iter().try_for_each(|store| store.settle()))
     }
 
+    /// Deletes from all stores, the archive first; killed in between, doing it again finishes the work.
+    fn expire(&self, before: Timestamp) -> Result<u64, Error> {
+        self.healed(|| self.all()?.iter().try_fold(0, |sum, store| Ok(sum + store.expire(before)?)))
+    }
+
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
         self.healed(|| {
             // The archive comes last: what is moved into it meanwhile is then seen there, or where it was.
@@ -438,6 +443,14 @@ impl EventBackend for Stores {
             all.extend(self.0.archive.checkpoints()?);
             Ok(latest(all).into_values().collect())
         })
+    }
+
+    fn listings(&self) -> Result<Listings, Error> {
+        self.0.archive.listings()
+    }
+
+    fn keep_listings(&self, listings: &Listings) -> Result<(), Error> {
+        self.0.archive.keep_listings(listings)
     }
 
     /// Adds the cells of all stores and corrects them by the events that several stores hold.

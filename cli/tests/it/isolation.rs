@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 use session_coordinator::Isolation;
 use session_store::{EventBackend, Stores, Timestamp};
 
-use crate::client::{Client, elsewhere};
+use crate::claude::{FakeClaude, elsewhere};
 use crate::env::{Env, PATIENCE, Reply, append, now};
 
 /// A host with a conversation in the session of the tests, one in another session, and one that nobody runs.
-fn three_conversations() -> (Env, Client, Client) {
+fn three_conversations() -> (Env, FakeClaude, FakeClaude) {
     let env = Env::new();
-    let (own, other) = (Client::start_here(&env, "own"), Client::start(&env, "other"));
-    assert_ne!(own.key, other.key);
+    let (own, other) = (FakeClaude::start_here(&env, "own"), FakeClaude::start(&env, "other"));
+    assert_ne!(own.key(), other.key());
     for conversation in ["own", "other", "nobody"] {
         env.write(conversation, &[Reply::now(&format!("msg_{conversation}")).of(conversation)]);
     }
@@ -46,7 +46,7 @@ fn reports_are_of_the_own_session_but_for_the_unified() {
     assert_eq!(conversations.iter().map(|it| &it["conversation_id"]).collect::<Vec<_>>(), [&json!("own")]);
     let sessions = status["sessions"].as_array().unwrap();
     assert_eq!(status["active_sessions"], 2);
-    let hers = sessions.iter().find(|it| it["isolation_key"] == json!(other.key)).unwrap();
+    let hers = sessions.iter().find(|it| it["isolation_key"] == json!(other.key())).unwrap();
     assert_eq!((&hers["total_tokens"], &hers["conversation_id"]), (&json!(0), &Value::Null));
     // A session that nobody runs Claude Code in has used nothing.
     let report = elsewhere(&env, &["report", "--json", "--isolation", "complete"]).json();
@@ -81,12 +81,12 @@ fn a_session_that_shares_less_is_left_out_also_when_its_monitor_has_ended() {
 #[test]
 fn ended_sessions_go_into_the_archive_unless_they_shared_less() {
     let env = Env::new();
-    let (open, closed) = (Client::start(&env, "open"), Client::start(&env, "closed"));
+    let (open, closed) = (FakeClaude::start(&env, "open"), FakeClaude::start(&env, "closed"));
     for conversation in ["open", "closed"] {
         env.write(conversation, &[Reply::now(&format!("msg_{conversation}")).of(conversation)]);
     }
     assert_eq!(report(&env, &[])["totals"]["messages"], 2);
-    let [open_name, closed_name] = [&open, &closed].map(|client| client.key.file_name());
+    let [open_name, closed_name] = [&open, &closed].map(|client| client.key().file_name());
     stores(&env).session(&closed_name).set_sharing(Isolation::Complete.name());
     drop((open, closed));
     let has_store = |name: &str| stores(&env).sessions().unwrap().iter().any(|it| it == name);

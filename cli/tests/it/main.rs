@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails best where it stands")]
 
+#[cfg(target_os = "linux")]
+mod claude;
 mod env;
 
 #[cfg(target_os = "linux")]
-mod client;
+mod chaos;
 mod completions;
 mod config;
 mod coordination;

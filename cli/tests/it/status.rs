@@ -7,7 +7,7 @@ use session_store::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
 #[cfg(target_os = "linux")]
-use crate::client::Client;
+use crate::claude::{FakeClaude, make_old};
 use crate::env::{Env, Outcome, Reply, now, prompt};
 
 fn minutes_ago(minutes: u64) -> Timestamp {
@@ -109,7 +109,7 @@ fn nothing_of_the_last_day_is_said_so() {
 #[cfg(target_os = "linux")]
 fn a_running_claude_code_is_a_session_with_its_conversation() {
     let env = at_work();
-    let running = Client::start(&env, "limited-conversation");
+    let running = FakeClaude::start(&env, "limited-conversation");
     let status = env.json(&["status"]);
     let session = &status["sessions"][0];
     let own = session_detect::detect_process(running.pid()).unwrap();
@@ -132,7 +132,7 @@ fn a_running_claude_code_is_a_session_with_its_conversation() {
 #[cfg(target_os = "linux")]
 fn json_is_what_the_contract_promises() {
     let env = at_work();
-    let client = Client::start(&env, "limited-conversation");
+    let client = FakeClaude::start(&env, "limited-conversation");
     let monitor = env.start(&["--json", "--all"]);
     monitor.until_messages(crate::env::PATIENCE, 4);
     let status = env.json(&["status"]);
@@ -187,7 +187,7 @@ fn json_is_what_the_contract_promises() {
         assert_eq!(session["memory_bytes"].as_u64().is_some_and(|bytes| bytes > 0), is_claude, "{session}");
     }
     let hers = sessions.iter().find(|it| it["pid"] == client.pid()).unwrap();
-    assert_eq!(hers["store"], format!("{}.db", client.key.file_name()));
+    assert_eq!(hers["store"], format!("{}.db", client.key().file_name()));
     let coordination = &status["coordination"];
     let counts = ["conflicts_resolved", "resources_shared", "notices"].map(|field| (field, "count"));
     check(coordination, &counts);
@@ -216,7 +216,7 @@ fn a_killed_monitor_is_stale() {
 #[cfg(target_os = "linux")]
 fn debug_tells_who_leads_where_things_are_and_who_is_alone() {
     let env = at_work();
-    let client = Client::start(&env, "limited-conversation");
+    let client = FakeClaude::start(&env, "limited-conversation");
     let debug = |args: &[&str]| {
         let outcome = env.run(args);
         assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
@@ -246,7 +246,7 @@ fn debug_tells_who_leads_where_things_are_and_who_is_alone() {
         member,
         "isolation unified; ".to_owned(),
         " watches in ".to_owned(),
-        format!("{}: no monitor runs in it", client.key.session_id()),
+        format!("{}: no monitor runs in it", client.key().session_id()),
     ] {
         assert!(text.contains(&part), "`{part}` is not in\n{text}");
     }
@@ -262,7 +262,7 @@ fn each_session_has_a_store_of_its_own() {
     let env = at_work();
     let before = env.json(&["report"])["totals"].clone();
     assert!(!env.data().join("sessions").exists());
-    let running = Client::start(&env, "busy-conversation");
+    let running = FakeClaude::start(&env, "busy-conversation");
     let at = minutes_ago(1).to_string();
     // One reply is new, the other is a copy of what the archive holds already.
     let copy = Reply::new("msg_1", &minutes_ago(30).to_string()).of("busy-conversation");
@@ -270,17 +270,12 @@ fn each_session_has_a_store_of_its_own() {
     let after = env.json(&["report"])["totals"].clone();
     let count = |totals: &serde_json::Value| totals["messages"].as_u64().unwrap();
     assert_eq!(count(&after), count(&before) + 1);
-    let key = session_detect::detect_process(running.pid()).unwrap().key.unwrap();
-    let store = env.data().join("sessions").join(format!("{}.db", key.file_name()));
+    let (key, store) = (running.key(), running.store(&env));
     assert!(store.exists(), "{store:?}");
     drop(running);
     assert_eq!(env.json(&["report"])["totals"], after);
     // After two days at rest it is part of the archive.
-    let past = std::time::SystemTime::now() - Duration::from_secs(2 * 86_400);
-    for suffix in ["", "-wal"] {
-        let file = std::fs::File::options().write(true).open(format!("{}{suffix}", store.display()));
-        let _ = file.map(|file| file.set_modified(past).unwrap());
-    }
+    make_old(&store);
     assert_eq!(env.json(&["report"])["totals"], after);
     assert_eq!(key.leader().liveness(), session_detect::Liveness::Ended);
     assert!(!store.exists());

@@ -6,9 +6,11 @@
 //! so that there is one implementation of the law.
 
 pub(crate) mod board;
+mod expire;
 mod open;
 mod read;
 pub(crate) mod row;
+mod shelf;
 mod sums;
 mod write;
 
@@ -27,6 +29,7 @@ use crate::id::EventId;
 use crate::join::Change;
 use crate::ledger::Ledger;
 use crate::time::Timestamp;
+use crate::transcript::Listings;
 
 /// A store in an SQLite file.
 ///
@@ -110,6 +113,11 @@ impl Sqlite {
         open::quarantine(path, now)
     }
 
+    /// Returns what may be done with it.
+    pub(crate) fn mode(&self) -> OpenMode {
+        self.mode
+    }
+
     /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
@@ -143,6 +151,12 @@ impl Sqlite {
     pub fn set_sharing(&self, level: &str) -> Result<(), Error> {
         let connection = self.connection()?;
         self.located(write::set_sharing(&connection, level))
+    }
+
+    /// Returns the moment before which nothing is kept, [`Timestamp::MIN`] where everything is.
+    pub(crate) fn horizon(&self) -> Result<Timestamp, Error> {
+        let connection = self.connection()?;
+        self.located(expire::horizon(&connection))
     }
 
     /// Deletes a store's files.
@@ -179,12 +193,38 @@ impl EventBackend for Sqlite {
         if self.mode == OpenMode::ReadOnly {
             return Ok(());
         }
-        let connection = self.connection()?;
-        self.located(write::settle(&connection))
+        let mut connection = self.connection()?;
+        self.located(write::settle(&connection).and_then(|()| shelf::tidy(&mut connection)))
+    }
+
+    fn expire(&self, before: Timestamp) -> Result<u64, Error> {
+        if self.mode == OpenMode::ReadOnly {
+            return Err(Error::new(ErrorKind::Unwritable).at(&self.path));
+        }
+        let mut connection = self.connection()?;
+        let deleted = self.located(expire::expire(&mut connection, before))?;
+        if deleted > 0 {
+            // Space is given back where nobody is in the way; else it is used again.
+            let _ = connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+        }
+        Ok(deleted)
     }
 
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
         self.snapshot()?.checkpoints()
+    }
+
+    fn listings(&self) -> Result<Listings, Error> {
+        let connection = self.connection()?;
+        self.located(read::listings(&connection))
+    }
+
+    fn keep_listings(&self, listings: &Listings) -> Result<(), Error> {
+        if self.mode == OpenMode::ReadOnly {
+            return Ok(());
+        }
+        let connection = self.connection()?;
+        self.located(write::listings(&connection, listings))
     }
 
     fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {
@@ -206,7 +246,7 @@ impl EventBackend for Sqlite {
 
 impl Snapshot {
     pub(crate) fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
-        self.read(read::checkpoints)
+        self.read(shelf::read)
     }
 
     pub(crate) fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {

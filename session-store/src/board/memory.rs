@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::{
-    BoardBackend, BoardLeader, BoardLook, BoardMember, BoardNotice, BoardSample, Figures, Generation,
-    NOTICES_KEPT, Posted,
+    BoardBackend, BoardLeader, BoardLine, BoardLook, BoardMember, BoardNotice, BoardSample, Figures,
+    Generation, LINES_LAST, NOTICES_KEPT, Posted,
 };
 use crate::error::Error;
 use crate::time::Timestamp;
@@ -25,9 +26,12 @@ struct State {
     leader: Option<BoardLeader>,
     notices: BTreeMap<u64, BoardNotice>,
     newest: u64,
+    changes: u64,
+    published: u64,
     counters: BTreeMap<String, u64>,
     figures: BTreeMap<String, Figures>,
-    samples: BTreeMap<(Arc<str>, String, Arc<str>), BoardSample>,
+    samples: BTreeMap<(Arc<str>, String, Arc<str>), Vec<BoardSample>>,
+    lines: BTreeMap<Arc<str>, BoardLine>,
 }
 
 impl MemoryBoard {
@@ -80,16 +84,18 @@ impl BoardBackend for MemoryBoard {
         let mut state = self.state();
         let is_later = state.leader.as_ref().is_none_or(|leader| leader.term < term);
         if is_later {
-            state.leader = Some(BoardLeader { term, member: member.into(), since, beats: 0 });
+            state.leader =
+                Some(BoardLeader { term, member: member.into(), since, beats: 0, beat_at: Duration::ZERO });
         }
         Ok(is_later)
     }
 
-    fn beat(&self, term: u64) -> Result<bool, Error> {
+    fn beat(&self, term: u64, uptime: Duration) -> Result<bool, Error> {
         let mut state = self.state();
         let leads = state.leads(term);
         if let Some(leader) = state.leader.as_mut().filter(|_| leads) {
             leader.beats += 1;
+            leader.beat_at = uptime;
         }
         Ok(leads)
     }
@@ -109,6 +115,8 @@ impl BoardBackend for MemoryBoard {
             leader: state.leader.clone(),
             notices: notices.map(|(seq, notice)| (*seq, notice.clone())).collect(),
             newest: state.newest,
+            changes: state.changes,
+            published: state.published,
         })
     }
 
@@ -121,11 +129,18 @@ impl BoardBackend for MemoryBoard {
         Ok(self.state().counters.clone())
     }
 
+    fn changed(&self) -> Result<(), Error> {
+        self.state().changes += 1;
+        Ok(())
+    }
+
     fn publish(&self, term: u64, name: &str, figures: &Figures) -> Result<bool, Error> {
         let mut state = self.state();
         let leads = state.leads(term);
         if leads {
-            state.figures.insert(name.to_owned(), figures.clone());
+            let figures = Figures { changes: state.changes, ..figures.clone() };
+            state.figures.insert(name.to_owned(), figures);
+            state.published += 1;
         }
         Ok(leads)
     }
@@ -134,16 +149,26 @@ impl BoardBackend for MemoryBoard {
         Ok(self.state().figures.get(name).cloned())
     }
 
-    fn observe(&self, sample: &BoardSample) -> Result<(), Error> {
+    fn tell(&self, line: Option<&BoardLine>, samples: &[BoardSample]) -> Result<(), Error> {
         let mut state = self.state();
-        let slot = sample.slot();
-        if state.samples.get(&slot).is_none_or(|kept| sample.replaces(kept)) {
-            state.samples.insert(slot, sample.clone());
+        for sample in samples {
+            sample.join_into(state.samples.entry(sample.slot()).or_default());
+            let (account, window, _) = sample.slot();
+            let limit = state.samples.iter_mut().filter(|(slot, _)| slot.0 == account && slot.1 == window);
+            limit.for_each(|(_, kept)| kept.retain(|kept| !kept.is_past(sample.at)));
+        }
+        if let Some(line) = line {
+            state.lines.retain(|_, kept| kept.at >= line.at.before(LINES_LAST));
+            state.lines.insert(line.conversation.clone(), line.clone());
         }
         Ok(())
     }
 
+    fn lines(&self) -> Result<Vec<BoardLine>, Error> {
+        Ok(self.state().lines.values().cloned().collect())
+    }
+
     fn observed(&self) -> Result<Vec<BoardSample>, Error> {
-        Ok(self.state().samples.values().cloned().collect())
+        Ok(self.state().samples.values().flatten().cloned().collect())
     }
 }

@@ -11,8 +11,9 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use session_store::{
-    BoardBackend, BoardMember, BoardNotice, BoardSample, ErrorKind, Figures, Generation, LimitSample,
-    LimitWindow, MemoryBoard, NOTICES_KEPT, Posted, SqliteBoard, Timestamp,
+    AgentId, BoardBackend, BoardLine, BoardMember, BoardNotice, BoardSample, ConversationId, ErrorKind,
+    EventId, Figures, Generation, LimitSample, LimitWindow, MemoryBoard, NOTICES_KEPT, NoticeSource, Owner,
+    Posted, Role, SqliteBoard, Timestamp,
 };
 
 use crate::child;
@@ -23,12 +24,14 @@ enum Step {
     Enter(BoardMember),
     Leave(Arc<str>),
     Lead(u64, Arc<str>),
-    Beat(u64),
+    Beat(u64, u64),
     Post(Vec<BoardNotice>),
     Look(u64),
     Count(&'static str, u64),
+    Changed,
     Publish(u64, &'static str, Figures),
     Observe(BoardSample),
+    Tell(BoardLine, Vec<BoardSample>),
     /// The process ends and another one goes on.
     Reopen,
 }
@@ -47,8 +50,9 @@ fn windows() -> impl Strategy<Value = LimitWindow> {
 
 fn notices() -> impl Strategy<Value = BoardNotice> {
     let about = (texts(), option::of(texts()), texts(), option::of(windows()), option::of(moments()));
-    (select(vec!["1", "2", "3", "4", "5", "6", "7"]), texts(), moments(), texts(), about).prop_map(
-        |(dedup, kind, at, text, (account, project, from, window, resets_at))| BoardNotice {
+    let source = option::of(sources());
+    (select(vec!["1", "2", "3", "4", "5", "6", "7"]), texts(), moments(), texts(), about, source).prop_map(
+        |(dedup, kind, at, text, (account, project, from, window, resets_at), source)| BoardNotice {
             dedup: dedup.into(),
             kind,
             account,
@@ -58,8 +62,32 @@ fn notices() -> impl Strategy<Value = BoardNotice> {
             window,
             resets_at,
             text,
+            source: source.map(Box::new),
         },
     )
+}
+
+fn lines() -> impl Strategy<Value = BoardLine> {
+    let numbers = (prop_oneof![Just(u64::MAX), 0..9u64], 0..9u64, 0..9u64);
+    (texts(), texts(), moments(), numbers, option::of(moments())).prop_map(
+        |(conversation, account, at, (mark, cost_nanos, cost_before_nanos), window_end)| BoardLine {
+            conversation,
+            account,
+            at,
+            mark,
+            cost_nanos,
+            window_end,
+            cost_before_nanos,
+        },
+    )
+}
+
+fn sources() -> impl Strategy<Value = NoticeSource> {
+    let role = select(vec![Role::Main, Role::SubAgent]);
+    (texts(), role, moments(), texts(), option::of(texts())).prop_map(|(event, role, since, id, agent)| {
+        let (conversation, agent) = (ConversationId::new(id), agent.map(AgentId::new));
+        NoticeSource { event: EventId::new(event), owner: Owner { role, since, conversation, agent } }
+    })
 }
 
 fn samples() -> impl Strategy<Value = BoardSample> {
@@ -82,18 +110,20 @@ fn samples() -> impl Strategy<Value = BoardSample> {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let member = (texts(), vec(texts(), 0..3), option::of(texts()), moments())
         .prop_map(|(id, accounts, project, active_at)| BoardMember { id, accounts, project, active_at });
-    let figures = (moments(), vec(any::<u8>(), 0..9)).prop_map(|(at, body)| Figures { at, body });
+    let figures = (moments(), vec(any::<u8>(), 0..9)).prop_map(|(at, body)| Figures { at, body, changes: 0 });
     let name = || select(vec!["x", "y"]);
     let step = prop_oneof![
         2 => member.prop_map(Step::Enter),
         1 => texts().prop_map(Step::Leave),
         2 => (0..5u64, texts()).prop_map(|(term, member)| Step::Lead(term, member)),
-        2 => (0..5u64).prop_map(Step::Beat),
+        2 => (0..5u64, 0..9u64).prop_map(|(term, uptime)| Step::Beat(term, uptime)),
+        2 => Just(Step::Changed),
         4 => vec(notices(), 0..4).prop_map(Step::Post),
         2 => (0..9u64).prop_map(Step::Look),
         1 => (name(), 0..9u64).prop_map(|(name, by)| Step::Count(name, by)),
         2 => (0..5u64, name(), figures).prop_map(|(term, name, figures)| Step::Publish(term, name, figures)),
         3 => samples().prop_map(Step::Observe),
+        2 => (lines(), vec(samples(), 0..3)).prop_map(|(line, samples)| Step::Tell(line, samples)),
         1 => Just(Step::Reopen),
     ];
     vec(step, 1..40)
@@ -105,7 +135,10 @@ fn tell(board: &dyn BoardBackend, step: &Step) -> String {
         Step::Enter(member) => format!("{:?}", board.enter(member).unwrap()),
         Step::Leave(id) => format!("{:?}", board.leave(id).unwrap()),
         Step::Lead(term, member) => format!("{}", board.lead(*term, member, Timestamp::MIN).unwrap()),
-        Step::Beat(term) => format!("{}", board.beat(*term).unwrap()),
+        Step::Beat(term, uptime) => {
+            format!("{}", board.beat(*term, Duration::from_millis(*uptime)).unwrap())
+        }
+        Step::Changed => format!("{:?}", board.changed().unwrap()),
         Step::Post(notices) => format!("{:?}", board.post(notices).unwrap()),
         Step::Look(after) => format!("{:?}", board.look(*after).unwrap()),
         Step::Count(name, by) => format!("{:?}", board.count(name, *by).unwrap()),
@@ -113,6 +146,7 @@ fn tell(board: &dyn BoardBackend, step: &Step) -> String {
             format!("{}", board.publish(*term, name, figures).unwrap())
         }
         Step::Observe(sample) => format!("{:?}", board.observe(sample).unwrap()),
+        Step::Tell(line, samples) => format!("{:?}", board.tell(Some(line), samples).unwrap()),
         Step::Reopen => String::new(),
     }
 }
@@ -121,8 +155,9 @@ fn tell_all(board: &dyn BoardBackend) -> String {
     let figures = ["x", "y"].map(|name| board.published(name).unwrap());
     let (look, members) = (board.look(0).unwrap(), board.members().unwrap());
     format!(
-        "{look:?} {members:?} {figures:?} {:?} {:?}",
+        "{look:?} {members:?} {figures:?} {:?} {:?} {:?}",
         board.counters().unwrap(),
+        board.lines().unwrap(),
         board.observed().unwrap()
     )
 }
@@ -174,6 +209,41 @@ fn a_board_keeps_the_newest_notices_and_gives_no_number_twice() {
         // One that fell off is news again.
         assert_eq!(board.post(&[notice(0)]).unwrap(), [Posted::New(NOTICES_KEPT + 6)]);
     }
+}
+
+/// A limit's samples are the same whoever told first; two are kept of each source, for a fall has to be told twice.
+#[test]
+fn a_board_keeps_the_two_newest_samples_of_a_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let sample = |at, used| BoardSample {
+        account: "a".into(),
+        source: "statusline:c".into(),
+        at: Timestamp::from_millis(at),
+        sample: LimitSample {
+            window: LimitWindow::FiveHour,
+            resets_at: Some(Timestamp::from_millis(1000)),
+            used_hundredths: Some(used),
+            status: "".into(),
+        },
+    };
+    let told = [sample(3, 60), sample(1, 40), sample(2, 41), sample(3, 59), sample(2, 41)];
+    for (number, first) in [0, 1, 2, 3].into_iter().enumerate() {
+        let sqlite = open(&folder.path().join(format!("{number}.db")));
+        let memory = MemoryBoard::default();
+        for board in [&sqlite as &dyn BoardBackend, &memory] {
+            for step in 0..told.len() {
+                board.observe(&told[(first + step) % told.len()]).unwrap();
+            }
+            assert_eq!(board.observed().unwrap(), [sample(2, 41), sample(3, 60)]);
+        }
+    }
+    // The samples of a window that ended a day before go when the next one is told of.
+    let board = MemoryBoard::default();
+    board.observe(&sample(1, 40)).unwrap();
+    let mut next = sample(200_000_000, 1);
+    next.sample.resets_at = Some(Timestamp::from_millis(300_000_000));
+    board.observe(&next).unwrap();
+    assert_eq!(board.observed().unwrap(), [next]);
 }
 
 #[test]

@@ -11,13 +11,15 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
-use super::open::{BASE_FLAGS, lock_beside, make_file, sort};
+use super::open::{BASE_FLAGS, lock_beside, make_file, sort, write_ahead};
+use super::row;
 use crate::board::{
-    BoardBackend, BoardLeader, BoardLook, BoardMember, BoardNotice, BoardSample, Figures, Generation,
-    NOTICES_KEPT, Posted,
+    BoardBackend, BoardLeader, BoardLine, BoardLook, BoardMember, BoardNotice, BoardSample, Figures,
+    Generation, LINES_LAST, NOTICES_KEPT, NoticeSource, Posted, SAMPLES_LAST,
 };
 use crate::error::{Error, ErrorKind};
 use crate::event::{LimitSample, LimitWindow};
+use crate::id::{ConversationId, EventId};
 use crate::time::Timestamp;
 
 /// Marks the file as a board ("CWBD").
@@ -60,7 +62,17 @@ impl SqliteBoard {
     /// [`ErrorKind::Unwritable`] or [`ErrorKind::Full`] where it cannot be made, [`ErrorKind::Newer`] for one of a
     /// later format.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let opened = open(path).and_then(|connection| {
+        Self::open_within(path, BUSY_TIMEOUT)
+    }
+
+    /// Opens a board as [`SqliteBoard::open`], for one who waits no longer than this for another process, whatever it
+    /// does with the board.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqliteBoard::open`].
+    pub fn open_within(path: &Path, patience: Duration) -> Result<Self, Error> {
+        let opened = open(path, patience).and_then(|connection| {
             let generation =
                 connection.query_row("SELECT generation FROM board", [], |row| row.get::<_, i64>(0));
             let generation = Generation(generation.map_err(sort)?.cast_unsigned());
@@ -92,16 +104,16 @@ impl SqliteBoard {
     }
 }
 
-fn open(path: &Path) -> Result<Connection, Error> {
+fn open(path: &Path, patience: Duration) -> Result<Connection, Error> {
     make_file(path)?;
-    match connect(path) {
+    match connect(path, patience) {
         Ok(Some(connection)) => return Ok(connection),
         Err(error) if error.kind() != ErrorKind::Corrupt => return Err(error),
         Ok(None) | Err(_) => {}
     }
-    let _lock = hold_lock_beside(path)?;
+    let _lock = hold_lock_beside(path, patience)?;
     // Another process may have been faster.
-    match connect(path) {
+    match connect(path, patience) {
         Ok(Some(connection)) => return Ok(connection),
         Ok(None) => {}
         Err(error) if error.kind() == ErrorKind::Corrupt => {
@@ -110,14 +122,14 @@ fn open(path: &Path) -> Result<Connection, Error> {
         }
         Err(error) => return Err(error),
     }
-    make_board(path)?;
-    connect(path)?.ok_or_else(|| Error::new(ErrorKind::Corrupt))
+    make_board(path, patience)?;
+    connect(path, patience)?.ok_or_else(|| Error::new(ErrorKind::Corrupt))
 }
 
 /// Waits for whoever makes the board, but not for one that is frozen while it does.
-fn hold_lock_beside(path: &Path) -> Result<fs::File, Error> {
+fn hold_lock_beside(path: &Path, patience: Duration) -> Result<fs::File, Error> {
     let lock = lock_beside(path)?;
-    let until = Instant::now() + 4 * BUSY_TIMEOUT;
+    let until = Instant::now() + 4 * patience;
     while let Err(error) = lock.try_lock() {
         match error {
             fs::TryLockError::WouldBlock if Instant::now() < until => {
@@ -131,8 +143,8 @@ fn hold_lock_beside(path: &Path) -> Result<fs::File, Error> {
 }
 
 /// Connects to a board; `None` where there is none yet.
-fn connect(path: &Path) -> Result<Option<Connection>, Error> {
-    let mut connection = bare_connection(path)?;
+fn connect(path: &Path, patience: Duration) -> Result<Option<Connection>, Error> {
+    let mut connection = bare_connection(path, patience)?;
     // Both of one instant: another process may be making the board.
     let (format, id): (i64, i64) = connection
         .transaction()
@@ -151,10 +163,10 @@ fn connect(path: &Path) -> Result<Option<Connection>, Error> {
     }
 }
 
-fn bare_connection(path: &Path) -> Result<Connection, Error> {
+fn bare_connection(path: &Path, patience: Duration) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | BASE_FLAGS;
     let connection = Connection::open_with_flags(path, flags).map_err(sort)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(sort)?;
+    connection.busy_timeout(patience).map_err(sort)?;
     connection.set_prepared_statement_cache_capacity(32);
     // The log is kept small, because it stands in memory.
     let settings = "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -256; PRAGMA wal_autocheckpoint = 200;
@@ -164,14 +176,14 @@ fn bare_connection(path: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-fn make_board(path: &Path) -> Result<(), Error> {
-    let mut connection = bare_connection(path)?;
-    let _: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(sort)?;
+fn make_board(path: &Path, patience: Duration) -> Result<(), Error> {
+    let mut connection = bare_connection(path, patience)?;
+    write_ahead(&connection, patience).map_err(sort)?;
     let made = connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|transaction| {
         transaction.execute_batch(SCHEMA)?;
         // Any number that no earlier board is likely to have had; the hasher's keys are random.
         let generation = RandomState::new().hash_one(path).cast_signed();
-        transaction.execute("INSERT INTO board VALUES (?)", [generation])?;
+        transaction.execute("INSERT INTO board VALUES (?, 0, 0)", [generation])?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", FORMAT)?;
         transaction.commit()
@@ -227,18 +239,19 @@ impl BoardBackend for SqliteBoard {
     fn lead(&self, term: u64, member: &str, since: Timestamp) -> Result<bool, Error> {
         self.write(|transaction| {
             let mut statement = transaction.prepare_cached(
-                "INSERT INTO leader VALUES (1, ?1, ?2, ?3, 0) ON CONFLICT DO UPDATE
-                 SET term = ?1, member = ?2, since = ?3, beats = 0 WHERE term < ?1",
+                "INSERT INTO leader VALUES (1, ?1, ?2, ?3, 0, 0) ON CONFLICT DO UPDATE
+                 SET term = ?1, member = ?2, since = ?3, beats = 0, beat_at = 0 WHERE term < ?1",
             )?;
             Ok(statement.execute(params![integer(term), member, since.as_millis()])? == 1)
         })
     }
 
-    fn beat(&self, term: u64) -> Result<bool, Error> {
+    fn beat(&self, term: u64, uptime: Duration) -> Result<bool, Error> {
         self.write(|transaction| {
-            let mut statement =
-                transaction.prepare_cached("UPDATE leader SET beats = beats + 1 WHERE term = ?")?;
-            Ok(statement.execute([integer(term)])? == 1)
+            let mut statement = transaction
+                .prepare_cached("UPDATE leader SET beats = beats + 1, beat_at = ?2 WHERE term = ?1")?;
+            let uptime = i64::try_from(uptime.as_millis()).unwrap_or(i64::MAX);
+            Ok(statement.execute(params![integer(term), uptime])? == 1)
         })
     }
 
@@ -255,20 +268,26 @@ impl BoardBackend for SqliteBoard {
 
     fn look(&self, after: u64) -> Result<BoardLook, Error> {
         self.read(|transaction| {
-            let mut leader = transaction.prepare_cached("SELECT term, member, since, beats FROM leader")?;
+            let mut leader =
+                transaction.prepare_cached("SELECT term, member, since, beats, beat_at FROM leader")?;
             let leader = leader.query_row([], read_leader).optional()?;
             let mut newest =
                 transaction.prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'notice'")?;
             let newest = newest.query_row([], |row| row.get(0)).optional()?.map_or(0, number);
+            let mut counts = transaction.prepare_cached("SELECT changes, published FROM board")?;
+            let (changes, published) =
+                counts.query_row([], |row| Ok((number(row.get(0)?), number(row.get(1)?))))?;
             if newest <= after {
-                return Ok(BoardLook { leader, notices: Vec::new(), newest });
+                return Ok(BoardLook { leader, notices: Vec::new(), newest, changes, published });
             }
             let mut notices = transaction.prepare_cached(
-                "SELECT seq, dedup, kind, account, project, \"from\", at, \"window\", resets_at, text
+                "SELECT seq, dedup, kind, account, project, \"from\", at, \"window\", resets_at, text,
+                        event, role, since, conversation, agent
                  FROM notice WHERE seq > ? ORDER BY seq",
             )?;
             let notices = notices.query_map([integer(after)], read_notice)?;
-            Ok(BoardLook { leader, notices: notices.collect::<rusqlite::Result<_>>()?, newest })
+            let notices = notices.collect::<rusqlite::Result<_>>()?;
+            Ok(BoardLook { leader, notices, newest, changes, published })
         })
     }
 
@@ -288,49 +307,58 @@ impl BoardBackend for SqliteBoard {
         })
     }
 
+    fn changed(&self) -> Result<(), Error> {
+        self.write(|transaction| {
+            transaction.prepare_cached("UPDATE board SET changes = changes + 1")?.execute([]).map(drop)
+        })
+    }
+
     fn publish(&self, term: u64, name: &str, figures: &Figures) -> Result<bool, Error> {
         self.write(|transaction| {
             let mut statement = transaction.prepare_cached(
-                "INSERT OR REPLACE INTO figures SELECT ?1, ?2, ?3 FROM leader WHERE term = ?4",
+                "INSERT OR REPLACE INTO figures SELECT ?1, ?2, ?3, changes FROM board, leader WHERE term = ?4",
             )?;
             let at = figures.at.as_millis();
-            Ok(statement.execute(params![name, at, figures.body, integer(term)])? == 1)
+            let leads = statement.execute(params![name, at, figures.body, integer(term)])? == 1;
+            if leads {
+                transaction.prepare_cached("UPDATE board SET published = published + 1")?.execute([])?;
+            }
+            Ok(leads)
         })
     }
 
     fn published(&self, name: &str) -> Result<Option<Figures>, Error> {
         self.read(|transaction| {
-            let mut statement = transaction.prepare_cached("SELECT at, body FROM figures WHERE name = ?")?;
-            let read = |row: &Row<'_>| Ok(Figures { at: moment(row.get(0)?), body: row.get(1)? });
+            let mut statement =
+                transaction.prepare_cached("SELECT at, body, changes FROM figures WHERE name = ?")?;
+            let read = |row: &Row<'_>| {
+                Ok(Figures { at: moment(row.get(0)?), body: row.get(1)?, changes: number(row.get(2)?) })
+            };
             statement.query_row([name], read).optional()
         })
     }
 
-    fn observe(&self, sample: &BoardSample) -> Result<(), Error> {
+    fn tell(&self, line: Option<&BoardLine>, samples: &[BoardSample]) -> Result<(), Error> {
         self.write(|transaction| {
-            // The order of samples is written once, in Rust.
-            let (account, window, source) = sample.slot();
-            let kept = transaction
-                .prepare_cached(&format!("{SAMPLES} WHERE account = ? AND \"window\" = ? AND source = ?"))?
-                .query_row(params![&*account, window, &*source], read_sample)
-                .optional()?;
-            if kept.is_some_and(|kept| !sample.replaces(&kept)) {
-                return Ok(());
-            }
-            let LimitSample { resets_at, used_hundredths, status, .. } = &sample.sample;
-            let mut statement =
-                transaction.prepare_cached("INSERT OR REPLACE INTO sample VALUES (?, ?, ?, ?, ?, ?, ?)")?;
-            let (at, resets_at) = (sample.at.as_millis(), resets_at.map(Timestamp::as_millis));
-            statement
-                .execute(params![&*account, window, &*source, at, resets_at, used_hundredths, &**status])
-                .map(drop)
+            samples.iter().try_for_each(|sample| observe(transaction, sample))?;
+            line.map_or(Ok(()), |line| keep_line(transaction, line))
+        })
+    }
+
+    fn lines(&self) -> Result<Vec<BoardLine>, Error> {
+        self.read(|transaction| {
+            let mut statement = transaction.prepare_cached(
+                "SELECT conversation, account, at, mark, cost, window_end, cost_before FROM line
+                 ORDER BY conversation",
+            )?;
+            statement.query_map([], read_line)?.collect()
         })
     }
 
     fn observed(&self) -> Result<Vec<BoardSample>, Error> {
         self.read(|transaction| {
             let mut statement =
-                transaction.prepare_cached(&format!("{SAMPLES} ORDER BY account, \"window\", source"))?;
+                transaction.prepare_cached(&format!("{SAMPLES} ORDER BY account, \"window\", source, at"))?;
             statement.query_map([], read_sample)?.collect()
         })
     }
@@ -338,15 +366,72 @@ impl BoardBackend for SqliteBoard {
 
 const SAMPLES: &str = "SELECT account, \"window\", source, at, resets_at, used, status FROM sample";
 
+fn observe(transaction: &Transaction<'_>, sample: &BoardSample) -> rusqlite::Result<()> {
+    // Which samples are kept is written once, in Rust.
+    let (account, window, source) = sample.slot();
+    let slot = params![&*account, window, &*source];
+    let kept: Vec<BoardSample> = transaction
+        .prepare_cached(&format!(
+            "{SAMPLES} WHERE account = ? AND \"window\" = ? AND source = ? ORDER BY at"
+        ))?
+        .query_map(slot, read_sample)?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut joined = kept.clone();
+    sample.join_into(&mut joined);
+    for gone in kept.iter().filter(|sample| !joined.contains(sample)) {
+        transaction
+            .prepare_cached(
+                "DELETE FROM sample WHERE account = ? AND \"window\" = ? AND source = ? AND at = ?",
+            )?
+            .execute(params![&*account, window, &*source, gone.at.as_millis()])?;
+    }
+    for new in joined.iter().filter(|sample| !kept.contains(sample)) {
+        let LimitSample { resets_at, used_hundredths, status, .. } = &new.sample;
+        let (at, resets_at) = (new.at.as_millis(), resets_at.map(Timestamp::as_millis));
+        transaction.prepare_cached("INSERT INTO sample VALUES (?, ?, ?, ?, ?, ?, ?)")?.execute(params![
+            &*account,
+            window,
+            &*source,
+            at,
+            resets_at,
+            used_hundredths,
+            &**status
+        ])?;
+    }
+    transaction
+        .prepare_cached("DELETE FROM sample WHERE account = ? AND \"window\" = ? AND resets_at < ?")?
+        .execute(params![&*account, window, sample.at.before(SAMPLES_LAST).as_millis()])
+        .map(drop)
+}
+
+fn keep_line(transaction: &Transaction<'_>, line: &BoardLine) -> rusqlite::Result<()> {
+    let oldest = line.at.before(LINES_LAST).as_millis();
+    transaction.prepare_cached("DELETE FROM line WHERE at < ?")?.execute([oldest])?;
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO line VALUES (?, ?, ?, ?, ?, ?, ?)")?
+        .execute(params![
+            &*line.conversation,
+            &*line.account,
+            line.at.as_millis(),
+            line.mark.cast_signed(),
+            integer(line.cost_nanos),
+            line.window_end.map(Timestamp::as_millis),
+            integer(line.cost_before_nanos),
+        ])
+        .map(drop)
+}
+
 fn post(transaction: &Transaction<'_>, notice: &BoardNotice) -> rusqlite::Result<Posted> {
     let mut known = transaction.prepare_cached("SELECT seq FROM notice WHERE dedup = ?")?;
     if let Some(seq) = known.query_row([&*notice.dedup], |row| row.get(0)).optional()? {
         return Ok(Posted::Known(number(seq)));
     }
     let mut statement = transaction.prepare_cached(
-        "INSERT INTO notice (dedup, kind, account, project, \"from\", at, \"window\", resets_at, text)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO notice (dedup, kind, account, project, \"from\", at, \"window\", resets_at, text,
+                             event, role, since, conversation, agent)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
+    let (event, owner) = notice.source.as_ref().map(|it| (it.event.as_str(), &it.owner)).unzip();
     let seq = statement.insert(params![
         &*notice.dedup,
         &*notice.kind,
@@ -357,6 +442,11 @@ fn post(transaction: &Transaction<'_>, notice: &BoardNotice) -> rusqlite::Result
         notice.window.as_ref().map(LimitWindow::name),
         notice.resets_at.map(Timestamp::as_millis),
         &*notice.text,
+        event,
+        owner.map(|owner| row::role_number(owner.role)),
+        owner.map(|owner| owner.since.as_millis()),
+        owner.map(|owner| owner.conversation.as_str()),
+        owner.and_then(|owner| owner.agent.as_ref()).map(|agent| agent.as_str()),
     ])?;
     Ok(Posted::New(number(seq)))
 }
@@ -374,7 +464,8 @@ fn read_member(row: &Row<'_>) -> rusqlite::Result<BoardMember> {
 
 fn read_leader(row: &Row<'_>) -> rusqlite::Result<BoardLeader> {
     let (term, beats) = (number(row.get(0)?), number(row.get(3)?));
-    Ok(BoardLeader { term, member: row.get(1)?, since: moment(row.get(2)?), beats })
+    let beat_at = Duration::from_millis(number(row.get(4)?));
+    Ok(BoardLeader { term, member: row.get(1)?, since: moment(row.get(2)?), beats, beat_at })
 }
 
 fn read_notice(row: &Row<'_>) -> rusqlite::Result<(u64, BoardNotice)> {
@@ -389,8 +480,30 @@ fn read_notice(row: &Row<'_>) -> rusqlite::Result<(u64, BoardNotice)> {
         window: window.as_deref().map(LimitWindow::from_name),
         resets_at: row.get::<_, Option<i64>>(8)?.map(moment),
         text: row.get(9)?,
+        source: match row.get::<_, Option<String>>(10)? {
+            Some(event) => {
+                let conversation = ConversationId::new(row.get::<_, String>(13)?);
+                Some(Box::new(NoticeSource {
+                    event: EventId::new(event),
+                    owner: row::owner(row, 11, conversation)?,
+                }))
+            }
+            None => None,
+        },
     };
     Ok((number(row.get(0)?), notice))
+}
+
+fn read_line(row: &Row<'_>) -> rusqlite::Result<BoardLine> {
+    Ok(BoardLine {
+        conversation: row.get(0)?,
+        account: row.get(1)?,
+        at: moment(row.get(2)?),
+        mark: row.get::<_, i64>(3)?.cast_unsigned(),
+        cost_nanos: number(row.get(4)?),
+        window_end: row.get::<_, Option<i64>>(5)?.map(moment),
+        cost_before_nanos: number(row.get(6)?),
+    })
 }
 
 fn read_sample(row: &Row<'_>) -> rusqlite::Result<BoardSample> {

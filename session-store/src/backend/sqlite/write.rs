@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, HashMap};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::super::{Batch, Checkpoint};
-use super::row;
 use super::sums::{self, Place};
+use super::{expire, row};
 use crate::cell::{CELL_WIDTH, CellSum, PriceClass};
 use crate::event::{Event, Fact, Turn};
 use crate::id::{ConversationId, EventId, ModelId};
 use crate::join::{Change, Join};
 use crate::time::Timestamp;
-use crate::transcript::SourceKind;
+use crate::transcript::{Listings, SourceKind};
 
 /// Joins a batch; `None` where the store was closed.
 pub(super) fn commit(connection: &mut Connection, batch: Batch) -> rusqlite::Result<Option<Change>> {
@@ -22,8 +22,9 @@ pub(super) fn commit(connection: &mut Connection, batch: Batch) -> rusqlite::Res
         return Ok(None);
     }
     let mut writer = Writer::new(&transaction)?;
+    let horizon = expire::horizon(&transaction)?;
     let mut change = Change::Unchanged;
-    for event in batch.ledger {
+    for event in batch.ledger.into_iter().filter(|event| !event.ended_before(horizon)) {
         change = change.or(writer.join(event)?);
     }
     let cells = std::mem::take(&mut writer.cells);
@@ -58,6 +59,11 @@ pub(super) fn pack_days(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     }
     write_cells(transaction, cells)?;
     transaction.execute_batch("DROP TABLE cell_by_quarter")
+}
+
+/// Keeps what folders held.
+pub(super) fn listings(connection: &Connection, listings: &Listings) -> rusqlite::Result<()> {
+    connection.execute("INSERT OR REPLACE INTO listing VALUES (1, ?1)", [listings.pack()]).map(drop)
 }
 
 /// Refuses every later commit, by whichever process.
@@ -333,7 +339,8 @@ impl AsName for ModelId {
     }
 }
 
-fn write_cells(
+/// Adds to sums, and takes out of them, by place.
+pub(super) fn write_cells(
     transaction: &Transaction<'_>,
     changes: BTreeMap<Place, (CellSum, CellSum)>,
 ) -> rusqlite::Result<()> {
