@@ -26,7 +26,7 @@ use crate::time::Timestamp;
 use crate::transcript::{Listings, SourceKind};
 
 /// The folder of the sessions' stores, beside the archive.
-const SESSIONS: &str = "sessions";
+pub(crate) const SESSIONS: &str = "sessions";
 const ENDING: &str = ".db";
 
 /// The archive and the stores of sessions in one data folder.
@@ -110,6 +110,11 @@ impl Stores {
     pub fn around(folder: &Path, now: Timestamp, archive: Store) -> Self {
         let state = Mutex::default();
         Self(Arc::new(Inner { folder: folder.to_owned(), now, archive: Arc::new(archive), state }))
+    }
+
+    /// Returns the data folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.0.folder
     }
 
     /// Returns the archive.

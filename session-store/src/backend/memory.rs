@@ -46,7 +46,10 @@ impl EventBackend for Memory {
             state.checkpoints.insert(checkpoint.source.clone(), checkpoint);
         }
         let horizon = state.horizon;
-        let kept = batch.ledger.into_iter().filter(|event| !horizon.is_some_and(|horizon| event.ended_before(horizon)));
+        let kept = batch
+            .ledger
+            .into_iter()
+            .filter(|event| !horizon.is_some_and(|horizon| event.ended_before(horizon)));
         Ok(kept.fold(Change::Unchanged, |change, event| change.or(state.ledger.apply(event))))
     }
 
