@@ -1,6 +1,7 @@
 //! The command line. The doc comments are the help.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -126,6 +127,8 @@ pub(crate) enum Command {
     Status,
     /// Which session this is, and why; warns where two sessions could be mistaken for each other.
     Detect(DetectArgs),
+    /// Old records, stores of ended sessions and files left over: shown, then deleted.
+    Prune(PruneArgs),
     /// The monitor over a generated history that goes on live, in a scratch folder.
     Demo,
     /// Print the completions for a shell.
@@ -161,6 +164,19 @@ pub(crate) enum EventsCommand {
         #[arg(default_value = "-")]
         files: Vec<PathBuf>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PruneArgs {
+    /// Delete records older than this: days, weeks or years, such as 90d, 12w, 2y [default: none].
+    #[arg(long, value_name = "AGE", value_parser = crate::commands::prune::age)]
+    pub(crate) older_than: Option<Duration>,
+    /// Only show what would go.
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) dry_run: bool,
+    /// Delete without being asked.
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod detect;
 mod events;
 mod explain;
 mod monitor;
+pub(crate) mod prune;
 mod report;
 mod status;
 
@@ -27,6 +28,7 @@ pub(crate) fn run(cli: Cli, mut config: Config) -> Result<u8, CliError> {
         Some(Command::Explain(args)) => explain::run(&context, &args)?,
         Some(Command::Status) => status::run(&context)?,
         Some(Command::Detect(args)) => detect::run(&context, &args)?,
+        Some(Command::Prune(args)) => prune::run(&context, &args)?,
         Some(Command::Events(command)) => events::run(&context, &command)?,
         Some(Command::Completions { shell }) => completions::completions(shell)?,
         Some(Command::Man { command }) => completions::man(&command)?,

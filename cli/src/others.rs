@@ -96,7 +96,7 @@ pub(crate) fn leader(runtime: &RuntimeDir, board: &NoticeBoard, members: &[Membe
 
 impl Place {
     /// Finds the first folder that is there and can be trusted.
-    fn find(candidates: &[Candidate]) -> Self {
+    pub(crate) fn find(candidates: &[Candidate]) -> Self {
         let mut place = Self::default();
         for candidate in candidates {
             if !candidate.path.is_dir() {

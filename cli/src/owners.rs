@@ -51,7 +51,7 @@ pub(crate) enum Retire {
 pub(crate) fn retire(stores: &Stores, when: Retire) -> Result<(), session_store::Error> {
     for name in stores.sessions()? {
         let age = stores.written_at(&name).and_then(|at| at.elapsed().ok()).unwrap_or_default();
-        if (when == Retire::AtOnce || age > KEPT) && has_ended(&name, age) && is_shared(stores, &name)? {
+        if (when == Retire::AtOnce || age > KEPT) && has_ended(stores, &name) && is_shared(stores, &name)? {
             stores.compact(&name)?;
             tracing::debug!(session = name, "moved an ended session into the archive");
         }
@@ -63,7 +63,9 @@ fn is_shared(stores: &Stores, name: &str) -> Result<bool, session_store::Error> 
     Ok(level(stores.sharing(name)?.as_deref()) == Isolation::Unified)
 }
 
-fn has_ended(name: &str, age: Duration) -> bool {
+/// Returns whether the session of a store is known to have ended, or has said nothing for so long that it must have.
+pub(crate) fn has_ended(stores: &Stores, name: &str) -> bool {
+    let age = stores.written_at(name).and_then(|at| at.elapsed().ok()).unwrap_or_default();
     let leader = name.rsplit_once('~').and_then(|(_, tag)| ProcessId::parse_tag(tag).ok());
     match leader.map(ProcessId::liveness) {
         Some(Liveness::Alive) => false,

@@ -22,6 +22,7 @@ mod hostile;
 mod isolation;
 mod layers;
 mod monitor;
+mod prune;
 mod real_client;
 mod report;
 #[cfg(unix)]
