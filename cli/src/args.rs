@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use session_coordinator::Policy;
 
 /// Watches every Claude Code session: usage, cost and limits, live and right.
 ///
@@ -129,6 +130,14 @@ pub(crate) enum Command {
     Detect(DetectArgs),
     /// Old records, stores of ended sessions and files left over: shown, then deleted.
     Prune(PruneArgs),
+    /// Each limit of each account: how much is used, by whom, who says so, and when it is reset.
+    Limits(LimitsArgs),
+    /// Waits until no limit is hit.
+    Wait(WaitArgs),
+    /// One line for Claude Code's status line, whose JSON is read on standard input.
+    Statusline,
+    /// One call of a Claude Code hook: the call as JSON on standard input. Silent and successful on any trouble of ours.
+    Hook(HookArgs),
     /// The monitor over a generated history that goes on live, in a scratch folder.
     Demo,
     /// Print the completions for a shell.
@@ -180,6 +189,31 @@ pub(crate) struct PruneArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct HookArgs {
+    /// What is done about limits: nothing, nothing but a record of what would be done, or waits and refusals
+    /// [default: observe].
+    #[arg(long, value_enum, value_name = "POLICY")]
+    pub(crate) policy: Option<PolicyName>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PolicyName {
+    Off,
+    Observe,
+    Enforce,
+}
+
+impl From<PolicyName> for Policy {
+    fn from(name: PolicyName) -> Self {
+        match name {
+            PolicyName::Off => Self::Off,
+            PolicyName::Observe => Self::Observe,
+            PolicyName::Enforce => Self::Enforce,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct DetectArgs {
     /// Look at another process instead.
     #[arg(long, value_name = "PID", conflicts_with = "facts")]
@@ -190,6 +224,47 @@ pub(crate) struct DetectArgs {
     /// Print the facts themselves, without secrets, as a record for --facts.
     #[arg(long)]
     pub(crate) record: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LimitsArgs {
+    /// End with code 10 where a limit is near (75 % used, or Claude Code warned), with 11 where one is hit.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WaitArgs {
+    /// Until what is hit has been reset; the same as without options.
+    #[arg(long, conflicts_with = "below")]
+    pub(crate) until_reset: bool,
+    /// Until less than this is used of every limit, in percent.
+    #[arg(long, value_name = "PERCENT", value_parser = percentage)]
+    pub(crate) below: Option<f64>,
+    /// Give up after this time and end with code 4: seconds, or such as 90s, 10m, 5h.
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+fn percentage(text: &str) -> Result<f64, String> {
+    let number = text.trim_end_matches('%').parse::<f64>().ok().filter(|it| (0.0..=100.0).contains(it));
+    number.ok_or_else(|| "not a percentage from 0 to 100".to_owned())
+}
+
+/// Reads a span of time: a number of seconds, or one with a unit.
+fn span(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.trim_end_matches(|char: char| char.is_ascii_alphabetic()).len());
+    let factor = match unit {
+        "" | "s" => 1.0,
+        "ms" => 0.001,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
+        _ => return Err("units are ms, s, m, h and d".to_owned()),
+    };
+    let seconds =
+        number.parse::<f64>().ok().map(|number| number * factor).filter(|it| (0.0..1e9).contains(it));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "not a span of time".to_owned())
 }
 
 #[derive(Debug, Args)]

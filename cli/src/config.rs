@@ -5,12 +5,14 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use session_coordinator::Isolation;
+use session_coordinator::{Isolation, Policy, Priorities, Priority};
 use session_store::Zone;
 
 use crate::args::{ColorWhen, CoordinationArgs, GlobalArgs, IsolationLevel};
 use crate::error::CliError;
+use crate::notify::{QuietHours, TerminalWay, Ways};
 
 /// What was decided for this run.
 #[derive(Clone, Debug)]
@@ -31,6 +33,22 @@ pub(crate) struct Config {
     pub(crate) debug: bool,
     pub(crate) quiet: bool,
     pub(crate) all: bool,
+    /// The user's form of the status line.
+    pub(crate) statusline_template: Option<String>,
+    /// The status line command the user had before.
+    pub(crate) statusline_command: Option<String>,
+    /// How long that one may take.
+    pub(crate) statusline_timeout: Duration,
+    /// How the user is told of limits.
+    pub(crate) ways: Ways,
+    /// What hooks do about limits.
+    pub(crate) policy: Policy,
+    /// How much this very session matters, where its environment says so.
+    pub(crate) priority: Option<Priority>,
+    /// How much sessions matter.
+    pub(crate) priorities: Priorities,
+    /// The configuration's file, whether there is one or not.
+    pub(crate) file: Option<PathBuf>,
     /// The user's own prices, beside the configuration.
     pub(crate) prices_file: PathBuf,
 }
@@ -58,7 +76,7 @@ impl SessionMode {
 }
 
 /// The keys a configuration file may have.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 26] = [
     "claude_dir",
     "data_dir",
     "runtime_dir",
@@ -75,6 +93,16 @@ const KEYS: [&str; 16] = [
     "quiet",
     "json",
     "all",
+    "statusline_template",
+    "statusline_command",
+    "statusline_timeout_ms",
+    "no_notifications",
+    "notify_command",
+    "no_notify_desktop",
+    "notify_terminal",
+    "quiet_hours",
+    "policy",
+    "priority",
 ];
 
 impl Config {
@@ -99,6 +127,14 @@ impl Config {
             debug: layers.flag(args.debug, "debug")?,
             quiet: layers.flag(args.quiet, "quiet")?,
             all: layers.flag(false, "all")?,
+            statusline_template: layers.text("statusline_template")?,
+            statusline_command: layers.text("statusline_command")?,
+            statusline_timeout: statusline_timeout(&layers)?,
+            ways: ways(&layers)?,
+            policy: policy(&layers)?,
+            priority: own_priority()?,
+            priorities: priorities(&layers)?,
+            file: layers.path.clone(),
             prices_file: prices_folder.or(folder).unwrap_or_default().join("prices.json"),
         })
     }
@@ -366,6 +402,72 @@ fn color(args: &GlobalArgs, layers: &Layers) -> Result<ColorWhen, CliError> {
         Some("never") => Ok(ColorWhen::Never),
         Some(other) => Err(CliError::usage(format!("color: `{other}` is none of auto, always, never"))),
     }
+}
+
+fn statusline_timeout(layers: &Layers) -> Result<Duration, CliError> {
+    const DEFAULT: Duration = Duration::from_secs(1);
+    let key = "statusline_timeout_ms";
+    let wrong = || layers.wrong(key, "a number of milliseconds, 1 to 60000");
+    let millis = match set_variable(&variable(key)) {
+        Some(value) => value.to_str().and_then(|value| value.parse().ok()),
+        None => match layers.file.get(key) {
+            None => return Ok(DEFAULT),
+            Some(value) => value.as_integer(),
+        },
+    };
+    let millis: i64 = millis.filter(|millis| (1..=60_000).contains(millis)).ok_or_else(wrong)?;
+    Ok(Duration::from_millis(millis.unsigned_abs()))
+}
+
+fn ways(layers: &Layers) -> Result<Ways, CliError> {
+    let terminal = match layers.text("notify_terminal")?.as_deref() {
+        None | Some("osc9") => TerminalWay::Sequence,
+        Some("bell") => TerminalWay::Bell,
+        Some("off") => TerminalWay::Off,
+        Some(other) => {
+            return Err(CliError::usage(format!("notify_terminal: `{other}` is none of osc9, bell, off")));
+        }
+    };
+    let quiet = match layers.text("quiet_hours")? {
+        None => None,
+        Some(text) => Some(QuietHours::parse(&text).ok_or_else(|| {
+            CliError::usage(format!("quiet_hours: `{text}` is no part of a day"))
+                .hinted("such as 22:00-07:00")
+        })?),
+    };
+    Ok(Ways {
+        is_off: layers.flag(false, "no_notifications")?,
+        command: layers.text("notify_command")?,
+        no_desktop: layers.flag(false, "no_notify_desktop")?,
+        terminal,
+        quiet,
+    })
+}
+
+fn policy(layers: &Layers) -> Result<Policy, CliError> {
+    let Some(name) = layers.text("policy")? else { return Ok(Policy::default()) };
+    let wrong = || CliError::usage(format!("policy: `{name}` is none of off, observe, enforce"));
+    Policy::from_name(&name).ok_or_else(wrong)
+}
+
+fn own_priority() -> Result<Option<Priority>, CliError> {
+    let name = &variable("priority");
+    let Some(value) = set_variable(name) else { return Ok(None) };
+    let level = value.to_string_lossy().parse();
+    level.map(Some).map_err(|error| CliError::usage(name.as_str()).because(error))
+}
+
+/// Reads the table of scopes and levels.
+fn priorities(layers: &Layers) -> Result<Priorities, CliError> {
+    let wrong =
+        || layers.wrong("priority", "a table of scopes and levels, such as \"~/shop\" = \"critical\"");
+    let Some(value) = layers.file.get("priority") else { return Ok(Priorities::default()) };
+    let table = value.as_table().ok_or_else(wrong)?;
+    let rules = table.iter().map(|(scope, level)| {
+        let level = level.as_str().and_then(|level| level.parse().ok()).ok_or_else(wrong)?;
+        Ok((expanded(scope).to_string_lossy().into_owned(), level))
+    });
+    rules.collect::<Result<Vec<_>, CliError>>().map(Priorities::new)
 }
 
 /// Splits a list at its commas; one that is no text is taken for a single path, lest its bytes be changed.

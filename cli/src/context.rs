@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use session_analytics::{Figures, PriceBook, anchors, cuts};
-use session_coordinator::{Ingestor, Progress, Scan};
+use session_coordinator::{Ingestor, Journal, Progress, Scan};
 use session_store::{ErrorKind, EventBackend, Selection, Store, Stores, Timestamp};
 
 use crate::config::{Config, SessionMode};
@@ -18,6 +18,9 @@ use crate::owners::{self, Retire};
 use crate::printable::printable;
 use crate::projects::{Projects, ReadingScope};
 use crate::sight::Sight;
+
+/// How long it is kept what hooks did.
+const JOURNAL_KEPT: Duration = Duration::from_secs(90 * 86_400);
 
 /// What the commands share.
 pub(crate) struct Context {
@@ -66,8 +69,16 @@ impl Context {
 
     /// Opens the archive and reads what is new, with a progress bar where that takes over a second.
     pub(crate) fn archive(&self) -> Result<Archive, CliError> {
+        self.archive_telling(&|_| {})
+    }
+
+    /// The same, telling the progress also elsewhere.
+    pub(crate) fn archive_telling(&self, tell: &(dyn Fn(Progress) + Sync)) -> Result<Archive, CliError> {
         let bar = Bar::new(self.config.quiet);
-        let archive = self.archive_with(&|progress| bar.show(progress))?;
+        let archive = self.archive_with(&|progress| {
+            bar.show(progress);
+            tell(progress);
+        })?;
         bar.clear();
         self.tell_trouble(&archive.store);
         Ok(archive)
@@ -86,6 +97,27 @@ impl Context {
         }
     }
 
+    /// Opens the archive for one that leaves the reading to another.
+    pub(crate) fn archive_unread(&self) -> (Stores, Ingestor) {
+        let archive = Store::open(&self.config.data_dir.join("archive.db"), now());
+        let stores = Stores::around(&self.config.data_dir, now(), archive);
+        let dirs = self.config.claude_dirs.clone();
+        owners::ask(&stores, self.config.clone());
+        self.limit_sight(&stores);
+        let ingestor = Ingestor::idle(Arc::new(stores.clone()), dirs, self.config.zone.clone());
+        (stores, ingestor)
+    }
+
+    /// Makes the stores show what this session may see, and a monitor's own store say what it shares: before anything is
+    /// read, lest others see it for a moment.
+    fn limit_sight(&self, stores: &Stores) {
+        let sight = Sight::new(self.config.isolation);
+        if self.role == Role::Monitor {
+            sight.declare(stores, &Others::look(&self.config));
+        }
+        sight.limit(stores);
+    }
+
     fn up_to_date(
         &self,
         store: Store,
@@ -93,13 +125,8 @@ impl Context {
     ) -> Result<Archive, session_store::Error> {
         let store = Stores::around(&self.config.data_dir, now(), store);
         let dirs = self.config.claude_dirs.clone();
-        owners::ask(&store, dirs.clone());
-        let sight = Sight::new(self.config.isolation);
-        if self.role == Role::Monitor {
-            // Before anything is read, lest it be seen by others for a moment.
-            sight.declare(&store, &Others::look(&self.config));
-        }
-        sight.limit(&store);
+        owners::ask(&store, self.config.clone());
+        self.limit_sight(&store);
         let mut ingestor = Ingestor::new(Arc::new(store.clone()), dirs, self.config.zone.clone())?;
         if let Some(scope) = self.single_scope() {
             let scope = ReadingScope::of(&scope);
@@ -111,6 +138,8 @@ impl Context {
             // The session's store stays as it is, and everything counts all the same.
             tracing::debug!(%error, "cannot move an ended session into the archive");
         }
+        let pruned = Journal::of(&self.config.data_dir).prune(now(), JOURNAL_KEPT);
+        tracing::debug!(days = pruned, "deleted old days of the journal");
         tracing::debug!(sources = scan.sources, read = scan.sources_read, bytes = scan.bytes_read, "scanned");
         Ok(Archive { store, ingestor, scan })
     }

@@ -1,68 +1,36 @@
-//! The monitor's place among the others of this user and host.
+//! Where the monitors of this user and host meet.
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, channel};
 
-use session_coordinator::{
-    AccountId, Candidate, Coordinator, CoordinatorOptions, Introduction, Member, News, Pace, RuntimePlaces,
-    Scope,
-};
-use session_detect::Session;
+use session_coordinator::{AccountId, Candidate, NoticeBoard, RuntimeDir, RuntimePlaces};
 
 use crate::config::{Config, SessionMode};
-use crate::context::now;
 
-/// A monitor that the others know of, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Place {
-    coordinator: Coordinator,
-    news: Receiver<News>,
+/// An account is known by its config folder, whatever path leads there.
+pub(crate) fn account(dir: &Path) -> AccountId {
+    AccountId::new(dir.canonicalize().as_deref().unwrap_or(dir).to_string_lossy())
 }
 
-impl Place {
-    /// Takes a place for this session; `None` where coordination is not wanted or nothing identifies the session.
-    pub(crate) fn take(config: &Config, session: &Session, scope: Option<&str>) -> Option<Self> {
-        let key = session.key.clone().filter(|_| config.mode == SessionMode::Multi)?;
-        let introduction = Introduction {
-            key,
-            scope: scope.map_or(Scope::Everything, |folder| Scope::Project(PathBuf::from(folder))),
-            isolation: config.isolation,
-            host: session.host.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            started_at: now(),
-        };
-        let options = CoordinatorOptions {
-            candidates: candidates(config),
-            introduction,
-            accounts: config.claude_dirs.iter().map(|dir| account(dir)).collect(),
-            project: env::current_dir().ok(),
-            pace: Pace::Prompt,
-        };
-        let (tell, news) = channel();
-        let coordinator = Coordinator::start(options, move |news| drop(tell.send(news))).ok()?;
-        Some(Self { coordinator, news })
+/// Returns the runtime folder for one who must be quick; no folder above it is made, and nothing is said of trouble.
+pub(crate) fn nearest_runtime(config: &Config) -> Option<RuntimeDir> {
+    if config.mode != SessionMode::Multi {
+        return None;
     }
+    let mut candidates = candidates(config);
+    candidates.iter_mut().for_each(|candidate| candidate.make_parents = false);
+    RuntimeDir::open_first(&candidates).ok().map(|(runtime, _)| runtime)
+}
 
-    /// Says what is worth knowing of the place: beside whom it views, or why it is alone.
-    pub(crate) fn remark(&self) -> Option<String> {
-        let joined = self.news.try_iter().find_map(|news| match news {
-            News::Joined { beside: Some(first), .. } => Some(beside(&first)),
-            _ => None,
-        });
-        joined.or_else(|| {
-            Some(format!("not coordinated with other monitors: {}", self.coordinator.standing().trouble?))
-        })
+/// Opens the board where there is one; makes none.
+pub(crate) fn existing_board(config: &Config) -> Option<(RuntimeDir, NoticeBoard)> {
+    if config.mode != SessionMode::Multi {
+        return None;
     }
-}
-
-fn beside(first: &Member) -> String {
-    format!("a viewer beside the monitor of this session and project, process {}", first.pid)
-}
-
-/// An account is known by its config folder.
-fn account(dir: &Path) -> AccountId {
-    AccountId::new(dir.to_string_lossy())
+    let existing: Vec<Candidate> = candidates(config).into_iter().filter(|it| it.path.is_dir()).collect();
+    let (runtime, _) = RuntimeDir::open_first(&existing).ok()?;
+    let board = NoticeBoard::open(&runtime).ok()?;
+    Some((runtime, board))
 }
 
 /// Returns where monitors may meet, best first.

@@ -10,15 +10,22 @@ mod context;
 mod coordination;
 mod error;
 mod feed;
+mod former;
+mod host;
+mod limits;
+mod line;
 mod load;
+mod notify;
 mod others;
 mod output;
 mod owners;
+mod place;
 mod presence;
 mod printable;
 mod projects;
 mod sight;
 mod table;
+mod told;
 mod tui;
 mod words;
 
@@ -34,8 +41,12 @@ use crate::error::{CliError, exit};
 /// Runs the program with these arguments, the first of which is its name, and returns its exit code.
 #[doc(hidden)]
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    // To Claude Code, which calls it, the code of wrong usage would mean that a hook refuses.
+    let is_hook = args.get(1).is_some_and(|command| command == "hook");
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
+        Err(error) if is_hook && error.use_stderr() => return ExitCode::from(exit::DONE),
         Err(error) => {
             // Help and version come this way too, and count as success.
             let code = if error.use_stderr() { exit::USAGE } else { exit::DONE };
@@ -43,11 +54,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    if let Some(args::Command::Statusline) = cli.command {
+        // A mistake in the configuration is told by every other command; this one has no place for errors.
+        return ExitCode::from(commands::statusline(
+            Config::load(&cli.global, &cli.coordination).ok().as_ref(),
+        ));
+    }
     let result = Config::load(&cli.global, &cli.coordination).and_then(|config| {
         start_log(config.debug);
         commands::run(cli, config)
     });
     match result {
+        _ if is_hook => ExitCode::from(exit::DONE),
         Ok(code) => ExitCode::from(code),
         Err(error) if error.is_closed_pipe() => ExitCode::from(exit::DONE),
         Err(error) => {

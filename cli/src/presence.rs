@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use session_analytics::{Live, LiveConversation, Usd};
-use session_coordinator::{Member, MemberRole, Presence as Pulse, Scope};
+use session_coordinator::{Claim, Member, MemberRole, Presence as Pulse, Scope};
 use session_detect::claude::{self, Running};
 use session_detect::{IsolationKey, Kind};
 use session_store::{ConversationId, Stores, Timestamp};
@@ -13,6 +13,7 @@ use session_store::{ConversationId, Stores, Timestamp};
 use crate::context::Context;
 use crate::load::{self, Load};
 use crate::others::Others;
+use crate::owners;
 use crate::sight::Sight;
 
 /// A process that takes part in a session.
@@ -54,7 +55,8 @@ impl Presence {
         let found = claude::find(&context.config.claude_dirs);
         let live: HashMap<&str, &LiveConversation> =
             live.conversations.iter().map(|it| (it.id.as_str(), it)).collect();
-        let claudes = found.running.iter().filter_map(|running| of_claude(context, &live, running));
+        let claims = owners::claims(&context.config);
+        let claudes = found.running.iter().filter_map(|running| of_claude(context, &live, &claims, running));
         let monitors = others.members.iter().map(of_member);
         let mut participants: Vec<Participant> = claudes.chain(monitors).collect();
         if let Some(scope) = context.single_scope() {
@@ -162,10 +164,15 @@ impl Used {
 fn of_claude(
     context: &Context,
     live: &HashMap<&str, &LiveConversation>,
+    claims: &[(Claim, SystemTime)],
     running: &Running,
 ) -> Option<Participant> {
     let key = running.session.as_ref().ok()?.key.clone()?;
-    let conversation = running.conversation.id().map(str::to_owned);
+    // What its hook said last is exact.
+    let own = claims.iter().filter(|(it, _)| !it.ended && it.process.is_some() && it.process == running.id);
+    let claimed = own.max_by_key(|(_, at)| *at);
+    let conversation = claimed.map(|(claim, _)| claim.conversation.as_str()).or(running.conversation.id());
+    let conversation = conversation.map(str::to_owned);
     if running.record.is_none() && conversation.is_none() {
         return None;
     }
@@ -183,7 +190,11 @@ fn of_claude(
         project,
         conversation,
         started_at,
-        last_activity: known.map(|it| it.last_activity).max(said).or(started_at),
+        last_activity: known
+            .map(|it| it.last_activity)
+            .max(said)
+            .max(claimed.and_then(|(_, at)| timestamp(*at)))
+            .or(started_at),
         used: known.map(|it| Used::of(it)).unwrap_or_default(),
         load: None,
     })

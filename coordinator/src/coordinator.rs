@@ -247,11 +247,11 @@ impl Coordinator {
     ///
     /// The board cannot be read.
     pub fn published(&self, name: &str) -> Result<Option<(Figures, bool)>, Error> {
-        let (role, board) = (self.shared().life.role().clone(), self.board());
-        let Some(board) = board else { return Ok(None) };
+        let follows = *self.shared().life.role() == Role::Following;
+        let Some(board) = self.board() else { return Ok(None) };
         let Some(figures) = board.board().published(name).map_err(Error::from)? else { return Ok(None) };
         let look = board.board().look(u64::MAX).map_err(Error::from)?;
-        let is_fresh = role == Role::Following && figures.changes == look.changes;
+        let is_fresh = follows && figures.changes == look.changes;
         Ok(Some((figures, is_fresh)))
     }
 

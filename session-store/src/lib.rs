@@ -59,8 +59,8 @@ pub use board::{
 pub use cell::{CELL_WIDTH, Cell, CellKey, CellSum, PriceClass, PromptBand, fold_cells};
 pub use error::{Error, ErrorKind};
 pub use event::{
-    Compaction, Conversation, CostState, Event, Fact, LimitCause, LimitHit, LimitSample, LimitWindow,
-    ModelCost, Owner, Reset, Role, Setting, Tariff, Turn,
+    Compaction, Conversation, CostState, Event, Fact, Failure, LimitCause, LimitHit, LimitSample,
+    LimitWindow, ModelCost, Owner, Reset, Role, Setting, Tariff, Turn,
 };
 pub use id::{AgentId, ConversationId, EventId, ModelId, SourceId};
 pub use join::{Change, Join};

@@ -16,15 +16,20 @@ mod events;
 mod explain;
 #[cfg(unix)]
 mod faults;
+mod hook;
 #[cfg(unix)]
 mod hostile;
 #[cfg(target_os = "linux")]
 mod isolation;
 mod layers;
+mod limits;
 mod monitor;
 mod prune;
 mod real_client;
 mod report;
+#[cfg(target_os = "linux")]
+mod scarce;
 #[cfg(unix)]
 mod screen;
 mod status;
+mod statusline;

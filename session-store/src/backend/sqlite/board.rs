@@ -14,8 +14,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, Trans
 use super::open::{BASE_FLAGS, lock_beside, make_file, sort, write_ahead};
 use super::row;
 use crate::board::{
-    BoardBackend, BoardLeader, BoardLine, BoardLook, BoardMember, BoardNotice, BoardSample, Figures,
-    Generation, LINES_LAST, NOTICES_KEPT, NoticeSource, Posted, SAMPLES_LAST,
+    BoardBackend, BoardLeader, BoardLine, BoardLook, BoardMember, BoardNotice, BoardSample, DEEDS_LAST,
+    Figures, Generation, LINES_LAST, NOTICES_KEPT, NoticeSource, Posted, SAMPLES_LAST,
 };
 use crate::error::{Error, ErrorKind};
 use crate::event::{LimitSample, LimitWindow};
@@ -72,13 +72,30 @@ impl SqliteBoard {
     ///
     /// As [`SqliteBoard::open`].
     pub fn open_within(path: &Path, patience: Duration) -> Result<Self, Error> {
-        let opened = open(path, patience).and_then(|connection| {
-            let generation =
-                connection.query_row("SELECT generation FROM board", [], |row| row.get::<_, i64>(0));
-            let generation = Generation(generation.map_err(sort)?.cast_unsigned());
-            Ok(Self { connection: Mutex::new(connection), generation })
-        });
-        opened.map_err(|error| error.at(path))
+        open(path, patience).and_then(Self::around).map_err(|error| error.at(path))
+    }
+
+    /// Opens a board that is there, for a caller in a hurry: nothing is made, mended or moved aside, and who holds the
+    /// board is waited for no longer than `patience`, at most a quarter of a second.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unreadable`] where there is none, else as [`SqliteBoard::open`].
+    pub fn find(path: &Path, patience: Duration) -> Result<Self, Error> {
+        let found = || {
+            if !path.is_file() {
+                return Err(Error::new(ErrorKind::Unreadable));
+            }
+            let connection = checked(bare_connection(path, patience.min(BUSY_TIMEOUT))?)?;
+            Self::around(connection.ok_or_else(|| Error::new(ErrorKind::Unreadable))?)
+        };
+        found().map_err(|error| error.at(path))
+    }
+
+    fn around(connection: Connection) -> Result<Self, Error> {
+        let generation = connection.query_row("SELECT generation FROM board", [], |row| row.get::<_, i64>(0));
+        let generation = Generation(generation.map_err(sort)?.cast_unsigned());
+        Ok(Self { connection: Mutex::new(connection), generation })
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -144,7 +161,10 @@ fn hold_lock_beside(path: &Path, patience: Duration) -> Result<fs::File, Error> 
 
 /// Connects to a board; `None` where there is none yet.
 fn connect(path: &Path, patience: Duration) -> Result<Option<Connection>, Error> {
-    let mut connection = bare_connection(path, patience)?;
+    checked(bare_connection(path, patience)?)
+}
+
+fn checked(mut connection: Connection) -> Result<Option<Connection>, Error> {
     // Both of one instant: another process may be making the board.
     let (format, id): (i64, i64) = connection
         .transaction()
@@ -352,6 +372,24 @@ impl BoardBackend for SqliteBoard {
                  ORDER BY conversation",
             )?;
             statement.query_map([], read_line)?.collect()
+        })
+    }
+
+    fn is_first(&self, deed: &str, at: Timestamp) -> Result<bool, Error> {
+        let is_done = self.read(|transaction| {
+            transaction.prepare_cached("SELECT 1 FROM deed WHERE name = ?")?.exists([deed])
+        })?;
+        if is_done {
+            return Ok(false);
+        }
+        self.write(|transaction| {
+            let oldest = at.before(DEEDS_LAST).as_millis();
+            let mut statement = transaction.prepare_cached("INSERT OR IGNORE INTO deed VALUES (?, ?)")?;
+            let is_first = statement.execute(params![deed, at.as_millis()])? == 1;
+            transaction
+                .prepare_cached("DELETE FROM deed WHERE at < ? AND name != ?")?
+                .execute(params![oldest, deed])?;
+            Ok(is_first)
         })
     }
 
