@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use session_coordinator::Policy;
+use session_coordinator::{Policy, Priority};
 
 /// Watches every Claude Code session: usage, cost and limits, live and right.
 ///
@@ -136,6 +136,10 @@ pub(crate) enum Command {
     Wait(WaitArgs),
     /// One line for Claude Code's status line, whose JSON is read on standard input.
     Statusline,
+    /// How much sessions matter when limits run out: shows it, or sets it for a project, session or pattern.
+    Priority(PriorityArgs),
+    /// Put the hooks and the status line into Claude Code's settings, or take them out again.
+    Setup(SetupArgs),
     /// One call of a Claude Code hook: the call as JSON on standard input. Silent and successful on any trouble of ours.
     Hook(HookArgs),
     /// The monitor over a generated history that goes on live, in a scratch folder.
@@ -186,6 +190,55 @@ pub(crate) struct PruneArgs {
     /// Delete without being asked.
     #[arg(long)]
     pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PriorityArgs {
+    /// A project by its path (and all below), a session by its id or place (pts/3), a conversation, or a pattern with * or ?.
+    #[arg(requires = "level")]
+    pub(crate) scope: Option<String>,
+    /// How much it matters.
+    #[arg(value_enum)]
+    pub(crate) level: Option<PriorityName>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PriorityName {
+    /// Never slowed, only told.
+    Critical,
+    /// Slowed when the limits run out; starts nothing new while one is spent.
+    Normal,
+    /// Slowed first, and stopped while a limit is spent.
+    Background,
+}
+
+impl From<PriorityName> for Priority {
+    fn from(name: PriorityName) -> Self {
+        match name {
+            PriorityName::Critical => Self::Critical,
+            PriorityName::Normal => Self::Normal,
+            PriorityName::Background => Self::Background,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SetupArgs {
+    /// Take out what is ours, and put the settings back as they were.
+    #[arg(long)]
+    pub(crate) uninstall: bool,
+    /// Show what would be changed, and change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print the settings as they would be, and change nothing.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) print: bool,
+    /// Do not ask.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Write a Claude Code plugin into this folder instead, with the hooks and a skill.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["uninstall", "dry_run", "print"])]
+    pub(crate) plugin: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -8,8 +8,10 @@ mod explain;
 pub(crate) mod hook;
 mod limits;
 mod monitor;
+mod priority;
 pub(crate) mod prune;
 mod report;
+mod setup;
 mod status;
 mod statusline;
 mod wait;
@@ -44,6 +46,8 @@ pub(crate) fn run(cli: Cli, mut config: Config) -> Result<u8, CliError> {
         Some(Command::Events(command)) => events::run(&context, &command)?,
         Some(Command::Completions { shell }) => completions::completions(shell)?,
         Some(Command::Man { command }) => completions::man(&command)?,
+        Some(Command::Priority(args)) => priority::run(&context, &args)?,
+        Some(Command::Setup(args)) => setup::run(&context, &args)?,
         Some(Command::Hook(args)) => hook::run(&context.config, &args),
         Some(Command::Demo | Command::Statusline) => {}
         None if cli.status => status::run(&context)?,

@@ -31,5 +31,6 @@ mod report;
 mod scarce;
 #[cfg(unix)]
 mod screen;
+mod setup;
 mod status;
 mod statusline;
