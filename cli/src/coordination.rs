@@ -24,7 +24,7 @@ pub(crate) fn nearest_runtime(config: &Config) -> Option<RuntimeDir> {
 
 /// Opens the board where there is one; makes none.
 pub(crate) fn existing_board(config: &Config) -> Option<(RuntimeDir, NoticeBoard)> {
-    if config.mode != SessionMode::Multi {
+    if config.mode != SessionMode::Multi || !config.isolation.uses_board() {
         return None;
     }
     let existing: Vec<Candidate> = candidates(config).into_iter().filter(|it| it.path.is_dir()).collect();

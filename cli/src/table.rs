@@ -18,7 +18,8 @@ pub(crate) struct Column {
     shrinks: bool,
 }
 
-/// What is kept of a column that shrinks.
+/// What is kept of a column that shrinks, before another is left out for it and before it is left out itself.
+const PATH_COMFORTABLE: usize = 24;
 const PATH_MIN: usize = 12;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +94,11 @@ impl Table {
         let mut shown: Vec<(usize, usize)> =
             (0..self.columns.len()).map(|column| (column, self.natural_width(column))).collect();
         let total = |shown: &[(usize, usize)]| shown.iter().map(|(_, width)| width + 3).sum::<usize>() + 1;
+        let shrinks = |column: usize| self.columns[column].shrinks;
+        // Paths give way a little before anything is left out, and much before they are left out themselves.
+        for (column, natural) in shown.iter_mut().filter(|(column, _)| shrinks(*column)) {
+            *natural = self.natural_width(*column).min(PATH_COMFORTABLE);
+        }
         while total(&shown) > width {
             let dearest =
                 shown.iter().enumerate().filter(|(_, (column, _))| self.columns[*column].expendable > 0);
@@ -102,11 +108,15 @@ impl Table {
                 break;
             };
             let narrow = natural.saturating_sub(total(&shown) - width);
-            if self.columns[*column].shrinks && narrow >= PATH_MIN {
+            if shrinks(*column) && narrow >= PATH_MIN {
                 shown[place].1 = narrow;
             } else {
                 shown.remove(place);
             }
+        }
+        let room = width.saturating_sub(total(&shown));
+        if let Some((column, wide)) = shown.iter_mut().find(|(column, _)| shrinks(*column)) {
+            *wide = self.natural_width(*column).min(*wide + room);
         }
         let excess = total(&shown).saturating_sub(width);
         if let Some((_, first)) =

@@ -182,7 +182,7 @@ fn text(context: &Context, work: &Work, dry_run: bool) -> String {
         ));
     }
     if work.locks > 0 {
-        out.push_str(&format!("    {} lock files of monitors that have ended\n", work.locks));
+        out.push_str(&format!("    lock files of monitors that have ended: {}\n", work.locks));
     }
     out.push('\n');
     out
@@ -201,10 +201,10 @@ fn conversations(context: &Context, expired: &[Expired]) -> String {
     let mut table = Table::new(&[
         Column::left("Conversation", 0),
         Column::path("Project", 2),
-        Column::left("From", 0),
-        Column::left("To", 3),
-        Column::right("Replies", 1),
-        Column::right("Tokens", 4),
+        Column::left("From", 3),
+        Column::left("To", 6),
+        Column::right("Replies", 4),
+        Column::right("Tokens", 5),
         Column::left("Left", 0),
     ]);
     for it in expired {

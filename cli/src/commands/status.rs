@@ -14,6 +14,7 @@ use crate::config::SessionMode;
 use crate::context::{Context, now, print};
 use crate::error::CliError;
 use crate::feed::Feed;
+use crate::limits::Known;
 use crate::others::Others;
 use crate::presence::{CLAUDE, Participant, Presence};
 use crate::printable::printable;
@@ -27,6 +28,7 @@ struct Status<'c> {
     folder: String,
     others: Others,
     presence: Presence,
+    limits: Known,
     live: Live,
     stores: Stores,
     /// What this look had to read, because nobody had yet.
@@ -38,11 +40,13 @@ pub(crate) fn run(context: &Context) -> Result<(), CliError> {
     let book = context.prices()?;
     let archive = context.archive()?;
     let stores = archive.store.clone();
+    let limits = Known::gather(context, &stores, &book, archive.ingestor.checkpoints())?;
     let live = Feed::new(context, archive.store, book, context.single_scope(), &archive.ingestor).live()?;
     let folder = std::env::current_dir().map(|dir| dir.display().to_string()).unwrap_or_default();
     let others = Others::look(&context.config);
     let presence = Presence::look(context, &stores, &live, &others);
-    let status = Status { context, session, folder, others, presence, live, stores, scan: archive.scan };
+    let status =
+        Status { context, session, folder, others, presence, limits, live, stores, scan: archive.scan };
     if context.config.json {
         return print(&json::json(&status));
     }
@@ -64,6 +68,7 @@ fn text(status: &Status<'_>) -> String {
     out.push_str(&format!("⏱️  Session Type: {}\n", session.kind.name()));
     out.push_str(&format!("🔄  Active Sessions: {}\n\n", presence.live().count()));
     out.push_str(&sessions(context, presence));
+    out.push_str(&limits(status));
     out.push_str(&conversations(context, live));
     out.push_str(&last_limit(live));
     out.push_str(&coordination(status));
@@ -94,8 +99,9 @@ fn sessions(context: &Context, presence: &Presence) -> String {
         let used = presence.used_by(&session[0].key);
         let loads: Vec<_> = session.iter().filter_map(|it| it.load).collect();
         let load = |text: String| if loads.is_empty() { String::new() } else { text };
+        let ended = if session.iter().any(|it| it.is_alive) { "" } else { " (ended)" };
         table.row(vec![
-            presence.shown_id(&session[0].key),
+            format!("{}{ended}", presence.shown_id(&session[0].key)),
             session[0].key.kind().name().to_owned(),
             projects.into_iter().collect::<Vec<_>>().join(", "),
             used.rate_limit_events.to_string(),
@@ -131,6 +137,12 @@ fn memory(bytes: u64) -> String {
         1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
         _ => format!("{:.1} GB", bytes as f64 / 1e9),
     }
+}
+
+/// The limits of the accounts, with a bar each.
+fn limits(status: &Status<'_>) -> String {
+    let table = status.limits.table(status.context);
+    if status.limits.rows.is_empty() { format!("{table}\n") } else { format!("📈 Limits:\n{table}\n") }
 }
 
 /// The conversations of the last day, also those whose Claude Code has ended.

@@ -107,7 +107,7 @@ fn monitors_go_on_meanwhile() {
     let plan = env.json(&["prune", "--dry-run"]);
     assert_eq!((&plan["stale_locks"], &plan["done"]), (&json!(1), &Value::Null));
     let done = env.run(&["prune", "--yes"]).ok();
-    assert!(done.contains("1 lock files of monitors that have ended\n"), "{done}");
+    assert!(done.contains("lock files of monitors that have ended: 1\n"), "{done}");
     assert_eq!(env.json(&["status"])["sessions"], json!([]));
 }
 

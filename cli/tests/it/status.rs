@@ -89,7 +89,7 @@ fn tables_fit_the_width() {
     for width in [200, 100, 80, 60] {
         let text = Outcome::of(env.command(&["status"]).env("COLUMNS", width.to_string())).ok();
         let rows: Vec<&str> = text.lines().filter(|line| line.starts_with(['┌', '│', '└'])).collect();
-        assert_eq!(rows.len(), 6, "{text}");
+        assert_eq!(rows.len(), 10, "{text}");
         assert!(rows.iter().all(|row| row.width() <= width), "{width}:\n{text}");
     }
     let text = Outcome::of(env.command(&["status"]).env_remove("COLUMNS")).ok();
@@ -188,6 +188,21 @@ fn json_is_what_the_contract_promises() {
     }
     let hers = sessions.iter().find(|it| it["pid"] == client.pid()).unwrap();
     assert_eq!(hers["store"], format!("{}.db", client.key().file_name()));
+    let limit = &status["limits"][0];
+    let of_limit = [
+        ("account", "text"),
+        ("window", "text"),
+        ("used_percentage", "number|null"),
+        ("status", "text"),
+        ("resets_at", "time|null"),
+        ("source", "text"),
+        ("observed_at", "time"),
+        ("age_seconds", "count"),
+        ("shares", "list"),
+        ("elsewhere_share", "number"),
+    ];
+    check(limit, &of_limit);
+    assert_eq!((&limit["window"], &limit["status"]), (&json!("five_hour"), &json!("rejected")));
     let coordination = &status["coordination"];
     let counts = ["conflicts_resolved", "resources_shared", "notices"].map(|field| (field, "count"));
     check(coordination, &counts);
@@ -238,7 +253,7 @@ fn debug_tells_who_leads_where_things_are_and_who_is_alone() {
     monitor.line();
     let text = debug(&["--debug", "--status"]);
     let (leader, member) =
-        (monitor.child.id(), format!("process {}, Monitor, lock held", monitor.child.id()));
+        (monitor.child.id(), format!("process {}, monitor, lock held", monitor.child.id()));
     for part in [
         format!("runtime folder  {}\n", run.canonicalize().unwrap().display()),
         format!("leader          process {leader}, term 1, since "),

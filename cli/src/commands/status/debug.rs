@@ -6,7 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use session_analytics::{Elapsed, Grouped};
-use session_coordinator::{Isolation, Member, NoticeBoard, Presence as Pulse, RuntimeDir, watches_of};
+use session_coordinator::{
+    Isolation, Member, MemberRole, NoticeBoard, Presence as Pulse, RuntimeDir, watches_of,
+};
 use session_detect::IsolationKey;
 
 use super::Status;
@@ -106,10 +108,10 @@ fn member_line(member: &Member) -> String {
         _ => String::new(),
     };
     format!(
-        "{} process {}, {:?}, {lock} ({}.lock), isolation {}{watches}",
+        "{} process {}, {}, {lock} ({}.lock), isolation {}{watches}",
         member.key.session_id(),
         member.pid,
-        member.role,
+        if member.role == MemberRole::Viewer { "viewer" } else { "monitor" },
         member.id,
         member.isolation
     )

@@ -7,6 +7,7 @@ use session_coordinator::{CONFLICTS_RESOLVED, NOTICES, RESOURCES_SHARED};
 use session_detect::IsolationKey;
 
 use super::{Status, recent};
+use crate::limits::LimitOut;
 use crate::presence::Participant;
 
 #[derive(Serialize)]
@@ -16,7 +17,7 @@ struct StatusOut<'a> {
     active_sessions: usize,
     session_types: BTreeMap<&'a str, usize>,
     sessions: Vec<SessionOut<'a>>,
-    limits: [(); 0],
+    limits: Vec<LimitOut<'a>>,
     coordination: CoordinationOut<'a>,
     conversations: Vec<ConversationOut<'a>>,
 }
@@ -92,7 +93,7 @@ pub(super) fn json(status: &Status<'_>) -> String {
         active_sessions: presence.live().count(),
         session_types: presence.types().into_iter().map(|(kind, count)| (kind.name(), count)).collect(),
         sessions: presence.participants.iter().map(session_out).collect(),
-        limits: [],
+        limits: status.limits.json(),
         coordination: coordination_out(status),
         conversations: recent(live)
             .map(|it| ConversationOut {
