@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -62,6 +62,8 @@ pub struct Ingestor {
     config_dirs: Vec<PathBuf>,
     zone: Zone,
     known: HashMap<SourceId, Checkpoint>,
+    /// The sources that there are, each with a hash of what its directory entry told before it was read.
+    present: HashMap<SourceId, u64>,
 }
 
 /// How far a scan has come.
@@ -90,6 +92,8 @@ pub struct Scan {
     pub files_skipped: Vec<(ProblemKind, PathBuf)>,
     /// The sources that were read, as they stand now.
     pub touched: Vec<Checkpoint>,
+    /// A number for the state of all sources that was read; see [`sources_digest`].
+    pub digest: u64,
     /// The used-up quotas that the lines read tell of, also those that the store knew.
     pub hits: Vec<SeenHit>,
 }
@@ -134,7 +138,7 @@ impl Ingestor {
 
     /// Makes an ingestor for one that leaves the reading to another; [`Ingestor::renew`] makes it ready for work.
     pub fn idle(store: Arc<dyn EventBackend>, config_dirs: Vec<PathBuf>, zone: Zone) -> Self {
-        Self { store, config_dirs, zone, known: HashMap::new() }
+        Self { store, config_dirs, zone, known: HashMap::new(), present: HashMap::new() }
     }
 
     /// Looks up again how far each source has been read, because another one may have read on.
@@ -152,7 +156,12 @@ impl Ingestor {
 
     /// Forgets how far each source has been read, to be asked to [`Ingestor::renew`] before it works again.
     pub fn rest(&mut self) {
-        self.known = HashMap::new();
+        (self.known, self.present) = Default::default();
+    }
+
+    /// Returns a number for the state of all sources that was read; see [`sources_digest`].
+    pub fn digest(&self) -> u64 {
+        self.present.values().fold(0, |digest, hash| digest ^ hash)
     }
 
     /// Returns the used-up quotas of all time that the store knows.
@@ -206,14 +215,12 @@ impl Ingestor {
     ///
     /// The store cannot be written. What was committed before stays; a later scan goes on from there.
     pub fn scan(&mut self, progress: &(dyn Fn(Progress) + Sync)) -> Result<Scan, Error> {
-        let Located { mut sources, problems } = search(&self.config_dirs);
-        if self.config_dirs.len() > 1 {
-            // One folder may be given twice, or hold the other.
-            sources.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-            sources.dedup_by(|a, b| a.id == b.id);
-        }
+        let Located { sources, problems } = search_once(&self.config_dirs);
         let sources_all = sources.len();
+        let present = sources.iter().map(|source| (source.id.clone(), hash_of(source))).collect();
         let mut scan = self.read(sources, progress)?;
+        self.present = present;
+        scan.digest = self.digest();
         scan.sources = sources_all;
         scan.files_skipped.extend(problems);
         Ok(scan)
@@ -225,8 +232,15 @@ impl Ingestor {
     ///
     /// The store cannot be written.
     pub fn refresh(&mut self, paths: &BTreeSet<PathBuf>) -> Result<Scan, Error> {
-        let located = paths.iter().filter_map(|path| self.locate_one(path)).collect();
-        self.read(located, &|_| {})
+        let located: Vec<Source> = paths.iter().filter_map(|path| self.locate_one(path)).collect();
+        let present: Vec<_> = located.iter().map(|source| (source.id.clone(), hash_of(source))).collect();
+        let mut scan = self.read(located, &|_| {})?;
+        self.present.extend(present);
+        for gone in paths.iter().filter(|path| !path.exists()) {
+            self.present.remove(&SourceId::new(gone.clone()));
+        }
+        scan.digest = self.digest();
+        Ok(scan)
     }
 
     fn locate_one(&self, path: &Path) -> Option<Source> {
@@ -253,6 +267,7 @@ impl Ingestor {
             lines_skipped,
             files_skipped: Vec::new(),
             touched: Vec::new(),
+            digest: 0,
             hits: Vec::new(),
         };
         let read: Vec<SourceId> = jobs.iter().map(|job| job.source.id.clone()).collect();
@@ -303,6 +318,31 @@ impl Ingestor {
         self.known.extend(checkpoints.into_iter().map(|known| (known.source.clone(), known)));
         Ok(change)
     }
+}
+
+/// Returns a number for the state of all transcripts of some config folders: the same while none was written, made or
+/// removed.
+///
+/// Equal to [`Ingestor::digest`] it says that what that one read is everything there is. Costs about 10 µs a source.
+pub fn sources_digest(config_dirs: &[PathBuf]) -> u64 {
+    search_once(config_dirs).sources.iter().fold(0, |digest, source| digest ^ hash_of(source))
+}
+
+/// Finds every transcript once, also where one folder is given twice, or holds the other.
+fn search_once(config_dirs: &[PathBuf]) -> Located {
+    let mut located = search(config_dirs);
+    if config_dirs.len() > 1 {
+        located.sources.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        located.sources.dedup_by(|a, b| a.id == b.id);
+    }
+    located
+}
+
+fn hash_of(source: &Source) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    source.id.hash(&mut hasher);
+    (source.stamp.file, source.stamp.size, source.stamp.modified_ns).hash(&mut hasher);
+    hasher.finish()
 }
 
 impl std::fmt::Debug for Ingestor {

@@ -33,7 +33,7 @@ pub use coordinator::{
     CONFLICTS_RESOLVED, Coordinator, CoordinatorOptions, NOTICES, News, Pace, RESOURCES_SHARED, Standing,
 };
 pub use error::{Error, ErrorKind};
-pub use ingest::{Ingestor, Progress, Scan, SeenHit};
+pub use ingest::{Ingestor, Progress, Scan, SeenHit, sources_digest};
 pub use lease::{Acquire, AcquireError, Holder, Lease, Term};
 pub use life::{Input, Life, LifeOptions, Output, Role};
 pub use monitor::{Duty, Monitor, MonitorOptions, Steer, Update};

@@ -20,4 +20,6 @@ mod real_client;
 mod report;
 #[cfg(unix)]
 mod screen;
+#[cfg(target_os = "linux")]
+mod sharing;
 mod status;
