@@ -3,58 +3,20 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use session_store::{Cell, Fact, Ledger, LimitCause, LimitWindow, Timestamp};
+use session_store::{Cell, Ledger, LimitWindow, Timestamp};
+
+use crate::window::{self, Window};
 
 /// The length of a block.
 pub const BLOCK_LENGTH: Duration = Duration::from_secs(5 * 3600);
 const HOUR: Duration = Duration::from_secs(3600);
-/// Two resets this near tell of one window.
-const SAME_RESET: Duration = Duration::from_secs(60);
 
 /// A five-hour window of use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Block {
-    /// Its first moment.
-    pub start: Timestamp,
-    /// The first moment after it; earlier than five hours after the start where an official window begins before.
-    pub end: Timestamp,
-    /// Whether an official reset fixes it; otherwise it is inferred from when use began.
-    pub anchored: bool,
-}
+pub type Block = Window;
 
-impl Block {
-    /// Returns whether the block holds this moment.
-    pub fn contains(&self, at: Timestamp) -> bool {
-        (self.start..self.end).contains(&at)
-    }
-}
-
-/// Returns the windows that official resets fix, in order and without overlap.
-///
-/// A reset at R says that the window is the five hours before R. Where windows overlap, which two accounts can
-/// cause, the earlier one stands.
+/// Returns the windows that official resets fix, in order and without overlap, as [`window::official`] does.
 pub fn anchors(facts: &Ledger) -> Vec<Block> {
-    let mut resets: Vec<Timestamp> = facts.iter().filter_map(|event| reset_of(&event.fact)).collect();
-    resets.sort_unstable();
-    resets.dedup_by(|later, earlier| later.since(*earlier) <= SAME_RESET);
-    let mut blocks: Vec<Block> = Vec::new();
-    for end in resets {
-        let start = end.before(BLOCK_LENGTH);
-        if blocks.last().is_none_or(|last| last.end <= start) {
-            blocks.push(Block { start, end, anchored: true });
-        }
-    }
-    blocks
-}
-
-fn reset_of(fact: &Fact) -> Option<Timestamp> {
-    match fact {
-        Fact::LimitHit(hit) if hit.cause == LimitCause::Quota && hit.window == LimitWindow::FiveHour => {
-            hit.resets_at.0
-        }
-        Fact::LimitSample(sample) if sample.window == LimitWindow::FiveHour => sample.resets_at,
-        _ => None,
-    }
+    window::official(&LimitWindow::FiveHour, facts, &[])
 }
 
 /// Returns the moments at which cells must be divided so that none reaches over the edge of an anchored block.
@@ -69,24 +31,7 @@ pub fn cuts(anchors: &[Block]) -> Vec<Timestamp> {
 /// Outside anchored windows a block begins with the first use after the block before, at the full hour (UTC), as
 /// Claude Code's limit does, and ends five hours later or where an anchored one begins.
 pub fn blocks(cells: &[Cell], anchors: &[Block]) -> Vec<Block> {
-    let mut blocks: Vec<Block> = Vec::new();
-    for cell in cells {
-        let at = cell.key.start;
-        if blocks.last().is_some_and(|block| block.contains(at)) {
-            continue;
-        }
-        let next_anchor = anchors.partition_point(|anchor| anchor.end <= at);
-        let block = match anchors.get(next_anchor) {
-            Some(anchor) if anchor.contains(at) => *anchor,
-            next => {
-                let before = next_anchor.checked_sub(1).map_or(Timestamp::MIN, |last| anchors[last].end);
-                let before = blocks.last().map_or(before, |last| last.end.max(before));
-                inferred(at, before..next.map_or(Timestamp::MAX, |anchor| anchor.start))
-            }
-        };
-        blocks.push(block);
-    }
-    blocks
+    window::windows(&LimitWindow::FiveHour, cells, anchors)
 }
 
 /// Adds the block of a refused request where no block holds it: windows pass also where nothing was used.

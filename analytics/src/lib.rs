@@ -3,29 +3,64 @@
 mod money;
 mod pricing;
 
+mod sessions;
+
+pub mod window;
+
 mod block;
 mod report;
+
+mod rate;
+
+mod backtest;
+mod forecast;
+mod learn;
+
+mod history;
+mod recommend;
+mod score;
 
 mod live;
 mod wire;
 
 mod limits;
 
+mod overview;
+
 mod human;
+mod printable;
+mod words;
 
 mod render;
 
+pub use backtest::{Backtest, SAMPLES_MIN};
 pub use block::{BLOCK_LENGTH, Block, anchors, blocks, cuts};
+pub use forecast::{ForecastInput, Lack, Method, Prediction};
 pub use human::{Elapsed, Grouped, Tokens};
+pub use learn::{Habit, Learned, LearnedLimit, PercentCost, Spread, WindowState, told_samples};
 pub use limits::{
     Limit, LimitSource, LimitStatus, Limits, NEAR, Reading, Refusal, SAME_RESET, Share, Spend, THRESHOLDS,
     WHOLE,
 };
 pub use live::{Live, LiveConversation, LiveInput, LiveNotice, SourceState, State};
 pub use money::Usd;
+pub use overview::{Overview, OverviewInput, Series, Step};
 pub use pricing::{Price, PriceBook, PriceBookError, TokenRates};
-pub use render::{live_json, notices_json, report_csv, report_json};
+pub use printable::{is_unprintable, printable};
+pub use rate::{BurnRate, Load};
+pub use recommend::{
+    Evidence, Impact, Kind, LOOKED_AT, RecommendInput, Recommendation, Saving, Subject, recommendations,
+};
+pub use render::{
+    Page, PredictionOut, RecommendationOut, escape_html, live_json, notices_json, report_csv, report_html,
+    report_json,
+};
 pub use report::{
     By, ClientCheck, Figures, Filter, Hit, Problems, Report, ReportOptions, Row, Totals, is_project,
     quota_hits,
 };
+pub use score::{
+    Effort, PROMPT_TOKENS_MIN, REPLIES_MIN, Score, WEIGHT_CACHED, WEIGHT_FINISHED, WEIGHT_UNBLOCKED, efforts,
+};
+pub use sessions::{SessionInfo, Sessions};
+pub use words::{limit_name, model_name};

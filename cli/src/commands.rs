@@ -5,6 +5,7 @@ mod demo;
 mod detect;
 mod events;
 mod explain;
+pub(crate) mod hook;
 mod monitor;
 mod report;
 mod status;
@@ -29,6 +30,7 @@ pub(crate) fn run(cli: Cli, mut config: Config) -> Result<u8, CliError> {
         Some(Command::Events(command)) => events::run(&context, &command)?,
         Some(Command::Completions { shell }) => completions::completions(shell)?,
         Some(Command::Man { command }) => completions::man(&command)?,
+        Some(Command::Hook(args)) => hook::run(&context.config, &args),
         Some(Command::Demo) => {}
         None if cli.status => status::run(&context)?,
         None => monitor::run(&context, monitor::Mode::Watch)?,

@@ -3,11 +3,15 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use session_analytics::Live;
 use session_coordinator::{
-    AccountId, Candidate, Holder, Lease, Member, NoticeBoard, Presence, Registry, RuntimeDir, RuntimePlaces,
+    AccountId, Candidate, Cursor, Holder, Lease, Member, NoticeBoard, Presence, Registry, RuntimeDir,
+    RuntimePlaces,
 };
 
 use crate::config::{Config, SessionMode};
+use crate::place;
+use crate::told::Told;
 
 /// An account is known by its config folder, whatever path leads there.
 pub(crate) fn account(dir: &Path) -> AccountId {
@@ -20,6 +24,10 @@ pub(crate) struct Others {
     pub(crate) members: Vec<Member>,
     pub(crate) leader: Option<Holder>,
     pub(crate) counters: std::collections::BTreeMap<String, u64>,
+    /// What was told lately and may still matter.
+    pub(crate) told: Told,
+    /// The view of all projects, where the leader has it and nothing was written since.
+    pub(crate) live: Option<Live>,
 }
 
 impl Others {
@@ -33,8 +41,18 @@ impl Others {
             return Self::default();
         };
         let members = Registry::open(&runtime).and_then(|registry| registry.members()).unwrap_or_default();
-        let board = NoticeBoard::open(&runtime).ok();
+        let board = NoticeBoard::open(&runtime).ok().filter(|_| config.isolation.uses_board());
+        let mut told = Told::default();
+        let look = board.as_ref().and_then(|board| board.since(Cursor::default()).ok());
+        let accounts: Vec<AccountId> = config.claude_dirs.iter().map(|dir| account(dir)).collect();
+        for (_, notice) in look.into_iter().flat_map(|look| look.notices) {
+            if config.notify() && accounts.contains(&notice.account) {
+                told.take(notice);
+            }
+        }
         Self {
+            live: board.as_ref().and_then(|board| place::published(config, board)),
+            told,
             members: members.into_iter().filter(|member| member.presence != Presence::Gone).collect(),
             leader: Lease::holder(&runtime),
             counters: board.and_then(|board| board.board().counters().ok()).unwrap_or_default(),

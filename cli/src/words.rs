@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use ratatui::text::{Line, Span};
 use session_analytics::{Elapsed, Totals, Usd};
-use session_store::{LimitWindow, ModelId, Timestamp, Zone};
+pub(crate) use session_analytics::{limit_name, model_name};
+use session_store::{ModelId, Timestamp, Zone};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::printable::printable;
@@ -58,30 +59,6 @@ pub(crate) fn moment(zone: &Zone, at: Timestamp, now: Timestamp) -> String {
     let date = zone.date_of(at);
     let clock = clock(zone, at);
     if date == zone.date_of(now) { clock } else { format!("{date} {clock}") }
-}
-
-/// Returns a limit in words.
-pub(crate) fn limit_name(window: &LimitWindow) -> String {
-    match window {
-        LimitWindow::FiveHour => "5-hour limit".to_owned(),
-        LimitWindow::SevenDay => "weekly limit".to_owned(),
-        LimitWindow::SevenDayOpus => "weekly Opus limit".to_owned(),
-        LimitWindow::SevenDaySonnet => "weekly Sonnet limit".to_owned(),
-        LimitWindow::Overage => "extra usage limit".to_owned(),
-        LimitWindow::Unspecified => "usage limit".to_owned(),
-        other => format!("{} limit", printable(other.name()).replace('_', " ")),
-    }
-}
-
-/// Returns a model's name without what all have in common: maker, `claude-` and the date of the version.
-pub(crate) fn model_name(model: &str) -> String {
-    let name = model.split_once("claude-").map_or(model, |(_, rest)| rest);
-    let is_date = |part: &str| part.len() == 8 && part.bytes().all(|byte| byte.is_ascii_digit());
-    let name = match name.rsplit_once('-') {
-        Some((name, date)) if is_date(date) => name,
-        _ => name,
-    };
-    printable(name).into_owned()
 }
 
 /// Returns a cost with a mark where it is not exact: `~` if a price is estimated, `≥` if one is missing.
@@ -219,17 +196,6 @@ mod tests {
         assert_eq!(until(now.after(Duration::from_secs(725)), now), "12 m");
         assert_eq!(until(now.after(Duration::from_secs(59)), now), "59 s");
         assert_eq!(until(Timestamp::MIN, now), "0 s");
-    }
-
-    #[test]
-    fn models_lose_what_all_share() {
-        let check = |model, name: &str| assert_eq!(model_name(model), name);
-        check("claude-opus-4-5-20251101", "opus-4-5");
-        check("claude-sonnet-5", "sonnet-5");
-        check("us.anthropic.claude-haiku-4-5", "haiku-4-5");
-        check("claude-3-5-sonnet-20241022", "3-5-sonnet");
-        check("other\u{1b}model", "other�model");
-        check("", "");
     }
 
     #[test]

@@ -13,10 +13,11 @@ use std::thread;
 use memchr::memchr;
 use session_store::{
     Batch, Change, Checkpoint, ConversationId, Error, Event, EventBackend, Fact, Join, LINE_BYTES_MAX,
-    LimitCause, Located, Position, ProblemKind, Reading, Selection, Source, SourceId, SourceKind, Tail, Zone,
+    LimitCause, Listings, Located, Position, ProblemKind, Reading, Selection, Source, SourceId, SourceKind,
+    Tail, Zone,
 };
 
-use crate::search::search;
+use crate::search::{Search, search};
 
 /// Bytes read at once: few enough that a block and its copy in the kernel stay in a core's own cache. At 256 KiB the
 /// same reading took twice the system time.
@@ -64,6 +65,7 @@ pub struct Ingestor {
     known: HashMap<SourceId, Checkpoint>,
     /// The sources that there are, each with a hash of what its directory entry told before it was read.
     present: HashMap<SourceId, u64>,
+    listings: Listings,
 }
 
 /// How far a scan has come.
@@ -123,7 +125,7 @@ struct Parcel {
 }
 
 impl Ingestor {
-    /// Makes an ingestor and looks up how far each source has been read.
+    /// Makes an ingestor and looks up how far each source has been read, and what folders held.
     ///
     /// `zone` is where limit texts that name no zone belong.
     ///
@@ -138,7 +140,8 @@ impl Ingestor {
 
     /// Makes an ingestor for one that leaves the reading to another; [`Ingestor::renew`] makes it ready for work.
     pub fn idle(store: Arc<dyn EventBackend>, config_dirs: Vec<PathBuf>, zone: Zone) -> Self {
-        Self { store, config_dirs, zone, known: HashMap::new(), present: HashMap::new() }
+        let (known, present, listings) = Default::default();
+        Self { store, config_dirs, zone, known, present, listings }
     }
 
     /// Looks up again how far each source has been read, because another one may have read on.
@@ -151,12 +154,13 @@ impl Ingestor {
     pub fn renew(&mut self) -> Result<(), Error> {
         let checkpoints = self.store.checkpoints()?;
         self.known = checkpoints.into_iter().map(|known| (known.source.clone(), known)).collect();
+        self.listings = self.store.listings()?;
         Ok(())
     }
 
     /// Forgets how far each source has been read, to be asked to [`Ingestor::renew`] before it works again.
     pub fn rest(&mut self) {
-        (self.known, self.present) = Default::default();
+        (self.known, self.present, self.listings) = Default::default();
     }
 
     /// Returns a number for the state of all sources that was read; see [`sources_digest`].
@@ -215,7 +219,8 @@ impl Ingestor {
     ///
     /// The store cannot be written. What was committed before stays; a later scan goes on from there.
     pub fn scan(&mut self, progress: &(dyn Fn(Progress) + Sync)) -> Result<Scan, Error> {
-        let Located { sources, problems } = search_once(&self.config_dirs);
+        let Search { located, listings } = search(&self.config_dirs, &self.listings);
+        let Located { sources, problems } = each_once(located, &self.config_dirs);
         let sources_all = sources.len();
         let present = sources.iter().map(|source| (source.id.clone(), hash_of(source))).collect();
         let mut scan = self.read(sources, progress)?;
@@ -223,6 +228,10 @@ impl Ingestor {
         scan.digest = self.digest();
         scan.sources = sources_all;
         scan.files_skipped.extend(problems);
+        if let Some(listings) = listings {
+            self.store.keep_listings(&listings)?;
+            self.listings = listings;
+        }
         Ok(scan)
     }
 
@@ -325,12 +334,12 @@ impl Ingestor {
 ///
 /// Equal to [`Ingestor::digest`] it says that what that one read is everything there is. Costs about 10 µs a source.
 pub fn sources_digest(config_dirs: &[PathBuf]) -> u64 {
-    search_once(config_dirs).sources.iter().fold(0, |digest, source| digest ^ hash_of(source))
+    let located = each_once(search(config_dirs, &Listings::default()).located, config_dirs);
+    located.sources.iter().fold(0, |digest, source| digest ^ hash_of(source))
 }
 
-/// Finds every transcript once, also where one folder is given twice, or holds the other.
-fn search_once(config_dirs: &[PathBuf]) -> Located {
-    let mut located = search(config_dirs);
+/// Keeps each source once, also where one folder is given twice, or holds the other.
+fn each_once(mut located: Located, config_dirs: &[PathBuf]) -> Located {
     if config_dirs.len() > 1 {
         located.sources.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         located.sources.dedup_by(|a, b| a.id == b.id);

@@ -298,6 +298,19 @@ impl NoticeBoard {
         Ok(Self { board: Arc::new(board), spool, bell, path, file })
     }
 
+    /// Opens the board of a runtime folder where there is one, for a caller in a hurry: no board is made, and who holds it
+    /// is waited for no longer than `patience`.
+    ///
+    /// # Errors
+    ///
+    /// As [`NoticeBoard::open`], and [`ErrorKind::Missing`] where there is none.
+    pub fn find(runtime: &RuntimeDir, patience: Duration) -> Result<Self, Error> {
+        let path = runtime.file(FILE);
+        let board = SqliteBoard::find(&path, patience)?;
+        let (spool, bell, file) = (Spool::open(runtime)?, Bell::open(runtime)?, FileId::at(&path));
+        Ok(Self { board: Arc::new(board), spool, bell, path, file })
+    }
+
     /// Returns the board itself: members, leader, counters, figures, samples.
     pub fn board(&self) -> &Arc<dyn BoardBackend> {
         &self.board

@@ -50,5 +50,14 @@ CREATE TABLE sample (
     resets_at INTEGER,
     used      INTEGER,
     status    TEXT NOT NULL,
-    PRIMARY KEY (account, "window", source)
+    PRIMARY KEY (account, "window", source, at)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE line (
+    conversation TEXT PRIMARY KEY,
+    account      TEXT NOT NULL,
+    at           INTEGER NOT NULL,
+    mark         INTEGER NOT NULL,
+    cost         INTEGER NOT NULL,
+    window_end   INTEGER,
+    cost_before  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

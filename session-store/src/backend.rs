@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::id::{ConversationId, EventId};
 use crate::ledger::Ledger;
 use crate::time::Timestamp;
-use crate::transcript::{Position, ProblemKind, SourceKind, Stamp};
+use crate::transcript::{Listings, Position, ProblemKind, SourceKind, Stamp};
 use crate::{Change, SourceId};
 
 /// Keeps events and how far each source has been read.
@@ -46,6 +46,27 @@ pub trait EventBackend: Send + Sync {
     ///
     /// The store cannot be read.
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error>;
+
+    /// Returns what folders held when they were last listed, as far as that was kept.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    fn listings(&self) -> Result<Listings, Error> {
+        Ok(Listings::default())
+    }
+
+    /// Keeps what folders held in place of what was kept before.
+    ///
+    /// Without it everything is right, only slower.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be written.
+    fn keep_listings(&self, listings: &Listings) -> Result<(), Error> {
+        let _ = listings;
+        Ok(())
+    }
 
     /// Returns the sums of all turns in a range of time, in the order of their keys.
     ///

@@ -124,14 +124,34 @@ pub trait BoardBackend: Send + Sync + fmt::Debug {
     /// The board cannot be read.
     fn published(&self, name: &str) -> Result<Option<Figures>, Error>;
 
-    /// Keeps the newest sample of each limit and source; an older one changes nothing.
+    /// Keeps the two newest samples of each limit and source; an older one changes nothing. Of two told at one moment
+    /// the greater stands.
     ///
     /// # Errors
     ///
     /// The board cannot be written.
-    fn observe(&self, sample: &BoardSample) -> Result<(), Error>;
+    fn observe(&self, sample: &BoardSample) -> Result<(), Error> {
+        self.tell(None, std::slice::from_ref(sample))
+    }
 
-    /// Returns the samples of all accounts, in the order of account, window and source.
+    /// Keeps what a status line told, all or nothing: the line in place of the conversation's last one, and the samples
+    /// as [`BoardBackend::observe`] does.
+    ///
+    /// Samples whose window ended a day before, and lines of the week before, go.
+    ///
+    /// # Errors
+    ///
+    /// The board cannot be written.
+    fn tell(&self, line: Option<&BoardLine>, samples: &[BoardSample]) -> Result<(), Error>;
+
+    /// Returns what the status lines told last, in the order of their conversations.
+    ///
+    /// # Errors
+    ///
+    /// The board cannot be read.
+    fn lines(&self) -> Result<Vec<BoardLine>, Error>;
+
+    /// Returns the samples of all accounts, in the order of account, window, source and time.
     ///
     /// # Errors
     ///
@@ -256,14 +276,50 @@ pub struct BoardSample {
     pub sample: LimitSample,
 }
 
+/// What the status line of a conversation told last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BoardLine {
+    /// The conversation.
+    pub conversation: Arc<str>,
+    /// The account.
+    pub account: Arc<str>,
+    /// When it told something new.
+    pub at: Timestamp,
+    /// Tells the answer of the API that it speaks of from the one before.
+    pub mark: u64,
+    /// What Claude Code says the conversation has cost, in nano-dollars (10⁻⁹ USD).
+    pub cost_nanos: u64,
+    /// The end of the five-hour window that it told of.
+    pub window_end: Option<Timestamp>,
+    /// What the conversation had cost before that window, in nano-dollars.
+    pub cost_before_nanos: u64,
+}
+
+/// How many samples of one limit and source are kept: a fall has to be told twice to be believed.
+pub(crate) const SAMPLES_KEPT: usize = 2;
+/// How long samples are kept after the end of their window.
+pub(crate) const SAMPLES_LAST: Duration = Duration::from_secs(86_400);
+/// How long lines are kept.
+pub(crate) const LINES_LAST: Duration = Duration::from_secs(7 * 86_400);
+
 impl BoardSample {
-    /// Returns what there is one sample of.
+    /// Returns what samples are kept of.
     pub(crate) fn slot(&self) -> (Arc<str>, String, Arc<str>) {
         (self.account.clone(), self.sample.window.name().to_owned(), self.source.clone())
     }
 
-    /// Returns whether this one takes another's place; of two told at one moment the greater stands, whoever was first.
-    pub(crate) fn replaces(&self, other: &Self) -> bool {
-        (self.at, &self.sample) > (other.at, &other.sample)
+    /// Adds this one to those kept of its slot, by time; whoever was first, the same are kept.
+    pub(crate) fn join_into(&self, kept: &mut Vec<Self>) {
+        match kept.binary_search_by_key(&self.at, |other| other.at) {
+            Ok(place) if kept[place].sample < self.sample => kept[place] = self.clone(),
+            Ok(_) => {}
+            Err(place) => kept.insert(place, self.clone()),
+        }
+        kept.drain(..kept.len().saturating_sub(SAMPLES_KEPT));
+    }
+
+    /// Returns whether its window ended so long before a moment that nobody asks for it.
+    pub(crate) fn is_past(&self, now: Timestamp) -> bool {
+        self.sample.resets_at.is_some_and(|reset| reset < now.before(SAMPLES_LAST))
     }
 }

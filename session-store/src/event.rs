@@ -67,6 +67,8 @@ pub enum Fact {
     Compaction(Compaction),
     /// What is known of a conversation as a whole.
     Conversation(Conversation),
+    /// A reply that came to nothing.
+    Failure(Failure),
 }
 
 /// A reply of a model, with what it used.
@@ -226,6 +228,28 @@ pub struct Compaction {
     pub by_user: bool,
     /// The tokens of the context before.
     pub tokens_before: u64,
+}
+
+/// A reply that came to nothing: what was spent on the reply before it in its thread brought no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Failure {
+    /// An error of the API that is no limit; limits are [`LimitHit`]s.
+    Error,
+    /// The user stopped it.
+    Interrupted,
+    /// The model declined to answer.
+    Refused,
+}
+
+impl Failure {
+    /// Returns its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Interrupted => "interrupted",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 /// What is known of a conversation as a whole.

@@ -14,6 +14,9 @@ mod ledger;
 
 mod cell;
 
+#[cfg(feature = "sqlite")]
+mod packed;
+
 mod board;
 
 mod error;
@@ -47,14 +50,14 @@ pub use backend::sqlite::{OpenMode, Sqlite};
 pub use backend::{Batch, Checkpoint, EventBackend, Selection};
 pub use board::memory::MemoryBoard;
 pub use board::{
-    BoardBackend, BoardLeader, BoardLook, BoardMember, BoardNotice, BoardSample, Figures, Generation,
-    NOTICES_KEPT, NoticeSource, Posted,
+    BoardBackend, BoardLeader, BoardLine, BoardLook, BoardMember, BoardNotice, BoardSample, Figures,
+    Generation, NOTICES_KEPT, NoticeSource, Posted,
 };
 pub use cell::{CELL_WIDTH, Cell, CellKey, CellSum, PriceClass, PromptBand, fold_cells};
 pub use error::{Error, ErrorKind};
 pub use event::{
-    Compaction, Conversation, CostState, Event, Fact, LimitCause, LimitHit, LimitSample, LimitWindow,
-    ModelCost, Owner, Reset, Role, Setting, Tariff, Turn,
+    Compaction, Conversation, CostState, Event, Fact, Failure, LimitCause, LimitHit, LimitSample,
+    LimitWindow, ModelCost, Owner, Reset, Role, Setting, Tariff, Turn,
 };
 pub use id::{AgentId, ConversationId, EventId, ModelId, SourceId};
 pub use join::{Change, Join};
@@ -66,8 +69,8 @@ pub use stores::Stores;
 pub use time::Timestamp;
 #[cfg(feature = "transcript")]
 pub use transcript::{
-    Candidate, Folder, Found, LINE_BYTES_MAX, Listing, Located, Position, ProblemKind, Reading, Source,
-    SourceKind, Stamp, Tail, locate,
+    Candidate, Folder, FolderStamp, Found, LINE_BYTES_MAX, Listed, Listing, Listings, Located, Position,
+    ProblemKind, Reading, Source, SourceKind, Stamp, Tail, locate,
 };
 pub use usage::Usage;
 pub use zone::{ClockTime, Date, Zone};

@@ -1,7 +1,7 @@
 //! The store that users hold: on disk where that works, in memory where it does not, never nothing.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use crate::id::EventId;
 use crate::join::Change;
 use crate::ledger::Ledger;
 use crate::time::Timestamp;
+use crate::transcript::Listings;
 use crate::{Memory, OpenMode, Sqlite};
 
 /// How long to wait before the disk is tried again.
@@ -36,7 +37,10 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Store(Mutex<State>);
+pub struct Store {
+    path: PathBuf,
+    state: Mutex<State>,
+}
 
 #[derive(Debug)]
 struct State {
@@ -45,7 +49,7 @@ struct State {
     /// What takes the place of the file while it cannot be written.
     refuge: Option<Refuge>,
     /// A damaged file that was moved aside when the store was opened.
-    quarantined: Option<std::path::PathBuf>,
+    quarantined: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -125,11 +129,10 @@ impl Store {
             Ok(disk) => state.disk = Some(Arc::new(disk)),
             Err(trouble) => {
                 state.disk = Sqlite::open(path, OpenMode::ReadOnly).ok().map(Arc::new);
-                // It was opened for reading only, so writing it is not tried again.
-                state.take_refuge(trouble, None);
+                state.take_refuge(trouble);
             }
         }
-        Self(Mutex::new(state))
+        Self { path: path.to_owned(), state: Mutex::new(state) }
     }
 
     /// Moves a store aside whose damage showed only when it was read, and opens a fresh one in its place.
@@ -151,7 +154,7 @@ impl Store {
     /// The store cannot be written. What could not be written before is then still in memory alone.
     pub fn close(&self) -> Result<(), Error> {
         let mut state = self.state();
-        state.try_to_return()?;
+        state.try_to_return(&self.path)?;
         match (&state.refuge, &state.disk) {
             (None, Some(disk)) => disk.close(),
             (Some(refuge), _) => Err(Error::new(refuge.trouble.kind()).because(refuge.trouble.to_string())),
@@ -174,7 +177,7 @@ impl Store {
     }
 
     /// Returns where a damaged file was moved when the store was opened.
-    pub fn quarantined(&self) -> Option<std::path::PathBuf> {
+    pub fn quarantined(&self) -> Option<PathBuf> {
         self.state().quarantined.clone()
     }
 
@@ -195,7 +198,7 @@ impl Store {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the backend to read from; the lock is not held while reading.
@@ -205,13 +208,13 @@ impl Store {
             (Some(refuge), _) => refuge.memory.clone(),
             (None, Some(disk)) => disk.clone(),
             // Cannot be: without a disk there is a refuge. An empty memory is the honest answer all the same.
-            (None, None) => state.take_refuge(Error::new(ErrorKind::Unreadable), None),
+            (None, None) => state.take_refuge(Error::new(ErrorKind::Unreadable)),
         }
     }
 }
 
 impl State {
-    fn take_refuge(&mut self, trouble: Error, retry_at: Option<Instant>) -> Arc<Memory> {
+    fn take_refuge(&mut self, trouble: Error) -> Arc<Memory> {
         let memory = Arc::new(Memory::default());
         let kept = self.disk.as_ref().map(|disk| {
             let (ledger, checkpoints) = (disk.events(&Selection::all())?, disk.checkpoints()?);
@@ -222,13 +225,14 @@ impl State {
             Some(Err(unread)) => Error::new(ErrorKind::Unreadable).because(unread),
             _ => trouble,
         };
+        let retry_at = retry_after(&trouble);
         self.refuge = Some(Refuge { memory: memory.clone(), trouble: Arc::new(trouble), retry_at });
         memory
     }
 
     /// Writes the memory back to the disk if it is time to try.
-    fn try_to_return(&mut self) -> Result<(), Error> {
-        let (Some(refuge), Some(disk)) = (&mut self.refuge, &self.disk) else { return Ok(()) };
+    fn try_to_return(&mut self, path: &Path) -> Result<(), Error> {
+        let Some(refuge) = &mut self.refuge else { return Ok(()) };
         if refuge.retry_at.is_none_or(|retry_at| Instant::now() < retry_at) {
             return Ok(());
         }
@@ -236,15 +240,30 @@ impl State {
             ledger: refuge.memory.events(&Selection::all())?,
             checkpoints: refuge.memory.checkpoints()?,
         };
-        match disk.commit(all) {
-            Ok(_) => self.refuge = None,
+        let disk = match &self.disk {
+            Some(disk) if disk.mode() == OpenMode::ReadWrite => Ok(disk.clone()),
+            // It could not be opened, or for reading only.
+            _ => Sqlite::open(path, OpenMode::ReadWrite).map(Arc::new),
+        };
+        match disk.and_then(|disk| disk.commit(all).map(|_| disk)) {
+            Ok(disk) => {
+                self.disk = Some(disk);
+                self.refuge = None;
+            }
             Err(trouble) => {
+                refuge.retry_at = retry_after(&trouble);
                 refuge.trouble = Arc::new(trouble);
-                refuge.retry_at = Some(Instant::now() + RETRY_AFTER);
             }
         }
         Ok(())
     }
+}
+
+/// Returns when to try the disk again; never where time does not help.
+fn retry_after(trouble: &Error) -> Option<Instant> {
+    let is_lasting =
+        matches!(trouble.kind(), ErrorKind::Newer { .. } | ErrorKind::Corrupt | ErrorKind::Closed);
+    (!is_lasting).then(|| Instant::now() + RETRY_AFTER)
 }
 
 impl EventBackend for Store {
@@ -252,17 +271,17 @@ impl EventBackend for Store {
         let mut state = self.state();
         if let Some(refuge) = &state.refuge {
             let change = refuge.memory.commit(batch)?;
-            state.try_to_return()?;
+            state.try_to_return(&self.path)?;
             return Ok(change);
         }
         let Some(disk) = state.disk.clone() else {
-            return state.take_refuge(Error::new(ErrorKind::Unreadable), None).commit(batch);
+            return state.take_refuge(Error::new(ErrorKind::Unreadable)).commit(batch);
         };
         match disk.commit(batch.clone()) {
             Ok(change) => Ok(change),
             // What is damaged cannot be taken into memory either; what is closed lies elsewhere.
             Err(trouble) if matches!(trouble.kind(), ErrorKind::Corrupt | ErrorKind::Closed) => Err(trouble),
-            Err(trouble) => state.take_refuge(trouble, Some(Instant::now() + RETRY_AFTER)).commit(batch),
+            Err(trouble) => state.take_refuge(trouble).commit(batch),
         }
     }
 
@@ -274,6 +293,16 @@ impl EventBackend for Store {
 
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
         self.reader().checkpoints()
+    }
+
+    fn listings(&self) -> Result<Listings, Error> {
+        self.reader().listings()
+    }
+
+    fn keep_listings(&self, listings: &Listings) -> Result<(), Error> {
+        // Nothing depends on it, as on settling.
+        let _ = self.reader().keep_listings(listings);
+        Ok(())
     }
 
     fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {

@@ -22,7 +22,7 @@ use crate::join::{Change, Join};
 use crate::ledger::Ledger;
 use crate::store::{Snapshot, Store};
 use crate::time::Timestamp;
-use crate::transcript::SourceKind;
+use crate::transcript::{Listings, SourceKind};
 
 /// The folder of the sessions' stores, beside the archive.
 const SESSIONS: &str = "sessions";
@@ -348,6 +348,14 @@ impl EventBackend for Stores {
             let all = stores.iter().map(Snapshot::checkpoints).collect::<Result<Vec<_>, _>>()?;
             Ok(latest(all.into_iter().flatten()).into_values().collect())
         })
+    }
+
+    fn listings(&self) -> Result<Listings, Error> {
+        self.0.archive.listings()
+    }
+
+    fn keep_listings(&self, listings: &Listings) -> Result<(), Error> {
+        self.0.archive.keep_listings(listings)
     }
 
     /// Adds the cells of all stores and corrects them by the events that several stores hold.

@@ -23,8 +23,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::event::{
-    Compaction, Conversation, CostState, Event, Fact, LimitCause, LimitHit, LimitSample, LimitWindow,
-    ModelCost, Owner, Reset, Role, Setting, Tariff, Turn,
+    Compaction, Conversation, CostState, Event, Fact, Failure, LimitCause, LimitHit, LimitSample,
+    LimitWindow, ModelCost, Owner, Reset, Role, Setting, Tariff, Turn,
 };
 use crate::id::{AgentId, ConversationId, EventId, ModelId};
 use crate::ledger::Ledger;
@@ -171,6 +171,11 @@ pub fn conversations() -> impl Strategy<Value = Conversation> {
     })
 }
 
+/// Makes failures.
+pub fn failures() -> impl Strategy<Value = Failure> {
+    select(vec![Failure::Error, Failure::Interrupted, Failure::Refused])
+}
+
 /// Makes facts of every kind, turns most often.
 pub fn facts() -> impl Strategy<Value = Fact> {
     let compaction = (any::<bool>(), counts())
@@ -182,6 +187,7 @@ pub fn facts() -> impl Strategy<Value = Fact> {
         1 => cost_states().prop_map(Fact::CostState),
         1 => compaction,
         2 => conversations().prop_map(Fact::Conversation),
+        1 => failures().prop_map(Fact::Failure),
     ]
 }
 
@@ -195,6 +201,7 @@ pub fn events() -> impl Strategy<Value = Event> {
             Fact::CostState(_) => "cost-state:",
             Fact::Compaction(_) => "compaction:",
             Fact::Conversation(_) => "conversation:",
+            Fact::Failure(_) => "failure:",
         };
         Event { id: EventId::new(format!("{kind}{number}")), at, owner, fact }
     })

@@ -9,10 +9,12 @@
 mod json;
 mod limit;
 mod line;
+mod listings;
 mod locate;
 mod map;
 mod tail;
 
+pub use listings::{FolderStamp, Listed, Listings};
 pub use locate::{Candidate, Folder, Listing, Located, Source, SourceKind, Stamp, locate};
 pub use tail::{Found, LINE_BYTES_MAX, Position, Reading, Tail};
 

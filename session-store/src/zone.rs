@@ -155,6 +155,11 @@ impl Date {
         date.tomorrow().unwrap_or(date).into()
     }
 
+    /// Returns the day of the week, 0 for Monday to 6 for Sunday.
+    pub fn weekday(self) -> i8 {
+        self.civil().weekday().to_monday_zero_offset()
+    }
+
     /// Returns the Monday of the week (ISO 8601) that holds this day.
     pub fn monday(self) -> Self {
         let date = self.civil();

@@ -34,8 +34,10 @@ fn until(reset: i64, reading: Reading) -> Reading {
     Reading { resets_at: Some(minutes(reset)), ..reading }
 }
 
-/// Checks window, percentage, minutes of the reset from now and of the observation, and status.
-fn check(readings: &[Reading], expected: &[(&str, Option<u32>, Option<i64>, i64, &str)]) {
+/// Window, percentage, minutes of the reset from now and of the observation, and status.
+type Told<'a> = (&'a str, Option<u32>, Option<i64>, i64, &'a str);
+
+fn check(readings: &[Reading], expected: &[Told]) {
     let merged = Limits::merge(readings.to_vec(), NOW);
     let apart = |at: Timestamp| (at.as_millis() - NOW.as_millis()) / 60_000;
     let told: Vec<_> = merged
@@ -98,7 +100,7 @@ fn a_refusal_is_the_whole() {
     check(&[read(-9, 86), refused(-5), read(-4, 1), read(-3, 2)], &five(2, -3, "allowed"));
     let nameless = Reading { window: LimitWindow::Unspecified, ..refused(-5) };
     check(&[read(-9, 86), nameless.clone()], &five(100, -5, "rejected"));
-    check(&[nameless.clone()], &[("unspecified", Some(100), Some(60), -5, "rejected")]);
+    check(&[nameless], &[("unspecified", Some(100), Some(60), -5, "rejected")]);
     let endless = Reading { resets_at: None, ..refused(-5) };
     check(&[read(-9, 86), endless.clone()], &five(100, -5, "rejected"));
     check(&[endless], &[("five_hour", Some(100), None, -5, "rejected")]);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use session_analytics::{Elapsed, Live, LiveConversation, Tokens};
+use session_analytics::{Elapsed, Live, LiveConversation, Tokens, notices_json};
 use session_coordinator::{CONFLICTS_RESOLVED, NOTICES, RESOURCES_SHARED};
 use session_detect::{IsolationKey, Session};
 
@@ -15,21 +15,31 @@ use crate::feed::Feed;
 use crate::presence::{Participant, Presence};
 use crate::printable::printable;
 use crate::table::{Column, Table, terminal_width};
+use crate::told::words;
 use crate::words::limit_name;
 
 pub(crate) fn run(context: &Context) -> Result<(), CliError> {
     let session = session_detect::detect();
-    let book = context.prices()?;
-    let archive = context.archive()?;
-    let live = Feed::new(context, archive.store, book, None, &archive.ingestor).live()?;
+    let mut others = Others::look(&context.config);
+    let mut live = match others.live.take() {
+        Some(live) => live,
+        None => {
+            let book = context.prices()?;
+            let archive = context.archive()?;
+            Feed::new(context, archive.store, book, None, &archive.ingestor).live()?
+        }
+    };
     let folder = std::env::current_dir().map(|dir| dir.display().to_string()).unwrap_or_default();
-    let others = Others::look(&context.config);
+    live.notices = others.told.news(live.at, Some(&context.projects.of(&folder)));
     let presence = Presence::look(context, &live, &others);
     if context.config.json {
         return print(&json(context, &session, &folder, &presence, &others, &live));
     }
     print(&text(context, &session, &folder, &presence, &live))
 }
+
+/// How many notices people are shown; JSON tells them all.
+const NOTICES_SHOWN: usize = 5;
 
 /// The conversations that did something within the last day.
 fn recent(live: &Live) -> impl Iterator<Item = &LiveConversation> {
@@ -47,6 +57,19 @@ fn text(context: &Context, session: &Session, folder: &str, presence: &Presence,
     out.push_str(&sessions(context, presence));
     out.push_str(&conversations(context, live));
     out.push_str(&last_limit(live));
+    out.push_str(&notices(live));
+    out
+}
+
+/// What sessions told each other lately.
+fn notices(live: &Live) -> String {
+    let mut out = String::new();
+    for notice in live.notices.iter().take(NOTICES_SHOWN) {
+        let age = Elapsed(live.at.since(notice.at));
+        let place = notice.project.as_deref().map(|it| format!(" in {}", printable(it))).unwrap_or_default();
+        let same = if notice.same_project { " (same project)" } else { "" };
+        out.push_str(&format!("🔔  {}{place}{same}, {age} ago\n", words(notice)));
+    }
     out
 }
 
@@ -130,6 +153,7 @@ struct StatusOut<'a> {
     sessions: Vec<SessionOut<'a>>,
     coordination: CoordinationOut<'a>,
     conversations: Vec<ConversationOut<'a>>,
+    recent_notices: serde_json::Value,
 }
 
 #[derive(Serialize)]
@@ -206,6 +230,7 @@ fn json(
         session_types: presence.types().into_iter().map(|(kind, count)| (kind.name(), count)).collect(),
         sessions: presence.participants.iter().map(session_out).collect(),
         coordination: coordination_out(&context.config, others),
+        recent_notices: notices_json(&live.notices),
         conversations: recent(live)
             .map(|it| ConversationOut {
                 conversation_id: it.id.as_str(),

@@ -322,6 +322,21 @@ impl Running {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.child.id() as i32), signal).unwrap();
     }
 
+    /// Returns the lines that have come and were not read yet.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.lines.as_ref().unwrap().try_iter().collect()
+    }
+
+    /// Ends the program at once (SIGKILL); returns the lines that were not read yet, the last of which may be cut, and
+    /// what was said on standard error.
+    pub(crate) fn kill(mut self) -> (Vec<String>, String) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let lines = self.lines.take().unwrap().iter().collect();
+        let stderr = self.stderr.take().unwrap().join().unwrap();
+        (lines, String::from_utf8_lossy(&stderr).into_owned())
+    }
+
     /// Waits for the end and returns how it came, with what was said on standard error.
     #[track_caller]
     pub(crate) fn end(mut self) -> (ExitStatus, String) {

@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails best where it stands")]
 
+#[cfg(target_os = "linux")]
+mod claude;
 mod env;
 
+#[cfg(target_os = "linux")]
+mod chaos;
 mod completions;
 mod config;
 mod coordination;
@@ -12,6 +16,7 @@ mod events;
 mod explain;
 #[cfg(unix)]
 mod faults;
+mod hook;
 #[cfg(unix)]
 mod hostile;
 mod layers;

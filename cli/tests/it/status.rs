@@ -6,6 +6,8 @@ use serde_json::json;
 use session_store::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
+#[cfg(target_os = "linux")]
+use crate::claude::{FakeClaude, make_old};
 use crate::env::{Env, Outcome, Reply, now, prompt};
 
 fn minutes_ago(minutes: u64) -> Timestamp {
@@ -99,53 +101,17 @@ fn nothing_of_the_last_day_is_said_so() {
     assert_eq!(env.json(&["status"])["conversations"], json!([]));
 }
 
-/// A program called `claude` that does nothing, with the record that Claude Code writes of itself.
-#[cfg(target_os = "linux")]
-struct Running(std::process::Child);
-
-#[cfg(target_os = "linux")]
-impl Running {
-    fn start(env: &Env, conversation: &str) -> Self {
-        let program = env.path("claude");
-        std::fs::copy("/bin/sleep", &program).unwrap();
-        // In a session of its own, which ends with it.
-        let mut command = std::process::Command::new("setsid");
-        let child = command.arg(&program).arg("600").current_dir(env.path("work")).spawn().unwrap();
-        let name = format!("/proc/{}/comm", child.id());
-        while std::fs::read_to_string(&name).unwrap() != "claude\n" {
-            std::thread::yield_now();
-        }
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
-        let start = stat.rsplit(')').next().unwrap().split_ascii_whitespace().nth(19).unwrap();
-        let record = json!({"pid": child.id(), "sessionId": conversation, "cwd": env.path("work"), "procStart": start,
-                            "startedAt": now().as_millis(), "version": "2.1.330", "kind": "interactive",
-                            "entrypoint": "cli", "status": "idle", "updatedAt": now().as_millis()});
-        let folder = env.claude().join("sessions");
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join(format!("{}.json", child.id())), record.to_string()).unwrap();
-        Self(child)
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 #[cfg(target_os = "linux")]
 fn a_running_claude_code_is_a_session_with_its_conversation() {
     let env = at_work();
-    let running = Running::start(&env, "limited-conversation");
+    let running = FakeClaude::start(&env, "limited-conversation");
     let status = env.json(&["status"]);
     let session = &status["sessions"][0];
-    let own = session_detect::detect_process(running.0.id()).unwrap();
+    let own = session_detect::detect_process(running.pid()).unwrap();
     assert_eq!(status["active_sessions"], 1);
     assert_eq!(status["session_types"], json!({own.kind.name(): 1}));
-    assert_eq!((&session["pid"], &session["role"]), (&json!(running.0.id()), &json!("claude")));
+    assert_eq!((&session["pid"], &session["role"]), (&json!(running.pid()), &json!("claude")));
     assert_eq!(session["isolation_key"], json!(own.key));
     assert_eq!(session["conversation_id"], "limited-conversation");
     assert_eq!((&session["total_tokens"], &session["rate_limit_events"]), (&json!(30), &json!(1)));
@@ -164,7 +130,7 @@ fn each_session_has_a_store_of_its_own() {
     let env = at_work();
     let before = env.json(&["report"])["totals"].clone();
     assert!(!env.data().join("sessions").exists());
-    let running = Running::start(&env, "busy-conversation");
+    let running = FakeClaude::start(&env, "busy-conversation");
     let at = minutes_ago(1).to_string();
     // One reply is new, the other is a copy of what the archive holds already.
     let copy = Reply::new("msg_1", &minutes_ago(30).to_string()).of("busy-conversation");
@@ -172,17 +138,12 @@ fn each_session_has_a_store_of_its_own() {
     let after = env.json(&["report"])["totals"].clone();
     let count = |totals: &serde_json::Value| totals["messages"].as_u64().unwrap();
     assert_eq!(count(&after), count(&before) + 1);
-    let key = session_detect::detect_process(running.0.id()).unwrap().key.unwrap();
-    let store = env.data().join("sessions").join(format!("{}.db", key.file_name()));
+    let (key, store) = (running.key(), running.store(&env));
     assert!(store.exists(), "{store:?}");
     drop(running);
     assert_eq!(env.json(&["report"])["totals"], after);
     // After two days at rest it is part of the archive.
-    let past = std::time::SystemTime::now() - Duration::from_secs(2 * 86_400);
-    for suffix in ["", "-wal"] {
-        let file = std::fs::File::options().write(true).open(format!("{}{suffix}", store.display()));
-        let _ = file.map(|file| file.set_modified(past).unwrap());
-    }
+    make_old(&store);
     assert_eq!(env.json(&["report"])["totals"], after);
     assert_eq!(key.leader().liveness(), session_detect::Liveness::Ended);
     assert!(!store.exists());

@@ -9,6 +9,7 @@ pub(crate) mod board;
 mod open;
 mod read;
 pub(crate) mod row;
+mod shelf;
 mod sums;
 mod write;
 
@@ -27,6 +28,7 @@ use crate::id::EventId;
 use crate::join::Change;
 use crate::ledger::Ledger;
 use crate::time::Timestamp;
+use crate::transcript::Listings;
 
 /// A store in an SQLite file.
 ///
@@ -110,6 +112,11 @@ impl Sqlite {
         open::quarantine(path, now)
     }
 
+    /// Returns what may be done with it.
+    pub(crate) fn mode(&self) -> OpenMode {
+        self.mode
+    }
+
     /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
@@ -159,12 +166,25 @@ impl EventBackend for Sqlite {
         if self.mode == OpenMode::ReadOnly {
             return Ok(());
         }
-        let connection = self.connection()?;
-        self.located(write::settle(&connection))
+        let mut connection = self.connection()?;
+        self.located(write::settle(&connection).and_then(|()| shelf::tidy(&mut connection)))
     }
 
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
         self.snapshot()?.checkpoints()
+    }
+
+    fn listings(&self) -> Result<Listings, Error> {
+        let connection = self.connection()?;
+        self.located(read::listings(&connection))
+    }
+
+    fn keep_listings(&self, listings: &Listings) -> Result<(), Error> {
+        if self.mode == OpenMode::ReadOnly {
+            return Ok(());
+        }
+        let connection = self.connection()?;
+        self.located(write::listings(&connection, listings))
     }
 
     fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {
@@ -186,7 +206,7 @@ impl EventBackend for Sqlite {
 
 impl Snapshot {
     pub(crate) fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
-        self.read(read::checkpoints)
+        self.read(shelf::read)
     }
 
     pub(crate) fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {

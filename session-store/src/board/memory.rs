@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{
-    BoardBackend, BoardLeader, BoardLook, BoardMember, BoardNotice, BoardSample, Figures, Generation,
-    NOTICES_KEPT, Posted,
+    BoardBackend, BoardLeader, BoardLine, BoardLook, BoardMember, BoardNotice, BoardSample, Figures,
+    Generation, LINES_LAST, NOTICES_KEPT, Posted,
 };
 use crate::error::Error;
 use crate::time::Timestamp;
@@ -30,7 +30,8 @@ struct State {
     published: u64,
     counters: BTreeMap<String, u64>,
     figures: BTreeMap<String, Figures>,
-    samples: BTreeMap<(Arc<str>, String, Arc<str>), BoardSample>,
+    samples: BTreeMap<(Arc<str>, String, Arc<str>), Vec<BoardSample>>,
+    lines: BTreeMap<Arc<str>, BoardLine>,
 }
 
 impl MemoryBoard {
@@ -148,16 +149,26 @@ impl BoardBackend for MemoryBoard {
         Ok(self.state().figures.get(name).cloned())
     }
 
-    fn observe(&self, sample: &BoardSample) -> Result<(), Error> {
+    fn tell(&self, line: Option<&BoardLine>, samples: &[BoardSample]) -> Result<(), Error> {
         let mut state = self.state();
-        let slot = sample.slot();
-        if state.samples.get(&slot).is_none_or(|kept| sample.replaces(kept)) {
-            state.samples.insert(slot, sample.clone());
+        for sample in samples {
+            sample.join_into(state.samples.entry(sample.slot()).or_default());
+            let (account, window, _) = sample.slot();
+            let limit = state.samples.iter_mut().filter(|(slot, _)| slot.0 == account && slot.1 == window);
+            limit.for_each(|(_, kept)| kept.retain(|kept| !kept.is_past(sample.at)));
+        }
+        if let Some(line) = line {
+            state.lines.retain(|_, kept| kept.at >= line.at.before(LINES_LAST));
+            state.lines.insert(line.conversation.clone(), line.clone());
         }
         Ok(())
     }
 
+    fn lines(&self) -> Result<Vec<BoardLine>, Error> {
+        Ok(self.state().lines.values().cloned().collect())
+    }
+
     fn observed(&self) -> Result<Vec<BoardSample>, Error> {
-        Ok(self.state().samples.values().cloned().collect())
+        Ok(self.state().samples.values().flatten().cloned().collect())
     }
 }

@@ -1,5 +1,6 @@
 //! Where transcripts lie: every layout of Claude Code, and nothing that only looks like one.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirEntry, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -60,7 +61,7 @@ pub struct Located {
 }
 
 /// A folder in which transcripts may lie.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folder {
     path: PathBuf,
     conversation: Option<ConversationId>,
@@ -70,7 +71,7 @@ pub struct Folder {
 /// What lies in a folder, by its names alone.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// The folders in it.
+    /// The folders in it, in the order of their paths' bytes.
     pub folders: Vec<Folder>,
     /// What is named like a transcript.
     pub files: Vec<Candidate>,
@@ -79,9 +80,9 @@ pub struct Listing {
 }
 
 /// A file that is named like a transcript.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    path: PathBuf,
+    id: SourceId,
     conversation: Option<ConversationId>,
 }
 
@@ -110,56 +111,104 @@ impl Folder {
         let projects = config_dir.join("projects");
         let path =
             if projects.is_dir() || !is_projects(config_dir) { projects } else { config_dir.to_owned() };
+        Self::first(path)
+    }
+
+    /// Returns the first folder of a tree.
+    pub(super) fn first(path: PathBuf) -> Self {
         Self { path, conversation: None, depth: 0 }
+    }
+
+    /// Returns the folder's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Returns a folder in this one; `None` where that would be too deep.
+    pub(super) fn below(&self, name: &OsStr) -> Option<Self> {
+        // The folder beside `<conversation>.jsonl` is the only one named for a conversation.
+        let named = (self.depth == 1).then(|| ConversationId::new(name.to_string_lossy()));
+        let conversation = named.or_else(|| self.conversation.clone());
+        let path = self.path.join(name);
+        (self.depth < DEPTH_MAX).then_some(Self { path, conversation, depth: self.depth + 1 })
+    }
+
+    /// Returns a file in this folder that is named like a transcript.
+    pub(super) fn candidate(&self, name: &OsStr) -> Candidate {
+        Candidate { id: SourceId::new(self.path.join(name)), conversation: self.conversation.clone() }
     }
 
     /// Lists what lies in the folder itself.
     pub fn list(&self) -> Listing {
         let mut listing = Listing::default();
-        match fs::read_dir(&self.path) {
-            Ok(entries) => entries.filter_map(Result::ok).for_each(|entry| self.sort(&entry, &mut listing)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(_) => listing.problems.push((ProblemKind::Unreadable, self.path.clone())),
+        match self.read(&mut listing) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                listing.problems.push((ProblemKind::Unreadable, self.path.clone()));
+            }
+            _ => {}
         }
+        listing.folders.sort_unstable_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
         listing
+    }
+
+    fn read(&self, listing: &mut Listing) -> io::Result<()> {
+        for entry in fs::read_dir(&self.path)? {
+            self.sort(&entry?, listing);
+        }
+        Ok(())
     }
 
     fn sort(&self, entry: &DirEntry, listing: &mut Listing) {
         let Ok(kind) = entry.file_type() else { return };
         let name = entry.file_name();
         if kind.is_dir() {
-            let path = entry.path();
-            if self.depth >= DEPTH_MAX {
-                return listing.problems.push((ProblemKind::TooDeep, path));
+            match self.below(&name) {
+                Some(folder) => listing.folders.push(folder),
+                None => listing.problems.push((ProblemKind::TooDeep, entry.path())),
             }
-            // The folder beside `<conversation>.jsonl` is the only one named for a conversation.
-            let named = (self.depth == 1).then(|| ConversationId::new(name.to_string_lossy()));
-            let conversation = named.or_else(|| self.conversation.clone());
-            listing.folders.push(Self { path, conversation, depth: self.depth + 1 });
         } else if name.as_encoded_bytes().ends_with(b".jsonl") && name != "journal.jsonl" {
-            let candidate = Candidate { path: entry.path(), conversation: self.conversation.clone() };
             if kind.is_file() {
-                listing.files.push(candidate);
+                listing.files.push(self.candidate(&name));
             } else {
-                listing.problems.push((ProblemKind::NotAFile, candidate.path));
+                listing.problems.push((ProblemKind::NotAFile, entry.path()));
             }
         }
     }
 }
 
+impl Listing {
+    /// Returns whether a folder is among those that lie in the listed one.
+    pub fn holds(&self, folder: &Folder) -> bool {
+        let path = folder.path.as_os_str();
+        self.folders.binary_search_by(|below| below.path.as_os_str().cmp(path)).is_ok()
+    }
+}
+
+impl Candidate {
+    /// Returns the file's path.
+    pub fn path(&self) -> &Path {
+        self.id.path()
+    }
+}
+
 impl Located {
     /// Looks at files and keeps those that are transcripts.
-    pub fn of(files: &[Candidate]) -> Self {
+    pub fn of<'c>(files: impl IntoIterator<Item = &'c Candidate>) -> Self {
         let mut located = Self::default();
-        for Candidate { path, conversation } in files {
+        for Candidate { id, conversation } in files {
+            let path = id.path();
             match fs::symlink_metadata(path) {
                 Ok(metadata) if metadata.is_file() => {
-                    located.sources.push(Source::new(path.clone(), conversation.as_ref(), &metadata));
+                    located.sources.push(Source::new(id.clone(), conversation.as_ref(), &metadata));
                 }
-                Ok(_) => located.problems.push((ProblemKind::NotAFile, path.clone())),
+                Ok(_) => located.problems.push((ProblemKind::NotAFile, path.to_owned())),
                 // It was deleted between the two looks.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(_) => located.problems.push((ProblemKind::Unreadable, path.clone())),
+                Err(_) => located.problems.push((ProblemKind::Unreadable, path.to_owned())),
             }
         }
         located
@@ -178,9 +227,9 @@ fn is_projects(dir: &Path) -> bool {
 }
 
 impl Source {
-    fn new(path: PathBuf, conversation: Option<&ConversationId>, metadata: &Metadata) -> Self {
-        let kind = SourceKind::of(&path, conversation);
-        Self { id: SourceId::new(path), kind, stamp: Stamp::of(metadata) }
+    fn new(id: SourceId, conversation: Option<&ConversationId>, metadata: &Metadata) -> Self {
+        let kind = SourceKind::of(id.path(), conversation);
+        Self { id, kind, stamp: Stamp::of(metadata) }
     }
 
     /// Looks again at one transcript, for instance one a watch told of.
@@ -210,7 +259,7 @@ impl Source {
         if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
-        Ok(Some(Self::new(path.to_owned(), conversation.as_ref(), &metadata)))
+        Ok(Some(Self::new(SourceId::new(path), conversation.as_ref(), &metadata)))
     }
 
     /// Opens the transcript for reading, without following a link and without waiting for a pipe's other end.

@@ -10,7 +10,7 @@ use super::line::{CacheCreation, Echo, Iteration, Line, Message, ModelUsage, Num
 use super::locate::SourceKind;
 use super::tail::{Found, Reading};
 use crate::event::{
-    Compaction, Conversation, CostState, Event, Fact, ModelCost, Owner, Role, Setting, Tariff, Turn,
+    Compaction, Conversation, CostState, Event, Fact, Failure, ModelCost, Owner, Role, Setting, Tariff, Turn,
 };
 use crate::id::{AgentId, ConversationId, EventId, ModelId};
 use crate::join::Join;
@@ -125,15 +125,21 @@ impl Mapper {
         let owner = self.owner(line, role, line.agent_id.within(ID_BYTES_MAX), at);
         self.learn(line, &owner.conversation, at, line_at, reading);
         if is_error {
-            if let Some(fact) = limit::read(line, bytes, at, &self.zone) {
-                let id = error_id(line, message, &owner, at);
-                reading.found.push(Found { line_at, event: Event { id, at, owner, fact } });
-            }
+            let fact = limit::read(line, bytes, at, &self.zone).unwrap_or(Fact::Failure(Failure::Error));
+            let id = error_id(line, message, &owner, at);
+            reading.found.push(Found { line_at, event: Event { id, at, owner, fact } });
             return Ok(Mark::Reply { ends_turn: true });
         }
         let ends_turn = ends_turn(message, bytes);
         let id = message_id(message, line.request_id.within(ID_BYTES_MAX), line.uuid.within(ID_BYTES_MAX))
             .unwrap_or_else(|| nameless_id("turn", &owner, at));
+        if message.stop_reason.is("refusal") {
+            let (id, owner) = (EventId::new(format!("refusal:{id}")), owner.clone());
+            reading.found.push(Found {
+                line_at,
+                event: Event { id, at, owner, fact: Fact::Failure(Failure::Refused) },
+            });
+        }
         let under_reported = line.version.within(64).is_some_and(is_under_reporting);
         self.turns(message, id, at, owner, under_reported, line_at, reading)?;
         Ok(Mark::Reply { ends_turn })

@@ -20,6 +20,9 @@ enum Step {
     Commit(Batch),
     /// The batch committed so many steps ago is committed again.
     Repeat(usize),
+    /// Many sources are read at once, so many that their checkpoints are packed when the store is settled.
+    Crowd(u64),
+    Settle,
     /// The process ends and another one goes on.
     Reopen,
 }
@@ -27,7 +30,37 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let batch = (strategies::ledgers(10), vec(checkpoints(), 0..3))
         .prop_map(|(ledger, checkpoints)| Step::Commit(Batch { ledger, checkpoints }));
-    vec(prop_oneof![6 => batch, 2 => (0..4usize).prop_map(Step::Repeat), 1 => Just(Step::Reopen)], 1..8)
+    let step = prop_oneof![
+        12 => batch,
+        4 => (0..4usize).prop_map(Step::Repeat),
+        1 => (0..3u64).prop_map(Step::Crowd),
+        3 => Just(Step::Settle),
+        2 => Just(Step::Reopen),
+    ];
+    vec(step, 1..9)
+}
+
+/// Returns checkpoints of 300 sources, some of which other steps write too.
+fn crowd(seed: u64) -> Batch {
+    let checkpoint = |number: u64| Checkpoint {
+        source: match sources().get(number as usize) {
+            Some(path) => SourceId::new(path.clone()),
+            None => SourceId::new(format!("/p/{}/{number}.jsonl", number % 7)),
+        },
+        kind: match number % 3 {
+            0 => SourceKind::Main { conversation: format!("{}", number % 10).as_str().into() },
+            1 => SourceKind::SubAgent { conversation: None, agent: "a".into() },
+            _ => SourceKind::SubAgent {
+                conversation: Some("c".into()),
+                agent: format!("{seed}").as_str().into(),
+            },
+        },
+        stamp: Stamp { file: (1, number), size: (seed << (number % 64)) >> 1, modified_ns: seed as i64 - 1 },
+        position: Position { offset: number, since: None, turn_open: number % 2 == seed % 2 },
+        fingerprint: u64::MAX - number * seed,
+        problems: BTreeMap::new(),
+    };
+    Batch { ledger: Ledger::default(), checkpoints: (0..300).map(checkpoint).collect() }
 }
 
 fn checkpoints() -> impl Strategy<Value = Checkpoint> {
@@ -74,7 +107,8 @@ impl Step {
         match self {
             Self::Commit(batch) => Some(batch.clone()),
             Self::Repeat(ago) => earlier.iter().rev().nth(*ago).cloned(),
-            Self::Reopen => None,
+            Self::Crowd(seed) => Some(crowd(*seed)),
+            Self::Settle | Self::Reopen => None,
         }
     }
 }
@@ -129,8 +163,13 @@ fn check_story(steps: &[Step], questions: &[Question]) {
     let mut committed = Vec::new();
     for step in steps {
         let Some(batch) = step.batch(&committed) else {
-            drop(sqlite);
-            sqlite = open();
+            match step {
+                Step::Settle => sqlite.settle().unwrap(),
+                _ => {
+                    drop(sqlite);
+                    sqlite = open();
+                }
+            }
             continue;
         };
         committed.push(batch.clone());

@@ -11,9 +11,9 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use session_store::{
-    AgentId, BoardBackend, BoardMember, BoardNotice, BoardSample, ConversationId, ErrorKind, EventId,
-    Figures, Generation, LimitSample, LimitWindow, MemoryBoard, NOTICES_KEPT, NoticeSource, Owner, Posted,
-    Role, SqliteBoard, Timestamp,
+    AgentId, BoardBackend, BoardLine, BoardMember, BoardNotice, BoardSample, ConversationId, ErrorKind,
+    EventId, Figures, Generation, LimitSample, LimitWindow, MemoryBoard, NOTICES_KEPT, NoticeSource, Owner,
+    Posted, Role, SqliteBoard, Timestamp,
 };
 
 use crate::child;
@@ -31,6 +31,7 @@ enum Step {
     Changed,
     Publish(u64, &'static str, Figures),
     Observe(BoardSample),
+    Tell(BoardLine, Vec<BoardSample>),
     /// The process ends and another one goes on.
     Reopen,
 }
@@ -62,6 +63,21 @@ fn notices() -> impl Strategy<Value = BoardNotice> {
             resets_at,
             text,
             source: source.map(Box::new),
+        },
+    )
+}
+
+fn lines() -> impl Strategy<Value = BoardLine> {
+    let numbers = (prop_oneof![Just(u64::MAX), 0..9u64], 0..9u64, 0..9u64);
+    (texts(), texts(), moments(), numbers, option::of(moments())).prop_map(
+        |(conversation, account, at, (mark, cost_nanos, cost_before_nanos), window_end)| BoardLine {
+            conversation,
+            account,
+            at,
+            mark,
+            cost_nanos,
+            window_end,
+            cost_before_nanos,
         },
     )
 }
@@ -107,6 +123,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (name(), 0..9u64).prop_map(|(name, by)| Step::Count(name, by)),
         2 => (0..5u64, name(), figures).prop_map(|(term, name, figures)| Step::Publish(term, name, figures)),
         3 => samples().prop_map(Step::Observe),
+        2 => (lines(), vec(samples(), 0..3)).prop_map(|(line, samples)| Step::Tell(line, samples)),
         1 => Just(Step::Reopen),
     ];
     vec(step, 1..40)
@@ -129,6 +146,7 @@ fn tell(board: &dyn BoardBackend, step: &Step) -> String {
             format!("{}", board.publish(*term, name, figures).unwrap())
         }
         Step::Observe(sample) => format!("{:?}", board.observe(sample).unwrap()),
+        Step::Tell(line, samples) => format!("{:?}", board.tell(Some(line), samples).unwrap()),
         Step::Reopen => String::new(),
     }
 }
@@ -137,8 +155,9 @@ fn tell_all(board: &dyn BoardBackend) -> String {
     let figures = ["x", "y"].map(|name| board.published(name).unwrap());
     let (look, members) = (board.look(0).unwrap(), board.members().unwrap());
     format!(
-        "{look:?} {members:?} {figures:?} {:?} {:?}",
+        "{look:?} {members:?} {figures:?} {:?} {:?} {:?}",
         board.counters().unwrap(),
+        board.lines().unwrap(),
         board.observed().unwrap()
     )
 }
@@ -190,6 +209,41 @@ fn a_board_keeps_the_newest_notices_and_gives_no_number_twice() {
         // One that fell off is news again.
         assert_eq!(board.post(&[notice(0)]).unwrap(), [Posted::New(NOTICES_KEPT + 6)]);
     }
+}
+
+/// A limit's samples are the same whoever told first; two are kept of each source, for a fall has to be told twice.
+#[test]
+fn a_board_keeps_the_two_newest_samples_of_a_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let sample = |at, used| BoardSample {
+        account: "a".into(),
+        source: "statusline:c".into(),
+        at: Timestamp::from_millis(at),
+        sample: LimitSample {
+            window: LimitWindow::FiveHour,
+            resets_at: Some(Timestamp::from_millis(1000)),
+            used_hundredths: Some(used),
+            status: "".into(),
+        },
+    };
+    let told = [sample(3, 60), sample(1, 40), sample(2, 41), sample(3, 59), sample(2, 41)];
+    for (number, first) in [0, 1, 2, 3].into_iter().enumerate() {
+        let sqlite = open(&folder.path().join(format!("{number}.db")));
+        let memory = MemoryBoard::default();
+        for board in [&sqlite as &dyn BoardBackend, &memory] {
+            for step in 0..told.len() {
+                board.observe(&told[(first + step) % told.len()]).unwrap();
+            }
+            assert_eq!(board.observed().unwrap(), [sample(2, 41), sample(3, 60)]);
+        }
+    }
+    // The samples of a window that ended a day before go when the next one is told of.
+    let board = MemoryBoard::default();
+    board.observe(&sample(1, 40)).unwrap();
+    let mut next = sample(200_000_000, 1);
+    next.sample.resets_at = Some(Timestamp::from_millis(300_000_000));
+    board.observe(&next).unwrap();
+    assert_eq!(board.observed().unwrap(), [next]);
 }
 
 #[test]

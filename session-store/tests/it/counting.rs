@@ -538,7 +538,7 @@ fn limits_by_structure() {
     for (fields, expected) in cases {
         check(&[quota(fields)], &[expected]);
     }
-    check(&[quota(r#""rateLimitType":"five_hour""#)], &[]);
+    check(&[quota(r#""rateLimitType":"five_hour""#)], &["error error:e1 of c"]);
     check(
         &[quota(r#""status":"rejected""#).replacen('{', r#"{"apiErrorIsTransient":true,"#, 1)],
         &["burst error:e1 of c: unspecified until never"],
@@ -592,9 +592,11 @@ fn what_is_no_limit_of_the_account() {
     check(&[error("API Error: Rate limit reached", r#""error":"rate_limit","#)], &burst);
     check(&[error("API Error: 529 Overloaded", r#""error":"overloaded","#)], &burst);
     check(&[error("API Error: 500", r#""error":"server_error","#)], &burst);
-    check(&[error("Extra usage is required for 1M context", r#""error":"rate_limit","#)], &[]);
-    check(&[error("Invalid API key · Please run /login", "")], &[]);
-    check(&[error("Prompt is too long", r#""error":"invalid_request","#)], &[]);
+    // An error all the same: what was spent before it brought nothing.
+    let failure = ["error error:e1 of c"];
+    check(&[error("Extra usage is required for 1M context", r#""error":"rate_limit","#)], &failure);
+    check(&[error("Invalid API key · Please run /login", "")], &failure);
+    check(&[error("Prompt is too long", r#""error":"invalid_request","#)], &failure);
     // The same words in a reply are talk about limits.
     check(
         &[error("You've hit your limit · resets 6:10pm (UTC)", "")
@@ -607,6 +609,12 @@ fn what_is_no_limit_of_the_account() {
         )],
         &[],
     );
+}
+
+#[test]
+fn a_refusal_is_a_reply_and_a_failure() {
+    let refused = reply("msg_1", 5).replace(r#""usage":"#, r#""stop_reason":"refusal","usage":"#);
+    check(&[refused], &["turn msg_1 17:09:41.874 of c: opus out=5", "refused refusal:msg_1 of c"]);
 }
 
 /// A copied error line keeps its message id, so it stays one event; the earlier reset is the original's.

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use session_store::{
     Batch, Change, ErrorKind, Event, EventBackend, Fact, Ledger, OpenMode, Owner, Role, Selection, Sqlite,
-    Store, Timestamp, Turn, Usage, fold_cells, strategies,
+    SqliteBoard, Store, Timestamp, Turn, Usage, fold_cells, strategies,
 };
 use tempfile::TempDir;
 
@@ -154,18 +154,54 @@ fn a_store_of_the_first_format_keeps_everything() {
     assert_eq!(cells, fold_cells(&all, everything, &[]));
 }
 
+/// A process that brings a store to the current format is killed at any instant; another finds what it left.
+#[test]
+fn a_killed_migration_keeps_everything() {
+    const ROUNDS: u32 = 25;
+    let folder = tempfile::tempdir().unwrap();
+    let current = folder.path().join("current.db");
+    let store = open(&current);
+    let _ = store.commit(batch((0..3000).map(|number| turn("old", number, number)))).unwrap();
+    let (all, cells) = (all_of(&store), store.cells(Timestamp::MIN..Timestamp::MAX, &[]).unwrap());
+    let test = "sqlite::child_that_migrates";
+    let old = |round: u32| {
+        let path = folder.path().join(format!("{round}.db"));
+        in_first_format(&path, &current);
+        path
+    };
+    let whole = child::kill_after(test, &old(0), Duration::from_secs(60)).unwrap();
+    let mut kills = 0;
+    for round in 1..=ROUNDS {
+        let path = old(round);
+        kills += u32::from(child::kill_after(test, &path, whole * round / ROUNDS).is_none());
+        let store = Store::open(&path, NOW);
+        assert!(store.trouble().is_none() && store.quarantined().is_none(), "{:?}", store.trouble());
+        assert_eq!(all_of(&store), all, "round {round}");
+        assert_eq!(store.cells(Timestamp::MIN..Timestamp::MAX, &[]).unwrap(), cells, "round {round}");
+    }
+    println!("killed {kills} times; a whole migration takes {whole:?}");
+    assert!(kills > 0);
+}
+
+#[test]
+fn child_that_migrates() {
+    let Some(path) = child::place() else { return };
+    child::begun();
+    open(&path);
+}
+
 #[test]
 fn a_newer_store_is_read_and_never_written() {
     let (_folder, path, all) = filled();
     set_pragma(&path, "user_version = 99");
     let before = fs::read(&path).unwrap();
-    assert_eq!(kind_of(&path, OpenMode::ReadWrite), Some(ErrorKind::Newer { found: 99, known: 2 }));
+    assert_eq!(kind_of(&path, OpenMode::ReadWrite), Some(ErrorKind::Newer { found: 99, known: 3 }));
     let reader = Sqlite::open(&path, OpenMode::ReadOnly).unwrap();
     assert_eq!(all_of(&reader), all);
     assert_eq!(reader.commit(batch([])).unwrap_err().kind(), ErrorKind::Unwritable);
 
     let store = Store::open(&path, NOW);
-    assert_eq!(store.trouble().unwrap().kind(), ErrorKind::Newer { found: 99, known: 2 });
+    assert_eq!(store.trouble().unwrap().kind(), ErrorKind::Newer { found: 99, known: 3 });
     assert_eq!(store.commit(batch([turn("d", 1, 1)])).unwrap(), Change::Grew);
     assert_eq!(all_of(&store).len(), all.len() + 1, "what is new is kept in memory, beside the history");
     drop((reader, store));
@@ -411,6 +447,31 @@ fn child_on_a_full_disk() {
     assert_eq!(all_of(&Sqlite::open(&path, OpenMode::ReadOnly).unwrap()), committed);
 }
 
+/// What could not even be opened is tried again as well.
+#[test]
+fn a_store_that_could_not_be_made_is_made_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let in_the_way = folder.path().join("data");
+    fs::write(&in_the_way, "mine").unwrap();
+    let path = in_the_way.join("store.db");
+    let store = Store::open(&path, NOW);
+    let mut committed: Vec<Event> = vec![turn("early", 1, 1)];
+    let _ = store.commit(batch(committed.clone())).unwrap();
+    assert!(store.trouble().is_some());
+    fs::remove_file(&in_the_way).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    for number in 2.. {
+        if store.trouble().is_none() || Instant::now() > deadline {
+            break;
+        }
+        committed.push(turn("later", number, 1));
+        let _ = store.commit(batch(committed.last().cloned())).unwrap();
+        thread::park_timeout(Duration::from_millis(50));
+    }
+    assert!(store.trouble().is_none(), "{:?}", store.trouble());
+    assert_eq!(all_of(&open(&path)), committed.into_iter().collect());
+}
+
 #[test]
 fn many_threads_open_the_same_fresh_store_at_once() {
     const THREADS: u64 = 32;
@@ -451,6 +512,24 @@ fn many_processes_open_the_same_fresh_store_at_once() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
     assert_eq!(all_of(&open(&path)).len(), PROCESSES + 1);
+}
+
+/// SQLite waits for no lock while it turns on the log, and whoever finds the journal of a killed process beside an empty
+/// file holds one for a moment.
+#[test]
+fn a_store_is_made_while_somebody_cleans_up() {
+    for make in [|path: &Path| drop(open(path)), |path: &Path| drop(SqliteBoard::open(path).unwrap())] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new.db");
+        let mut other = rusqlite::Connection::open(&path).unwrap();
+        let held = other.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
+        thread::scope(|scope| {
+            let maker = scope.spawn(|| make(&path));
+            thread::sleep(Duration::from_millis(60));
+            drop(held);
+            maker.join().unwrap();
+        });
+    }
 }
 
 #[test]

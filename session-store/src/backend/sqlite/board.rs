@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
-use super::open::{BASE_FLAGS, lock_beside, make_file, sort};
+use super::open::{BASE_FLAGS, lock_beside, make_file, sort, write_ahead};
 use super::row;
 use crate::board::{
-    BoardBackend, BoardLeader, BoardLook, BoardMember, BoardNotice, BoardSample, Figures, Generation,
-    NOTICES_KEPT, NoticeSource, Posted,
+    BoardBackend, BoardLeader, BoardLine, BoardLook, BoardMember, BoardNotice, BoardSample, Figures,
+    Generation, LINES_LAST, NOTICES_KEPT, NoticeSource, Posted, SAMPLES_LAST,
 };
 use crate::error::{Error, ErrorKind};
 use crate::event::{LimitSample, LimitWindow};
@@ -62,13 +62,40 @@ impl SqliteBoard {
     /// [`ErrorKind::Unwritable`] or [`ErrorKind::Full`] where it cannot be made, [`ErrorKind::Newer`] for one of a
     /// later format.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let opened = open(path).and_then(|connection| {
-            let generation =
-                connection.query_row("SELECT generation FROM board", [], |row| row.get::<_, i64>(0));
-            let generation = Generation(generation.map_err(sort)?.cast_unsigned());
-            Ok(Self { connection: Mutex::new(connection), generation })
-        });
-        opened.map_err(|error| error.at(path))
+        Self::open_within(path, BUSY_TIMEOUT)
+    }
+
+    /// Opens a board as [`SqliteBoard::open`], for one who waits no longer than this for another process, whatever it
+    /// does with the board.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqliteBoard::open`].
+    pub fn open_within(path: &Path, patience: Duration) -> Result<Self, Error> {
+        open(path, patience).and_then(Self::around).map_err(|error| error.at(path))
+    }
+
+    /// Opens a board that is there, for a caller in a hurry: nothing is made, mended or moved aside, and who holds the
+    /// board is waited for no longer than `patience`, at most a quarter of a second.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unreadable`] where there is none, else as [`SqliteBoard::open`].
+    pub fn find(path: &Path, patience: Duration) -> Result<Self, Error> {
+        let found = || {
+            if !path.is_file() {
+                return Err(Error::new(ErrorKind::Unreadable));
+            }
+            let connection = checked(bare_connection(path, patience.min(BUSY_TIMEOUT))?)?;
+            Self::around(connection.ok_or_else(|| Error::new(ErrorKind::Unreadable))?)
+        };
+        found().map_err(|error| error.at(path))
+    }
+
+    fn around(connection: Connection) -> Result<Self, Error> {
+        let generation = connection.query_row("SELECT generation FROM board", [], |row| row.get::<_, i64>(0));
+        let generation = Generation(generation.map_err(sort)?.cast_unsigned());
+        Ok(Self { connection: Mutex::new(connection), generation })
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -94,16 +121,16 @@ impl SqliteBoard {
     }
 }
 
-fn open(path: &Path) -> Result<Connection, Error> {
+fn open(path: &Path, patience: Duration) -> Result<Connection, Error> {
     make_file(path)?;
-    match connect(path) {
+    match connect(path, patience) {
         Ok(Some(connection)) => return Ok(connection),
         Err(error) if error.kind() != ErrorKind::Corrupt => return Err(error),
         Ok(None) | Err(_) => {}
     }
-    let _lock = hold_lock_beside(path)?;
+    let _lock = hold_lock_beside(path, patience)?;
     // Another process may have been faster.
-    match connect(path) {
+    match connect(path, patience) {
         Ok(Some(connection)) => return Ok(connection),
         Ok(None) => {}
         Err(error) if error.kind() == ErrorKind::Corrupt => {
@@ -112,14 +139,14 @@ fn open(path: &Path) -> Result<Connection, Error> {
         }
         Err(error) => return Err(error),
     }
-    make_board(path)?;
-    connect(path)?.ok_or_else(|| Error::new(ErrorKind::Corrupt))
+    make_board(path, patience)?;
+    connect(path, patience)?.ok_or_else(|| Error::new(ErrorKind::Corrupt))
 }
 
 /// Waits for whoever makes the board, but not for one that is frozen while it does.
-fn hold_lock_beside(path: &Path) -> Result<fs::File, Error> {
+fn hold_lock_beside(path: &Path, patience: Duration) -> Result<fs::File, Error> {
     let lock = lock_beside(path)?;
-    let until = Instant::now() + 4 * BUSY_TIMEOUT;
+    let until = Instant::now() + 4 * patience;
     while let Err(error) = lock.try_lock() {
         match error {
             fs::TryLockError::WouldBlock if Instant::now() < until => {
@@ -133,8 +160,11 @@ fn hold_lock_beside(path: &Path) -> Result<fs::File, Error> {
 }
 
 /// Connects to a board; `None` where there is none yet.
-fn connect(path: &Path) -> Result<Option<Connection>, Error> {
-    let mut connection = bare_connection(path)?;
+fn connect(path: &Path, patience: Duration) -> Result<Option<Connection>, Error> {
+    checked(bare_connection(path, patience)?)
+}
+
+fn checked(mut connection: Connection) -> Result<Option<Connection>, Error> {
     // Both of one instant: another process may be making the board.
     let (format, id): (i64, i64) = connection
         .transaction()
@@ -153,10 +183,10 @@ fn connect(path: &Path) -> Result<Option<Connection>, Error> {
     }
 }
 
-fn bare_connection(path: &Path) -> Result<Connection, Error> {
+fn bare_connection(path: &Path, patience: Duration) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | BASE_FLAGS;
     let connection = Connection::open_with_flags(path, flags).map_err(sort)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(sort)?;
+    connection.busy_timeout(patience).map_err(sort)?;
     connection.set_prepared_statement_cache_capacity(32);
     // The log is kept small, because it stands in memory.
     let settings = "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -256; PRAGMA wal_autocheckpoint = 200;
@@ -166,9 +196,9 @@ fn bare_connection(path: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-fn make_board(path: &Path) -> Result<(), Error> {
-    let mut connection = bare_connection(path)?;
-    let _: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(sort)?;
+fn make_board(path: &Path, patience: Duration) -> Result<(), Error> {
+    let mut connection = bare_connection(path, patience)?;
+    write_ahead(&connection, patience).map_err(sort)?;
     let made = connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|transaction| {
         transaction.execute_batch(SCHEMA)?;
         // Any number that no earlier board is likely to have had; the hasher's keys are random.
@@ -328,37 +358,88 @@ impl BoardBackend for SqliteBoard {
         })
     }
 
-    fn observe(&self, sample: &BoardSample) -> Result<(), Error> {
+    fn tell(&self, line: Option<&BoardLine>, samples: &[BoardSample]) -> Result<(), Error> {
         self.write(|transaction| {
-            // The order of samples is written once, in Rust.
-            let (account, window, source) = sample.slot();
-            let kept = transaction
-                .prepare_cached(&format!("{SAMPLES} WHERE account = ? AND \"window\" = ? AND source = ?"))?
-                .query_row(params![&*account, window, &*source], read_sample)
-                .optional()?;
-            if kept.is_some_and(|kept| !sample.replaces(&kept)) {
-                return Ok(());
-            }
-            let LimitSample { resets_at, used_hundredths, status, .. } = &sample.sample;
-            let mut statement =
-                transaction.prepare_cached("INSERT OR REPLACE INTO sample VALUES (?, ?, ?, ?, ?, ?, ?)")?;
-            let (at, resets_at) = (sample.at.as_millis(), resets_at.map(Timestamp::as_millis));
-            statement
-                .execute(params![&*account, window, &*source, at, resets_at, used_hundredths, &**status])
-                .map(drop)
+            samples.iter().try_for_each(|sample| observe(transaction, sample))?;
+            line.map_or(Ok(()), |line| keep_line(transaction, line))
+        })
+    }
+
+    fn lines(&self) -> Result<Vec<BoardLine>, Error> {
+        self.read(|transaction| {
+            let mut statement = transaction.prepare_cached(
+                "SELECT conversation, account, at, mark, cost, window_end, cost_before FROM line
+                 ORDER BY conversation",
+            )?;
+            statement.query_map([], read_line)?.collect()
         })
     }
 
     fn observed(&self) -> Result<Vec<BoardSample>, Error> {
         self.read(|transaction| {
             let mut statement =
-                transaction.prepare_cached(&format!("{SAMPLES} ORDER BY account, \"window\", source"))?;
+                transaction.prepare_cached(&format!("{SAMPLES} ORDER BY account, \"window\", source, at"))?;
             statement.query_map([], read_sample)?.collect()
         })
     }
 }
 
 const SAMPLES: &str = "SELECT account, \"window\", source, at, resets_at, used, status FROM sample";
+
+fn observe(transaction: &Transaction<'_>, sample: &BoardSample) -> rusqlite::Result<()> {
+    // Which samples are kept is written once, in Rust.
+    let (account, window, source) = sample.slot();
+    let slot = params![&*account, window, &*source];
+    let kept: Vec<BoardSample> = transaction
+        .prepare_cached(&format!(
+            "{SAMPLES} WHERE account = ? AND \"window\" = ? AND source = ? ORDER BY at"
+        ))?
+        .query_map(slot, read_sample)?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut joined = kept.clone();
+    sample.join_into(&mut joined);
+    for gone in kept.iter().filter(|sample| !joined.contains(sample)) {
+        transaction
+            .prepare_cached(
+                "DELETE FROM sample WHERE account = ? AND \"window\" = ? AND source = ? AND at = ?",
+            )?
+            .execute(params![&*account, window, &*source, gone.at.as_millis()])?;
+    }
+    for new in joined.iter().filter(|sample| !kept.contains(sample)) {
+        let LimitSample { resets_at, used_hundredths, status, .. } = &new.sample;
+        let (at, resets_at) = (new.at.as_millis(), resets_at.map(Timestamp::as_millis));
+        transaction.prepare_cached("INSERT INTO sample VALUES (?, ?, ?, ?, ?, ?, ?)")?.execute(params![
+            &*account,
+            window,
+            &*source,
+            at,
+            resets_at,
+            used_hundredths,
+            &**status
+        ])?;
+    }
+    transaction
+        .prepare_cached("DELETE FROM sample WHERE account = ? AND \"window\" = ? AND resets_at < ?")?
+        .execute(params![&*account, window, sample.at.before(SAMPLES_LAST).as_millis()])
+        .map(drop)
+}
+
+fn keep_line(transaction: &Transaction<'_>, line: &BoardLine) -> rusqlite::Result<()> {
+    let oldest = line.at.before(LINES_LAST).as_millis();
+    transaction.prepare_cached("DELETE FROM line WHERE at < ?")?.execute([oldest])?;
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO line VALUES (?, ?, ?, ?, ?, ?, ?)")?
+        .execute(params![
+            &*line.conversation,
+            &*line.account,
+            line.at.as_millis(),
+            line.mark.cast_signed(),
+            integer(line.cost_nanos),
+            line.window_end.map(Timestamp::as_millis),
+            integer(line.cost_before_nanos),
+        ])
+        .map(drop)
+}
 
 fn post(transaction: &Transaction<'_>, notice: &BoardNotice) -> rusqlite::Result<Posted> {
     let mut known = transaction.prepare_cached("SELECT seq FROM notice WHERE dedup = ?")?;
@@ -431,6 +512,18 @@ fn read_notice(row: &Row<'_>) -> rusqlite::Result<(u64, BoardNotice)> {
         },
     };
     Ok((number(row.get(0)?), notice))
+}
+
+fn read_line(row: &Row<'_>) -> rusqlite::Result<BoardLine> {
+    Ok(BoardLine {
+        conversation: row.get(0)?,
+        account: row.get(1)?,
+        at: moment(row.get(2)?),
+        mark: row.get::<_, i64>(3)?.cast_unsigned(),
+        cost_nanos: number(row.get(4)?),
+        window_end: row.get::<_, Option<i64>>(5)?.map(moment),
+        cost_before_nanos: number(row.get(6)?),
+    })
 }
 
 fn read_sample(row: &Row<'_>) -> rusqlite::Result<BoardSample> {

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use r2d2::Pool;
 use r2d2_sqlite::SqliteConnectionManager;
@@ -21,9 +21,10 @@ const APPLICATION_ID: i32 = 0x4357_4154;
 /// How every SQLite file begins.
 const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 /// The migrations, oldest first; the format of a store is the number of those it has been through.
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     (include_str!("../../../migrations/0001-events.sql"), |_| Ok(())),
     (include_str!("../../../migrations/0002-days.sql"), pack_days),
+    (include_str!("../../../migrations/0003-shelf.sql"), |_| Ok(())),
 ];
 /// What the database does, then what we do.
 type Migration = (&'static str, fn(&Transaction<'_>) -> rusqlite::Result<()>);
@@ -110,10 +111,23 @@ fn prepare(path: &Path, missing: Missing) -> Result<(), Error> {
     check_free(&mut connection, path)?;
     // The log is a property of the file: set once, it stays for every later connection. It comes first, because a
     // store that has its tables is not looked at again.
-    let mode: String =
-        connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(sort)?;
-    debug_assert_eq!(mode, "wal");
+    write_ahead(&connection, BUSY_TIMEOUT).map_err(sort)?;
     migrate(&mut connection)
+}
+
+/// Turns on the write-ahead log, waiting for others, which SQLite itself does not do here.
+pub(super) fn write_ahead(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
+    let until = Instant::now() + patience;
+    loop {
+        match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0)) {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < until =>
+            {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            result => return result.map(|mode| debug_assert_eq!(mode, "wal")),
+        }
+    }
 }
 
 /// Refuses to put our tables into someone else's file.

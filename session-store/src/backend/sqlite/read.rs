@@ -1,71 +1,37 @@
-//! Reading back: checkpoints, sums, events.
+//! Reading back: sums and events.
 //!
 //! Each function is called within a transaction, so that a commit in between cannot leave numbers without names.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use std::path::Path;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, ErrorCode, Row, params};
 
-use super::super::{Checkpoint, Selection};
+use super::super::Selection;
 use super::row;
 use super::sums::{self, Place};
 use crate::cell::{CELL_WIDTH, Cell, CellKey, fold_cells};
 use crate::event::{Event, Fact};
-use crate::id::{AgentId, ConversationId, EventId, ModelId, SourceId};
+use crate::id::{ConversationId, EventId, ModelId};
 use crate::ledger::Ledger;
 use crate::time::Timestamp;
-use crate::transcript::{Position, SourceKind, Stamp};
+use crate::transcript::Listings;
 
 const QUARTER_MS: i64 = CELL_WIDTH.as_millis() as i64;
 
-pub(super) fn checkpoints(connection: &Connection) -> rusqlite::Result<Vec<Checkpoint>> {
-    let mut select = connection.prepare_cached(
-        "SELECT path, conversation, agent, device, inode, size, modified_ns, \"offset\", since, turn_open, fingerprint,
-                problems
-         FROM source ORDER BY path",
-    )?;
-    select.query_map([], checkpoint)?.collect()
-}
-
-fn checkpoint(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
-    let conversation = row.get_ref(1)?.as_str_or_null()?.map(ConversationId::from);
-    let kind = match row.get_ref(2)?.as_str_or_null()? {
-        Some(agent) => SourceKind::SubAgent { conversation, agent: AgentId::from(agent) },
-        None => {
-            SourceKind::Main { conversation: conversation.unwrap_or_else(|| ConversationId::from("unknown")) }
-        }
+/// Reads what folders held; damage is as good as nothing, because it is only a hint.
+pub(super) fn listings(connection: &Connection) -> rusqlite::Result<Listings> {
+    let mut select = match connection.prepare_cached("SELECT folders FROM listing") {
+        Ok(select) => select,
+        // A store of an older format that may only be read has none.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => return Ok(Listings::default()),
+        Err(error) => return Err(error),
     };
-    let problems = row.get_ref(11)?.as_str_or_null()?.map(row::problems).unwrap_or_default();
-    Ok(Checkpoint {
-        source: SourceId::again(&path(row.get_ref(0)?.as_blob()?)),
-        kind,
-        stamp: Stamp {
-            file: (row.get::<_, i64>(3)? as u64, row.get::<_, i64>(4)? as u64),
-            size: row.get::<_, i64>(5)? as u64,
-            modified_ns: row.get(6)?,
-        },
-        position: Position {
-            offset: row.get::<_, i64>(7)? as u64,
-            since: row.get::<_, Option<i64>>(8)?.map(Timestamp::from_millis),
-            turn_open: row.get(9)?,
-        },
-        fingerprint: row.get::<_, i64>(10)? as u64,
-        problems,
-    })
-}
-
-#[cfg(unix)]
-fn path(bytes: &[u8]) -> Cow<'_, Path> {
-    use std::os::unix::ffi::OsStrExt;
-    Cow::Borrowed(Path::new(std::ffi::OsStr::from_bytes(bytes)))
-}
-
-#[cfg(not(unix))]
-fn path(bytes: &[u8]) -> Cow<'_, Path> {
-    Cow::Owned(String::from_utf8_lossy(bytes).into_owned().into())
+    let mut rows = select.query([])?;
+    match rows.next()? {
+        Some(row) => Ok(Listings::unpack(row.get_ref(0)?.as_blob()?).unwrap_or_default()),
+        None => Ok(Listings::default()),
+    }
 }
 
 /// Reads whole quarters from their sums and divided ones from their turns.

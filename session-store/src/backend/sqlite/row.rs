@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::{PriceClass, PromptBand};
 use crate::event::{
-    Compaction, Conversation, CostState, Fact, LimitCause, LimitHit, LimitSample, LimitWindow, ModelCost,
-    Owner, Reset, Role, Setting, Tariff, Turn,
+    Compaction, Conversation, CostState, Fact, Failure, LimitCause, LimitHit, LimitSample, LimitWindow,
+    ModelCost, Owner, Reset, Role, Setting, Tariff, Turn,
 };
 use crate::id::{AgentId, ConversationId, ModelId};
 use crate::time::Timestamp;
@@ -124,6 +124,14 @@ enum Body {
     CostState { duration_ms: u64, cost_nanos: u64, models: Vec<ModelBody>, has_unknown_model: bool },
     Compaction { by_user: bool, tokens_before: u64 },
     Conversation { first: SettingBody, last: SettingBody },
+    Failure { kind: FailureBody },
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum FailureBody {
+    Error,
+    Interrupted,
+    Refused,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -181,6 +189,7 @@ pub(crate) fn fact_row(fact: &Fact) -> Option<(&'static str, String)> {
             CONVERSATION,
             Body::Conversation { first: SettingBody::of(&told.first), last: SettingBody::of(&told.last) },
         ),
+        Fact::Failure(failure) => ("failure", Body::Failure { kind: FailureBody::of(*failure) }),
     };
     serde_json::to_string(&body).ok().map(|body| (kind, body))
 }
@@ -214,6 +223,7 @@ pub(crate) fn fact(body: &str) -> Option<Fact> {
         Body::Conversation { first, last } => {
             Fact::Conversation(Conversation { first: first.into_setting(), last: last.into_setting() })
         }
+        Body::Failure { kind } => Fact::Failure(kind.into_failure()),
     })
 }
 
@@ -233,6 +243,24 @@ impl ModelBody {
             model: ModelId::new(self.model),
             usage: Usage { input, output, cache_write_5m, cache_write_1h, cache_read, web_searches },
             cost_nanos: self.cost_nanos,
+        }
+    }
+}
+
+impl FailureBody {
+    fn of(failure: Failure) -> Self {
+        match failure {
+            Failure::Error => Self::Error,
+            Failure::Interrupted => Self::Interrupted,
+            Failure::Refused => Self::Refused,
+        }
+    }
+
+    fn into_failure(self) -> Failure {
+        match self {
+            Self::Error => Failure::Error,
+            Self::Interrupted => Failure::Interrupted,
+            Self::Refused => Failure::Refused,
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The sums of a day in one row: a report reads every cell there is, and a row for each took most of its time.
 //!
-//! A cell is twelve numbers: place and sum. Each number is written seven bits a byte, the low ones first.
+//! A cell is twelve numbers: place and sum.
 
 use std::collections::BTreeMap;
 
 use rusqlite::ffi;
 
 use crate::cell::CellSum;
+use crate::packed::{read_number, write_number};
 use crate::usage::Usage;
 
 /// Cells in a day.
@@ -73,27 +74,6 @@ pub(super) fn unpack(
         each(place, CellSum { messages, under_reported, usage });
     }
     Ok(())
-}
-
-fn write_number(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
-}
-
-fn read_number(bytes: &mut &[u8]) -> Option<u64> {
-    let mut number = 0u64;
-    for shift in (0..u64::BITS).step_by(7) {
-        let (&byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some(number);
-        }
-    }
-    None
 }
 
 /// What SQLite itself says of a damaged page.

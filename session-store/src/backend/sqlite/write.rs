@@ -13,7 +13,7 @@ use crate::event::{Event, Fact, Turn};
 use crate::id::{ConversationId, EventId, ModelId};
 use crate::join::{Change, Join};
 use crate::time::Timestamp;
-use crate::transcript::SourceKind;
+use crate::transcript::{Listings, SourceKind};
 
 /// Joins a batch; `None` where the store was closed.
 pub(super) fn commit(connection: &mut Connection, batch: Batch) -> rusqlite::Result<Option<Change>> {
@@ -58,6 +58,11 @@ pub(super) fn pack_days(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     }
     write_cells(transaction, cells)?;
     transaction.execute_batch("DROP TABLE cell_by_quarter")
+}
+
+/// Keeps what folders held.
+pub(super) fn listings(connection: &Connection, listings: &Listings) -> rusqlite::Result<()> {
+    connection.execute("INSERT OR REPLACE INTO listing VALUES (1, ?1)", [listings.pack()]).map(drop)
 }
 
 /// Refuses every later commit, by whichever process.

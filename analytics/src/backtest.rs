@@ -1,0 +1,159 @@
+//! How well forecasts would have done on an account's own past.
+
+use std::time::Duration;
+
+use session_store::Timestamp;
+
+use crate::forecast::crossings;
+use crate::learn::{LearnedLimit, Slots, quantile};
+use crate::rate::{Load, quarter_of, start_of};
+use crate::window::Window;
+
+/// Cases without which nothing is told of a method, and no forecast is made.
+pub const SAMPLES_MIN: u32 = 20;
+/// How much of the past is tried.
+const TRIED: Duration = Duration::from_secs(90 * 86_400);
+/// Learning anew for every case would look at all of the past each time.
+const LEARN_EVERY: Duration = Duration::from_secs(7 * 86_400);
+/// Windows that must lie before the first that is tried.
+const WINDOWS_BEFORE: usize = 3;
+
+/// How well a method did on the past.
+///
+/// Limits are seldom hit, so it is tried on imagined ones: the median and the 80th percentile of what the windows before
+/// used. At the quarter hours soon after work, in the windows of the last 90 days, the method is asked when the imagined limit is
+/// reached, with what was known then and no more. A case counts where the limit was reached before the reset, or the
+/// method said so.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Backtest {
+    /// How many cases; those of one window hang together, so they say less than as many windows would.
+    pub samples: u32,
+    /// In which share of them the truth lay within the 80 % interval, 0 to 1. A limit that was not reached lies behind the reset.
+    pub coverage: f64,
+    /// The median distance of time and truth in minutes; who is behind the reset is taken to be at it.
+    pub median_error_minutes: f64,
+    /// The same of a plain line: the mean rate since the window began, continued.
+    pub linear_error_minutes: f64,
+}
+
+/// Tries the method on the past; `None` where there is nothing to try it on.
+pub(crate) fn backtest(load: &Load, windows: &[Window], slots: &Slots, now: Timestamp) -> Option<Backtest> {
+    let ended: Vec<&Window> = windows.iter().filter(|window| window.end <= now).collect();
+    let mut trial = Trial::default();
+    let mut learned: Option<(Timestamp, LearnedLimit)> = None;
+    for (place, window) in ended.iter().enumerate().skip(WINDOWS_BEFORE) {
+        if window.end <= now.before(TRIED) {
+            continue;
+        }
+        let is_stale = |(at, _): &(Timestamp, LearnedLimit)| window.start.since(*at) >= LEARN_EVERY;
+        if learned.as_ref().is_none_or(is_stale) {
+            let past = load.until(window.start);
+            let steps = (window.end.since(window.start).as_secs() / 900) as usize;
+            learned = Some((window.start, LearnedLimit::learn(&past, &[], slots, window.start, steps)));
+        }
+        let Some((_, limit)) = &learned else { continue };
+        let mut totals: Vec<f64> = ended[..place]
+            .iter()
+            .map(|window| load.usd(window.start, window.end))
+            .filter(|usd| *usd > 0.0)
+            .collect();
+        totals.sort_unstable_by(f64::total_cmp);
+        for share in [0.5, 0.8] {
+            trial.try_window(load, window, slots, limit, quantile(&totals, share));
+        }
+    }
+    trial.verdict()
+}
+
+#[derive(Default)]
+struct Trial {
+    errors: Vec<f64>,
+    linear_errors: Vec<f64>,
+    covered: u32,
+}
+
+impl Trial {
+    fn try_window(&mut self, load: &Load, window: &Window, slots: &Slots, limit: &LearnedLimit, budget: f64) {
+        let (first, last) = (quarter_of(window.start) + 1, quarter_of(window.end));
+        let every = ((last - first) / 40).max(1);
+        let mut used = load.usd(window.start, start_of(first));
+        let mut asked = first - every;
+        for quarter in first..last {
+            let now = start_of(quarter);
+            if used >= budget {
+                return;
+            }
+            let is_at_work = (quarter - 4..quarter).any(|at| load.at(at) > 0.0);
+            if is_at_work && quarter >= asked + every {
+                asked = quarter;
+                self.ask(load, window, slots, limit, now, budget, used);
+            }
+            used += load.usd(now, start_of(quarter + 1).min(window.end));
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one question, put together here alone")]
+    fn ask(
+        &mut self,
+        load: &Load,
+        window: &Window,
+        slots: &Slots,
+        limit: &LearnedLimit,
+        now: Timestamp,
+        budget: f64,
+        used: f64,
+    ) {
+        let Some([low, time, high]) = crossings(limit, load, slots, now, window.end, budget - used) else {
+            return;
+        };
+        let truth = reached(load, now, window.end, budget - used);
+        if truth.is_none() && time.is_none() {
+            return;
+        }
+        let until = |at: Option<Timestamp>| at.unwrap_or(window.end);
+        let error = |at| minutes_between(until(at), until(truth));
+        self.errors.push(error(time));
+        let passed = now.since(window.start).as_millis() as f64;
+        let line = now.after(Duration::from_millis(((budget - used) / used * passed).min(1e12) as u64));
+        self.linear_errors.push(error((used > 0.0 && line < window.end).then_some(line)));
+        let is_after_low = low.is_some_and(|low| low <= until(truth)) || (low.is_none() && truth.is_none());
+        let is_before_high = high.is_none_or(|high| truth.is_some_and(|truth| truth <= high));
+        self.covered += u32::from(is_after_low && is_before_high);
+    }
+
+    fn verdict(mut self) -> Option<Backtest> {
+        let samples = u32::try_from(self.errors.len()).unwrap_or(u32::MAX);
+        if samples == 0 {
+            return None;
+        }
+        self.errors.sort_unstable_by(f64::total_cmp);
+        self.linear_errors.sort_unstable_by(f64::total_cmp);
+        Some(Backtest {
+            samples,
+            coverage: f64::from(self.covered) / f64::from(samples),
+            median_error_minutes: quantile(&self.errors, 0.5),
+            linear_error_minutes: quantile(&self.linear_errors, 0.5),
+        })
+    }
+}
+
+/// Returns when so much was used, `None` where not before the end.
+fn reached(load: &Load, from: Timestamp, end: Timestamp, usd: f64) -> Option<Timestamp> {
+    let mut used = 0.0;
+    for quarter in quarter_of(from)..quarter_of(end) + 1 {
+        let (start, stop) = (start_of(quarter).max(from), start_of(quarter + 1).min(end));
+        let here = load.usd(start, stop);
+        if here > 0.0 && used + here >= usd {
+            let part = ((usd - used) / here).clamp(0.0, 1.0);
+            return Some(
+                start.after(Duration::from_millis((stop.since(start).as_millis() as f64 * part) as u64)),
+            );
+        }
+        used += here;
+    }
+    None
+}
+
+fn minutes_between(one: Timestamp, other: Timestamp) -> f64 {
+    one.max(other).since(one.min(other)).as_secs_f64() / 60.0
+}

@@ -1,0 +1,265 @@
+//! When a limit runs out: a time with an interval, or the reset before it, or nothing where data are too few.
+
+use session_store::{Cell, LimitWindow, Timestamp, Zone};
+
+use crate::backtest::{Backtest, SAMPLES_MIN, backtest};
+use crate::learn::{Learned, LearnedLimit, Slots, WindowState};
+use crate::pricing::PriceBook;
+use crate::rate::{BurnRate, Load, quarter_of, start_of};
+use crate::window::{self, Window};
+
+/// What a forecast is made of.
+#[derive(Debug)]
+pub struct ForecastInput<'a> {
+    /// The sums of the account, of at least some weeks; the order of their keys.
+    pub cells: &'a [Cell],
+    /// The prices.
+    pub book: &'a PriceBook,
+    /// In which habits have hours.
+    pub zone: &'a Zone,
+    /// The limit as it was told last.
+    pub state: &'a WindowState,
+    /// Earlier states of the same limit, in any order; they teach what a percent costs and where windows lie.
+    pub samples: &'a [WindowState],
+    /// The moment.
+    pub now: Timestamp,
+}
+
+/// When a limit of an account runs out.
+///
+/// # Method
+///
+/// 1. What a percent costs: [`crate::PercentCost`], else the dollars used in this window by its percentage (from 5 % on).
+/// 2. What is left: `100 − used − use since the sample`, in dollars.
+/// 3. What will be used: the recent rate, giving way to the habit of the hour, half after two hours. Summed up until what is left is
+///    used, with the quotients that past forecasts of the same reach missed by: their median makes the time, their 10th and
+///    90th percentile the interval.
+/// 4. Nothing after the reset counts: what lies behind it is told as [`Prediction::resets_first`].
+///
+/// # Limits
+///
+/// It takes dollars of the list price for the weights of the meter, the work seen by this store for all work, and the past for the
+/// future. [`Prediction::backtest`] says how well that went so far.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The account.
+    pub account: String,
+    /// Which limit.
+    pub window: LimitWindow,
+    /// How much is used by now, 0 to 100: the last told and the use since; `None` where nobody told.
+    pub used_percentage: Option<f64>,
+    /// When the window ends, told or inferred.
+    pub resets_at: Option<Timestamp>,
+    /// When the limit runs out; `None` where the reset comes first or the data are too few.
+    pub runs_out_at: Option<Timestamp>,
+    /// The earlier end of the 80 % interval of that time; `None` where it lies behind the reset.
+    pub low: Option<Timestamp>,
+    /// The later end; `None` where it lies behind the reset.
+    pub high: Option<Timestamp>,
+    /// Whether the reset comes before the limit runs out; `None` where the data are too few.
+    pub resets_first: Option<bool>,
+    /// How many more replies of the recent mean price fit.
+    pub turns_left: Option<u64>,
+    /// How it was found.
+    pub method: Method,
+    /// How fast the account goes, where it worked within a day.
+    pub burn: Option<BurnRate>,
+    /// How well the method did on this account's past; `None` where there was none to try it on.
+    pub backtest: Option<Backtest>,
+}
+
+/// How a forecast was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Method {
+    /// Recent rate and habit.
+    Habit,
+    /// Recent rate alone, because there is less than a week of history.
+    Recent,
+    /// The limit is hit already.
+    Hit,
+    /// No forecast.
+    InsufficientData(Lack),
+}
+
+/// What a forecast lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lack {
+    /// The limit is no window of known length.
+    NoWindow,
+    /// Nobody told how much is used, or when the window ends.
+    NoSample,
+    /// What a percent costs is not known, because the meter was seen too seldom.
+    NoPercentCost,
+    /// The past holds too few cases to say how far forecasts miss.
+    ShortHistory,
+}
+
+impl Method {
+    /// Returns the name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Habit => "habit",
+            Self::Recent => "recent_rate",
+            Self::Hit => "limit_hit",
+            Self::InsufficientData(_) => "insufficient_data",
+        }
+    }
+}
+
+impl Lack {
+    /// Says it in a sentence for people.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::NoWindow => "this limit has no window of known length",
+            Self::NoSample => "nobody told how much is used and when it resets",
+            Self::NoPercentCost => "the meter was seen too seldom to know what a percent costs",
+            Self::ShortHistory => "the history is too short to say how far forecasts miss",
+        }
+    }
+}
+
+impl ForecastInput<'_> {
+    /// Learns what the account teaches of this limit; the same arguments give the same value.
+    ///
+    /// Cost: a pass over eight weeks for each quarter hour at work, some milliseconds for five-hour windows.
+    pub fn learn(&self) -> LearnedLimit {
+        let load = Load::of(self.cells, self.book, &self.state.window).until(self.now);
+        let Some(steps) = steps(&self.state.window) else { return LearnedLimit::default() };
+        LearnedLimit::learn(&load, &self.all_samples(), &self.slots(&load, steps), self.now, steps)
+    }
+
+    fn all_samples(&self) -> Vec<WindowState> {
+        let samples = self.samples.iter().chain([self.state]);
+        samples.filter(|sample| sample.window == self.state.window).cloned().collect()
+    }
+
+    fn slots(&self, load: &Load, steps: usize) -> Slots {
+        let first = load.quarters().keys().next().copied().unwrap_or(quarter_of(self.now));
+        // A year and two months, whatever the times in the ledger say.
+        let first = first.max(quarter_of(self.now) - 96 * 430);
+        Slots::of(self.zone, first, quarter_of(self.now) + steps as i64 + 2)
+    }
+
+    fn windows(&self) -> Vec<Window> {
+        let kind = &self.state.window;
+        let resets: Vec<Timestamp> =
+            self.all_samples().iter().filter_map(|sample| sample.resets_at).collect();
+        let official = window::official(kind, &session_store::Ledger::default(), &resets);
+        window::windows(kind, self.cells, &official)
+    }
+}
+
+impl Prediction {
+    /// Forecasts a limit; `learned` comes from [`ForecastInput::learn`], of now or of some time before.
+    ///
+    /// With equal `learned` a greater percentage or a greater load never makes the time later, as long as what a percent costs
+    /// was learned from samples.
+    pub fn of(input: &ForecastInput<'_>, learned: &Learned) -> Self {
+        let unknown = LearnedLimit::default();
+        let limit = learned.limit(&input.state.window).unwrap_or(&unknown);
+        let load = Load::of(input.cells, input.book, &input.state.window);
+        let mut prediction = Self::empty(input, BurnRate::measure(&load, input.now));
+        match prediction.settle(input, limit, &load) {
+            Ok(method) => prediction.method = method,
+            Err(lack) => prediction.method = Method::InsufficientData(lack),
+        }
+        prediction
+    }
+
+    fn empty(input: &ForecastInput<'_>, burn: Option<BurnRate>) -> Self {
+        Self {
+            account: input.state.account.clone(),
+            window: input.state.window.clone(),
+            used_percentage: input.state.used_percentage.map(|used| used.clamp(0.0, 100.0)),
+            resets_at: input.state.resets_at.filter(|at| *at > input.now),
+            runs_out_at: None,
+            low: None,
+            high: None,
+            resets_first: None,
+            turns_left: None,
+            method: Method::InsufficientData(Lack::NoSample),
+            burn,
+            backtest: None,
+        }
+    }
+
+    fn settle(
+        &mut self,
+        input: &ForecastInput<'_>,
+        limit: &LearnedLimit,
+        load: &Load,
+    ) -> Result<Method, Lack> {
+        let now = input.now;
+        let steps = steps(&self.window).ok_or(Lack::NoWindow)?;
+        let windows = input.windows();
+        let slots = input.slots(load, steps);
+        self.backtest = backtest(load, &windows, &slots, now);
+        let (used, resets_at) = self.used_percentage.zip(self.resets_at).ok_or(Lack::NoSample)?;
+        if used >= 100.0 {
+            self.runs_out_at = Some(input.state.observed_at.min(now));
+            (self.low, self.high) = (self.runs_out_at, self.runs_out_at);
+            (self.resets_first, self.turns_left) = (Some(false), Some(0));
+            return Ok(Method::Hit);
+        }
+        let length = window::length(&self.window).ok_or(Lack::NoWindow)?;
+        let here = load.usd(resets_at.before(length), input.state.observed_at);
+        let by_window = (used >= 5.0 && here > 0.0).then(|| here / used);
+        let percent = limit.percent.map(|percent| percent.usd).or(by_window).ok_or(Lack::NoPercentCost)?;
+        let used = (used + load.usd(input.state.observed_at, now) / percent).min(100.0);
+        self.used_percentage = Some(used);
+        let left = (100.0 - used) * percent;
+        self.turns_left = load.usd_per_turn(now).map(|usd| (left / usd) as u64);
+        if self.backtest.is_none_or(|backtest| backtest.samples < SAMPLES_MIN) {
+            return Err(Lack::ShortHistory);
+        }
+        let times = crossings(limit, load, &slots, now, resets_at, left).ok_or(Lack::ShortHistory)?;
+        [self.low, self.runs_out_at, self.high] = times;
+        self.resets_first = Some(self.runs_out_at.is_none());
+        Ok(if limit.habit.is_some() { Method::Habit } else { Method::Recent })
+    }
+}
+
+/// Returns how many quarter hours the windows of a limit have.
+fn steps(kind: &LimitWindow) -> Option<usize> {
+    window::length(kind).map(|length| (length.as_secs() / 900) as usize)
+}
+
+/// Returns when what is left is used up: the early end of the interval, the time, the late end, each `None` where it lies
+/// behind the reset; `None` where it is not known how far forecasts miss.
+pub(crate) fn crossings(
+    limit: &LearnedLimit,
+    load: &Load,
+    slots: &Slots,
+    now: Timestamp,
+    resets_at: Timestamp,
+    left_usd: f64,
+) -> Option<[Option<Timestamp>; 3]> {
+    let from = quarter_of(now);
+    let steps = usize::try_from(quarter_of(resets_at) - from + 1).unwrap_or(0);
+    let mut used = 0.0;
+    let mut before = [0.0; 3];
+    let mut times = [None; 3];
+    limit.quotients(1)?;
+    for (step, usd) in limit.expected(load, slots, from, steps).into_iter().enumerate() {
+        used += usd;
+        let quotients = limit.quotients(step + 1)?;
+        // A high quotient makes an early time.
+        for (time, quotient) in [2, 1, 0].into_iter().enumerate() {
+            let reached = (used * quotients[quotient]).max(before[time]);
+            if times[time].is_none() && reached >= left_usd {
+                let part = if reached > before[time] {
+                    (left_usd - before[time]) / (reached - before[time])
+                } else {
+                    0.0
+                };
+                // The path starts now, not at the quarter hour.
+                let since = start_of(1).as_millis() as f64 * (step as f64 + part.clamp(0.0, 1.0));
+                times[time] = Some(Timestamp::from_millis(now.as_millis() + since as i64));
+            }
+            before[time] = reached;
+        }
+    }
+    Some(times.map(|time| time.filter(|at| *at < resets_at)))
+}

@@ -1,0 +1,383 @@
+//! What an account teaches: what a percent of its meters costs, when it works, and how far forecasts miss.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use session_store::{Fact, Ledger, LimitWindow, Timestamp, Zone};
+
+use crate::rate::{Load, quarter_of, start_of};
+
+/// How much of the past is learned from: eight weeks, so that habits that changed are forgotten.
+const LEARNED_FROM: Duration = Duration::from_secs(56 * 86_400);
+/// The least rise between two samples that tells what a percent costs; meters are whole percents.
+const RISE_MIN: f64 = 2.0;
+/// Pairs of samples without which no cost of a percent is told.
+const PAIRS_MIN: u32 = 3;
+/// Days of history without which no habit is told.
+const DAYS_MIN: u32 = 7;
+/// Cases without which no spread of a horizon is told.
+const SPREAD_MIN: u32 = 20;
+/// What a quarter hour ahead takes from the weight of the recent rate: half is left after [`PERSISTENCE`].
+const FADING: f64 = 0.917_004_043_204_671_2;
+/// Hours of a working day, then those of a day at the weekend.
+const SLOTS: usize = 48;
+
+/// What was learned of an account, for storing and sharing.
+///
+/// It holds dollars, percents and hours, nothing of any conversation, so that sessions with
+/// [shared learning](https://docs.rs/claudewatch) may exchange it. Whoever must learn from its own sessions alone gives only
+/// their figures to [`Learned::of`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Learned {
+    /// By the name of the limit.
+    #[serde(default)]
+    pub limits: BTreeMap<String, LearnedLimit>,
+}
+
+/// What was learned of one limit.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LearnedLimit {
+    /// What a percent of the official meter costs, where enough samples rose.
+    pub percent: Option<PercentCost>,
+    /// When the account works.
+    pub habit: Option<Habit>,
+    /// How far forecasts missed, by horizon.
+    #[serde(default)]
+    pub spreads: Vec<Spread>,
+}
+
+/// What a percent of an official meter costs in dollars of the list price.
+///
+/// Each two samples of one window that follow each other and rise by two percent or more tell `dollars used here ÷ percent
+/// risen`. The value is the median of these, each weighing as much as it rose; `low` and `high` are their 10th and 90th
+/// percentile. Use from elsewhere raises the meter without dollars here and so makes a percent look cheap, which errs to the
+/// side of an early warning.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PercentCost {
+    /// Dollars a percent.
+    pub usd: f64,
+    /// The 10th percentile.
+    pub low: f64,
+    /// The 90th percentile.
+    pub high: f64,
+    /// How many pairs of samples it rests on.
+    pub pairs: u32,
+}
+
+/// When an account works: mean dollars in a quarter hour, by the hour of a working day and of a weekend's day.
+///
+/// An hour without enough days leans on the mean of all: as if one more day of that mean had been seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Habit {
+    /// 24 hours of Monday to Friday, then 24 of Saturday and Sunday, in the zone of the report.
+    pub usd_per_quarter: Vec<f64>,
+    /// How many days it rests on.
+    pub days: u32,
+}
+
+/// How the true use compared to the expected, over one horizon.
+///
+/// The quotients of past forecasts, true use by expected use; where little was expected they scatter widely, and so does the
+/// interval made of them.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// How far ahead, in quarter hours.
+    pub quarters: u32,
+    /// The 10th percentile of the quotients.
+    pub low: f64,
+    /// The median.
+    pub middle: f64,
+    /// The 90th percentile.
+    pub high: f64,
+    /// How many forecasts it rests on.
+    pub samples: u32,
+}
+
+/// The state of a limit as somebody official told it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowState {
+    /// The account, by any name that tells it from others.
+    pub account: String,
+    /// Which limit.
+    pub window: LimitWindow,
+    /// How much of it is used, 0 to 100; `None` where nobody said.
+    pub used_percentage: Option<f64>,
+    /// When the window ends, where it was said.
+    pub resets_at: Option<Timestamp>,
+    /// When it was so.
+    pub observed_at: Timestamp,
+}
+
+/// Which hour of the week each quarter hour of a stretch is, so that no zone is asked twice.
+#[derive(Clone, Debug)]
+pub(crate) struct Slots {
+    first: i64,
+    slots: Vec<u8>,
+}
+
+impl Slots {
+    pub(crate) fn of(zone: &Zone, from: i64, to: i64) -> Self {
+        let slot = |quarter| {
+            let at = start_of(quarter);
+            let (hour, _) = zone.clock_of(at);
+            let is_weekend = zone.date_of(at).weekday() >= 5;
+            hour as u8 + if is_weekend { 24 } else { 0 }
+        };
+        Self { first: from, slots: (from..to).map(slot).collect() }
+    }
+
+    fn at(&self, quarter: i64) -> usize {
+        let place = usize::try_from(quarter - self.first).unwrap_or(0);
+        usize::from(self.slots.get(place).copied().unwrap_or(0))
+    }
+}
+
+impl Learned {
+    /// Returns what is known of a limit.
+    pub fn limit(&self, kind: &LimitWindow) -> Option<&LearnedLimit> {
+        self.limits.get(kind.name())
+    }
+}
+
+impl LearnedLimit {
+    /// Learns from a load and the samples of a meter, as of a moment.
+    ///
+    /// `quarters_max` is the farthest horizon, the length of the window.
+    pub(crate) fn learn(
+        load: &Load,
+        samples: &[WindowState],
+        slots: &Slots,
+        now: Timestamp,
+        quarters_max: usize,
+    ) -> Self {
+        let habit = Habit::learn(load, slots, now);
+        let spreads = spreads(load, habit.as_ref(), slots, now, quarters_max);
+        Self { percent: PercentCost::learn(load, samples, now), habit, spreads }
+    }
+
+    /// Returns the expected use of each of the next quarter hours, in dollars.
+    ///
+    /// The recent rate (a mean of the last day that fades with age, half in two hours) and the habit of the hour, the first
+    /// giving way to the second, half after two hours. Without a habit the recent rate stays. Every value grows with the load.
+    pub(crate) fn expected(&self, load: &Load, slots: &Slots, from: i64, steps: usize) -> Vec<f64> {
+        expected(recent(load, from), self.habit.as_ref(), slots, from, steps)
+    }
+
+    /// Returns the quotients of true and expected use for a horizon: 10th percentile, median, 90th.
+    ///
+    /// Horizons between two that were measured lie between their quotients in proportion.
+    pub(crate) fn quotients(&self, quarters: usize) -> Option<[f64; 3]> {
+        let after = self.spreads.partition_point(|spread| (spread.quarters as usize) < quarters);
+        let values = |spread: &Spread| [spread.low, spread.middle, spread.high];
+        let (last, next) =
+            (after.checked_sub(1).and_then(|at| self.spreads.get(at)), self.spreads.get(after));
+        match (last, next) {
+            (Some(last), Some(next)) => {
+                let share = (quarters as f64 - f64::from(last.quarters))
+                    / (f64::from(next.quarters) - f64::from(last.quarters));
+                let (last, next) = (values(last), values(next));
+                Some(std::array::from_fn(|at| last[at] + (next[at] - last[at]) * share))
+            }
+            (Some(only), None) | (None, Some(only)) => Some(values(only)),
+            (None, None) => None,
+        }
+    }
+}
+
+/// Returns the recent use of a quarter hour before `from`, in dollars.
+fn recent(load: &Load, from: i64) -> f64 {
+    let (mut sum, mut weights, mut weight) = (0.0, 0.0, 1.0);
+    for at in (from - 96..from).rev() {
+        sum += load.at(at) * weight;
+        weights += weight;
+        weight *= FADING;
+    }
+    sum / weights
+}
+
+fn expected(recent: f64, habit: Option<&Habit>, slots: &Slots, from: i64, steps: usize) -> Vec<f64> {
+    let mut weight = 1.0;
+    (0..steps)
+        .map(|step| {
+            let usual = habit.map_or(recent, |habit| habit.at(slots.at(from + step as i64)));
+            let usd = recent * weight + usual * (1.0 - weight);
+            weight *= FADING;
+            usd
+        })
+        .collect()
+}
+
+impl Habit {
+    fn learn(load: &Load, slots: &Slots, now: Timestamp) -> Option<Self> {
+        let to = quarter_of(now);
+        let (&first, _) = load.quarters().first_key_value()?;
+        let from = first.max(quarter_of(now.before(LEARNED_FROM))).max(slots.first);
+        let days = u32::try_from((to - from).max(0) / 96).unwrap_or(0);
+        if days < DAYS_MIN {
+            return None;
+        }
+        let mut sums = [0.0; SLOTS];
+        let mut counts = [0u32; SLOTS];
+        for quarter in from..to {
+            let slot = slots.at(quarter);
+            sums[slot] += load.at(quarter);
+            counts[slot] += 1;
+        }
+        let mean = sums.iter().sum::<f64>() / f64::from(counts.iter().sum::<u32>().max(1));
+        // A day more of the mean: four quarter hours in each slot.
+        let usual = |slot: usize| (sums[slot] + 4.0 * mean) / (f64::from(counts[slot]) + 4.0);
+        Some(Self { usd_per_quarter: (0..SLOTS).map(usual).collect(), days })
+    }
+
+    fn at(&self, slot: usize) -> f64 {
+        self.usd_per_quarter.get(slot).copied().unwrap_or(0.0)
+    }
+}
+
+/// Measures how forecasts of the past compared to what came, at quarter hours soon after work, by horizon.
+fn spreads(
+    load: &Load,
+    habit: Option<&Habit>,
+    slots: &Slots,
+    now: Timestamp,
+    quarters_max: usize,
+) -> Vec<Spread> {
+    let to = quarter_of(now);
+    let Some((&first, _)) = load.quarters().first_key_value() else { return Vec::new() };
+    let from = first.max(quarter_of(now.before(LEARNED_FROM))).max(slots.first);
+    let horizons: Vec<usize> = (0..16)
+        .map(|power| 1 << power)
+        .take_while(|&quarters| quarters < quarters_max)
+        .chain([quarters_max])
+        .collect();
+    let mut quotients: Vec<Vec<f64>> = vec![Vec::new(); horizons.len()];
+    // The farther the horizon, the more do neighbours tell the same.
+    let every = (quarters_max as i64 / 40).max(1);
+    let mut quarter = from + 1;
+    while quarter < to {
+        let is_at_work = (quarter - 4..quarter).any(|at| load.at(at) > 0.0);
+        if is_at_work {
+            let path = expected(recent(load, quarter), habit, slots, quarter, quarters_max);
+            let (mut hoped, mut came, mut next) = (0.0, 0.0, 0);
+            for (step, usd) in path.iter().enumerate() {
+                let at = quarter + step as i64;
+                if at >= to {
+                    break;
+                }
+                hoped += usd;
+                came += load.at(at);
+                if step + 1 == horizons[next] {
+                    if hoped > 0.0 {
+                        quotients[next].push(came / hoped);
+                    }
+                    next += 1;
+                }
+            }
+        }
+        quarter += if is_at_work { every } else { 1 };
+    }
+    let spread = |(quarters, mut values): (usize, Vec<f64>)| {
+        let samples = u32::try_from(values.len()).unwrap_or(u32::MAX);
+        values.sort_unstable_by(f64::total_cmp);
+        (samples >= SPREAD_MIN).then(|| Spread {
+            quarters: quarters as u32,
+            low: quantile(&values, 0.1),
+            middle: quantile(&values, 0.5),
+            high: quantile(&values, 0.9),
+            samples,
+        })
+    };
+    horizons.into_iter().zip(quotients).filter_map(spread).collect()
+}
+
+/// Returns a quantile of sorted values, between neighbours in proportion; zero of none.
+pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };
+    let place = share * last as f64;
+    let (below, above) = (sorted[place as usize], sorted[(place as usize + 1).min(last)]);
+    below + (above - below) * place.fract()
+}
+
+impl PercentCost {
+    fn learn(load: &Load, samples: &[WindowState], now: Timestamp) -> Option<Self> {
+        let since = now.before(LEARNED_FROM);
+        let mut samples: Vec<(&WindowState, f64)> = samples
+            .iter()
+            .filter(|sample| (since..=now).contains(&sample.observed_at))
+            .filter_map(|sample| Some((sample, sample.used_percentage?)))
+            .collect();
+        samples.sort_by(|(a, used), (b, other)| {
+            (a.observed_at, a.resets_at).cmp(&(b.observed_at, b.resets_at)).then(used.total_cmp(other))
+        });
+        let mut costs: Vec<(f64, f64)> = Vec::new();
+        let mut last: Option<(&WindowState, f64)> = None;
+        for (sample, used) in samples {
+            let Some((before, used_before)) = last else {
+                last = Some((sample, used));
+                continue;
+            };
+            if !is_same_window(before, sample) || used < used_before {
+                last = Some((sample, used));
+                continue;
+            }
+            if used - used_before >= RISE_MIN && used < 100.0 {
+                let usd = load.usd(before.observed_at, sample.observed_at);
+                costs.push((usd / (used - used_before), used - used_before));
+                last = Some((sample, used));
+            }
+        }
+        let pairs = u32::try_from(costs.len()).unwrap_or(u32::MAX);
+        costs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        let usd = weighted_quantile(&costs, 0.5);
+        (pairs >= PAIRS_MIN && usd > 0.0).then(|| Self {
+            usd,
+            low: weighted_quantile(&costs, 0.1),
+            high: weighted_quantile(&costs, 0.9),
+            pairs,
+        })
+    }
+}
+
+fn is_same_window(one: &WindowState, other: &WindowState) -> bool {
+    match (one.resets_at, other.resets_at) {
+        (Some(one), Some(other)) => one.max(other).since(one.min(other)) <= Duration::from_secs(60),
+        _ => false,
+    }
+}
+
+/// Returns the value of sorted (value, weight) pairs below which a share of the weight lies.
+fn weighted_quantile(sorted: &[(f64, f64)], share: f64) -> f64 {
+    let total: f64 = sorted.iter().map(|(_, weight)| weight).sum();
+    let mut below = 0.0;
+    for (value, weight) in sorted {
+        below += weight;
+        if below >= share * total {
+            return *value;
+        }
+    }
+    sorted.last().map_or(0.0, |(value, _)| *value)
+}
+
+/// Returns the samples of a limit's meter that transcripts told of.
+pub fn told_samples(facts: &Ledger, account: &str, kind: &LimitWindow) -> Vec<WindowState> {
+    let state = |event: &session_store::Event| {
+        let (used, resets_at) = match &event.fact {
+            Fact::LimitSample(sample) if sample.window == *kind => {
+                (f64::from(sample.used_hundredths?) / 100.0, sample.resets_at)
+            }
+            Fact::LimitHit(hit) if hit.window == *kind && hit.resets_at.0.is_some() => {
+                (100.0, hit.resets_at.0)
+            }
+            _ => return None,
+        };
+        Some(WindowState {
+            account: account.to_owned(),
+            window: kind.clone(),
+            used_percentage: Some(used),
+            resets_at,
+            observed_at: event.at,
+        })
+    };
+    facts.iter().filter_map(state).collect()
+}

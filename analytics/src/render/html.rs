@@ -1,0 +1,56 @@
+//! One self-contained page: limits, spend, windows, sessions, cache and advice, to read on a screen, on a phone, on paper.
+//!
+//! Nothing in it comes from the network and no script runs; the page says so to the browser itself. What others named goes through
+//! one place, [`escape_html`].
+
+mod chart;
+mod day;
+mod markup;
+mod section;
+mod timeline;
+
+use crate::overview::Overview;
+use markup::Markup;
+
+pub use markup::escape_html;
+
+/// What the page tells beside the overview.
+#[derive(Clone, Debug)]
+pub struct Page<'a> {
+    /// The figures.
+    pub overview: &'a Overview,
+}
+
+/// Writes the page; the same figures give the same bytes.
+pub fn report_html(page: &Page<'_>) -> String {
+    let overview = page.overview;
+    let mut out = Markup::default();
+    out.raw(HEAD);
+    out.raw(include_str!("html/style.css"));
+    out.raw("</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#figures\">To the figures</a>\n<main>\n");
+    section::header(&mut out, overview);
+    if overview.totals.sum.messages > 0 {
+        section::spend(&mut out, overview);
+        timeline::section(&mut out, overview);
+        section::projects(&mut out, overview);
+        section::conversations(&mut out, overview);
+        section::cache(&mut out, overview);
+    }
+    section::footer(&mut out, overview);
+    out.raw("</main>\n</body>\n</html>\n");
+    out.finish()
+}
+
+/// The policy forbids all that could leave the page or run in it, should anything ever get past the escaping.
+const HEAD: &str = "<!DOCTYPE html>
+<html lang=\"en\">
+<head>
+<meta charset=\"utf-8\">
+<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'\">
+<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">
+<meta name=\"referrer\" content=\"no-referrer\">
+<meta name=\"color-scheme\" content=\"light dark\">
+<link rel=\"icon\" href=\"data:,\">
+<title>Claude Code usage</title>
+<style>
+";

@@ -1,0 +1,66 @@
+//! A program called `claude` that does nothing, with the record that Claude Code writes of itself.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+
+use serde_json::json;
+use session_detect::IsolationKey;
+
+use crate::env::{Env, now};
+
+/// A Claude Code that runs a conversation, in a session of its own; both end with it.
+pub(crate) struct FakeClaude(Child);
+
+impl FakeClaude {
+    pub(crate) fn start(env: &Env, conversation: &str) -> Self {
+        let program = env.path("claude");
+        if !program.exists() {
+            fs::copy("/bin/sleep", &program).unwrap();
+        }
+        let child =
+            Command::new("setsid").arg(&program).arg("600").current_dir(env.path("work")).spawn().unwrap();
+        let name = format!("/proc/{}/comm", child.id());
+        while fs::read_to_string(&name).unwrap() != "claude\n" {
+            std::thread::yield_now();
+        }
+        let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+        let start = stat.rsplit(')').next().unwrap().split_ascii_whitespace().nth(19).unwrap();
+        let record = json!({"pid": child.id(), "sessionId": conversation, "cwd": env.path("work"), "procStart": start,
+                            "startedAt": now().as_millis(), "version": "2.1.330", "kind": "interactive",
+                            "entrypoint": "cli", "status": "idle", "updatedAt": now().as_millis()});
+        let folder = env.claude().join("sessions");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(format!("{}.json", child.id())), record.to_string()).unwrap();
+        Self(child)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    pub(crate) fn key(&self) -> IsolationKey {
+        session_detect::detect_process(self.pid()).unwrap().key.unwrap()
+    }
+
+    /// Returns the file of its session's store.
+    pub(crate) fn store(&self, env: &Env) -> PathBuf {
+        env.data().join("sessions").join(format!("{}.db", self.key().file_name()))
+    }
+}
+
+impl Drop for FakeClaude {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Makes a store look as if nothing had been written to it for two days.
+pub(crate) fn make_old(store: &std::path::Path) {
+    let past = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 86_400);
+    for suffix in ["", "-wal"] {
+        let file = fs::File::options().write(true).open(format!("{}{suffix}", store.display()));
+        let _ = file.map(|file| file.set_modified(past).unwrap());
+    }
+}
