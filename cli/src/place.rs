@@ -227,6 +227,8 @@ impl Place {
     /// Tells the others of the account, and the own screen, of limits that were read to be hit; only of such as may still
     /// bind. Others may have read and told the same: the board knows it then.
     pub(crate) fn tell_of(&self, hits: &[SeenHit], stores: &Stores) {
+        // Who shares nothing tells nothing, and keeps nothing of others.
+        let hits = if self.isolation.uses_board() { hits } else { &[] };
         for hit in hits {
             let (account, from) = (account(&hit.config_dir), self.coordinator.member());
             let Some(notice) = Notice::of_event(account, from, &hit.event) else { continue };
