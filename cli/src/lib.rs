@@ -10,13 +10,18 @@ mod context;
 mod coordination;
 mod error;
 mod feed;
+mod former;
 mod host;
+mod limits;
+mod line;
+mod notify;
 mod output;
 mod owners;
 mod place;
 mod presence;
 mod printable;
 mod projects;
+mod setup;
 mod table;
 mod told;
 mod tui;
@@ -47,6 +52,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    if let Some(args::Command::Statusline) = cli.command {
+        // A mistake in the configuration is told by every other command; this one has no place for errors.
+        return ExitCode::from(commands::statusline(
+            Config::load(&cli.global, &cli.coordination).ok().as_ref(),
+        ));
+    }
     let result = Config::load(&cli.global, &cli.coordination).and_then(|config| {
         start_log(config.debug);
         commands::run(cli, config)

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use session_analytics::{LimitSource, LimitStatus, Limits, Reading, SAME_RESET};
+use session_analytics::{LimitStatus, Limits, Reading, SAME_RESET};
 use session_coordinator::{
     AccountId, Act, Advice, Cause, Claim, Claims, Cursor, Entry, Fate, Journal, Load, MemberId, NOTICES,
-    Notice, NoticeBoard, NoticeKind, Policy, Question, RuntimeDir, Scope, Strain, Subject, Why,
-    WindowStanding, advise, is_overstrained,
+    Notice, NoticeBoard, Policy, Question, RuntimeDir, Scope, Strain, Subject, Why, WindowStanding, advise,
+    is_overstrained,
 };
 use session_detect::claude::Starter;
 use session_detect::{Facts, Session, classify, detect_process};
@@ -27,6 +27,7 @@ use crate::config::{Config, SessionMode};
 use crate::context::now;
 use crate::coordination::{account, candidates};
 use crate::host::hook::{HookCall, HookEvent, Unread, message, refusal};
+use crate::limits;
 use crate::words::{limit_name, moment, span};
 
 /// The longest call that is read, in bytes; tools' results are long, but nothing of them is needed.
@@ -297,27 +298,15 @@ impl Hook<'_> {
 
 /// Returns how the account's windows stand, by what all sessions told; `None` where the board cannot be read.
 fn standings(board: &NoticeBoard, account: &AccountId, now: Timestamp) -> Option<Vec<WindowStanding>> {
-    let mut readings: Vec<Reading> = Vec::new();
-    for told in board.board().observed().ok()?.into_iter().filter(|it| *it.account == *account.as_str()) {
-        let source = LimitSource::from_name(&told.source);
-        readings.extend(source.map(|source| Reading::of_sample(told.account, &told.sample, told.at, source)));
-    }
+    let samples = board.board().observed().ok()?;
+    let of_account = samples.iter().filter(|it| *it.account == *account.as_str());
+    let mut readings: Vec<Reading> = of_account.filter_map(limits::of_board).collect();
     // A hit may be told by a notice alone: one that waits in the spool, or that a monitor posted.
     let newest = board.board().look(u64::MAX).ok()?.newest;
     let generation = Some(board.board().generation());
     let look = board.since(Cursor { generation, seq: newest.saturating_sub(LOOKED_BACK) }).ok()?;
     let told = look.notices.into_iter().map(|(_, notice)| notice).chain(look.spooled);
-    for notice in told.filter(|it| it.kind == NoticeKind::LimitHit && it.account == *account) {
-        readings.extend(notice.window.map(|window| Reading {
-            account: account.as_str().into(),
-            window,
-            at: notice.at,
-            used: None,
-            status: LimitStatus::Rejected,
-            resets_at: notice.resets_at,
-            source: LimitSource::Hook,
-        }));
-    }
+    readings.extend(told.filter(|it| it.account == *account).filter_map(|notice| limits::of_notice(&notice)));
     let hits: Vec<Reading> =
         readings.iter().filter(|it| it.status == LimitStatus::Rejected).cloned().collect();
     let limits = Limits::merge(readings, now).limits.into_iter();

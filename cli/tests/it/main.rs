@@ -20,11 +20,16 @@ mod hook;
 #[cfg(unix)]
 mod hostile;
 mod layers;
+mod limits;
 mod monitor;
 mod real_client;
 mod report;
+#[cfg(target_os = "linux")]
+mod scarce;
 #[cfg(unix)]
 mod screen;
+mod setup;
 #[cfg(target_os = "linux")]
 mod sharing;
 mod status;
+mod statusline;
