@@ -35,5 +35,7 @@ mod scarce;
 #[cfg(unix)]
 mod screen;
 mod setup;
+#[cfg(target_os = "linux")]
+mod sharing;
 mod status;
 mod statusline;

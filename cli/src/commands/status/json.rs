@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use session_analytics::notices_json;
 use session_coordinator::{CONFLICTS_RESOLVED, NOTICES, RESOURCES_SHARED};
 use session_detect::IsolationKey;
 
@@ -20,6 +21,7 @@ struct StatusOut<'a> {
     limits: Vec<LimitOut<'a>>,
     coordination: CoordinationOut<'a>,
     conversations: Vec<ConversationOut<'a>>,
+    recent_notices: serde_json::Value,
 }
 
 #[derive(Serialize)]
@@ -95,6 +97,7 @@ pub(super) fn json(status: &Status<'_>) -> String {
         sessions: presence.participants.iter().map(session_out).collect(),
         limits: status.limits.json(),
         coordination: coordination_out(status),
+        recent_notices: notices_json(&live.notices),
         conversations: recent(live)
             .map(|it| ConversationOut {
                 conversation_id: it.id.as_str(),
