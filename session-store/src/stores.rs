@@ -445,7 +445,11 @@ impl EventBackend for Stores {
                 self.learn_homes(&name, &checkpoints);
                 all.extend(checkpoints);
             }
-            all.extend(self.0.archive.checkpoints()?);
+            let archive = self.0.archive.checkpoints()?;
+            if all.is_empty() {
+                return Ok(archive);
+            }
+            all.extend(archive);
             Ok(latest(all).into_values().collect())
         })
     }
