@@ -6,6 +6,7 @@
 //! so that there is one implementation of the law.
 
 pub(crate) mod board;
+mod expire;
 mod open;
 mod read;
 pub(crate) mod row;
@@ -17,10 +18,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use r2d2::{Pool, PooledConnection};
-use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
-use self::open::Missing;
+use self::open::{Connections, Missing};
 use super::{Batch, Checkpoint, EventBackend, Selection};
 use crate::cell::Cell;
 use crate::error::{Error, ErrorKind};
@@ -36,7 +36,7 @@ use crate::transcript::Listings;
 /// cheap to share between threads; reads run beside a write.
 #[derive(Debug)]
 pub struct Sqlite {
-    pool: Pool<SqliteConnectionManager>,
+    pool: Pool<Connections>,
     path: PathBuf,
     mode: OpenMode,
     /// Which file it is: one made later at the same path is another one.
@@ -45,7 +45,7 @@ pub struct Sqlite {
 
 /// A store as it is at one moment, whatever is written to it meanwhile, and even if it is deleted.
 pub(crate) struct Snapshot {
-    connection: PooledConnection<SqliteConnectionManager>,
+    connection: PooledConnection<Connections>,
     path: PathBuf,
 }
 
@@ -132,6 +132,32 @@ impl Sqlite {
         self.located(write::close(&connection))
     }
 
+    /// Returns what the store's session shares with others, in the words it was said in; `None` where nothing was said.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn sharing(&self) -> Result<Option<String>, Error> {
+        let connection = self.connection()?;
+        self.located(read::sharing(&connection))
+    }
+
+    /// Says what the store's session shares with others; it outlives the session.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be written.
+    pub fn set_sharing(&self, level: &str) -> Result<(), Error> {
+        let connection = self.connection()?;
+        self.located(write::set_sharing(&connection, level))
+    }
+
+    /// Returns the moment before which nothing is kept, [`Timestamp::MIN`] where everything is.
+    pub(crate) fn horizon(&self) -> Result<Timestamp, Error> {
+        let connection = self.connection()?;
+        self.located(expire::horizon(&connection))
+    }
+
     /// Deletes a store's files.
     ///
     /// # Errors
@@ -141,7 +167,7 @@ impl Sqlite {
         open::delete(path)
     }
 
-    fn connection(&self) -> Result<PooledConnection<SqliteConnectionManager>, Error> {
+    fn connection(&self) -> Result<PooledConnection<Connections>, Error> {
         self.pool.get().map_err(|error| Error::new(ErrorKind::Unreadable).at(&self.path).because(error))
     }
 
@@ -168,6 +194,19 @@ impl EventBackend for Sqlite {
         }
         let mut connection = self.connection()?;
         self.located(write::settle(&connection).and_then(|()| shelf::tidy(&mut connection)))
+    }
+
+    fn expire(&self, before: Timestamp) -> Result<u64, Error> {
+        if self.mode == OpenMode::ReadOnly {
+            return Err(Error::new(ErrorKind::Unwritable).at(&self.path));
+        }
+        let mut connection = self.connection()?;
+        let deleted = self.located(expire::expire(&mut connection, before))?;
+        if deleted > 0 {
+            // Space is given back where nobody is in the way; else it is used again.
+            let _ = connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+        }
+        Ok(deleted)
     }
 
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
