@@ -50,3 +50,8 @@ fn record() {
 fn stat_line() {
     replay("stat_line", claudewatch_fuzz::stat_line);
 }
+
+#[test]
+fn hook_call() {
+    replay("hook_call", claudewatch_fuzz::hook_call);
+}
