@@ -42,6 +42,11 @@ fn classifier() {
 }
 
 #[test]
+fn record() {
+    replay("record", claudewatch_fuzz::record);
+}
+
+#[test]
 fn stat_line() {
     replay("stat_line", claudewatch_fuzz::stat_line);
 }

@@ -8,6 +8,8 @@ mod env;
 
 #[cfg(target_os = "linux")]
 mod chaos;
+#[cfg(target_os = "linux")]
+mod clock;
 mod completions;
 mod config;
 mod coordination;
