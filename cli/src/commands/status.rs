@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use session_analytics::{Elapsed, Live, LiveConversation, Tokens};
-use session_coordinator::{CONFLICTS_RESOLVED, NOTICES, RESOURCES_SHARED};
+use session_coordinator::{CONFLICTS_RESOLVED, Deeds, Journal, NOTICES, RESOURCES_SHARED};
 use session_detect::{IsolationKey, Session};
 
 use crate::config::Config;
@@ -47,7 +47,35 @@ fn text(context: &Context, session: &Session, folder: &str, presence: &Presence,
     out.push_str(&sessions(context, presence));
     out.push_str(&conversations(context, live));
     out.push_str(&last_limit(live));
+    out.push_str(&acted(context));
     out
+}
+
+/// What hooks did about limits within the last day, where there was anything to do.
+fn deeds(context: &Context) -> Deeds {
+    const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
+    Deeds::of(&Journal::of(&context.config.data_dir).since(now().before(DAY)))
+}
+
+fn acted(context: &Context) -> String {
+    let deeds = deeds(context);
+    let seconds = |millis: u64| Elapsed(std::time::Duration::from_millis(millis));
+    let mut parts = Vec::new();
+    if deeds.waits + deeds.refusals > 0 {
+        let (waits, waited) = (deeds.waits, seconds(deeds.waited_ms));
+        parts.push(format!("{waits} calls waited {waited} in all, {} were refused", deeds.refusals));
+    }
+    if deeds.waits_due + deeds.refusals_due > 0 {
+        let (waits, due) = (deeds.waits_due, seconds(deeds.due_ms));
+        let refusals = deeds.refusals_due;
+        parts.push(format!(
+            "under `enforce` {waits} calls would have waited {due} in all, {refusals} been refused"
+        ));
+    }
+    if parts.is_empty() {
+        return String::new();
+    }
+    format!("\n🤝  Limits, last day: {}\n", parts.join("; "))
 }
 
 /// The live sessions, in the guide's form.
@@ -150,6 +178,20 @@ struct CoordinationOut<'a> {
     conflicts_resolved: u64,
     resources_shared: u64,
     notices: u64,
+    last_day: DeedsOut,
+}
+
+/// What hooks did, and what they would have done under another policy.
+#[derive(Serialize)]
+struct DeedsOut {
+    policy: &'static str,
+    waits: u64,
+    waited_seconds: f64,
+    refusals: u64,
+    released: u64,
+    waits_due: u64,
+    due_seconds: f64,
+    refusals_due: u64,
 }
 
 #[derive(Serialize)]
@@ -205,7 +247,7 @@ fn json(
         active_sessions: presence.sessions().len(),
         session_types: presence.types().into_iter().map(|(kind, count)| (kind.name(), count)).collect(),
         sessions: presence.participants.iter().map(session_out).collect(),
-        coordination: coordination_out(&context.config, others),
+        coordination: coordination_out(&context.config, others, deeds(context)),
         conversations: recent(live)
             .map(|it| ConversationOut {
                 conversation_id: it.id.as_str(),
@@ -240,7 +282,7 @@ fn session_out(participant: &Participant) -> SessionOut<'_> {
     }
 }
 
-fn coordination_out(config: &Config, others: &Others) -> CoordinationOut<'static> {
+fn coordination_out(config: &Config, others: &Others, deeds: Deeds) -> CoordinationOut<'static> {
     let count = |counter: &str| others.counters.get(counter).copied().unwrap_or(0);
     CoordinationOut {
         mode: config.mode.name(),
@@ -250,5 +292,15 @@ fn coordination_out(config: &Config, others: &Others) -> CoordinationOut<'static
         conflicts_resolved: count(CONFLICTS_RESOLVED),
         resources_shared: count(RESOURCES_SHARED),
         notices: count(NOTICES),
+        last_day: DeedsOut {
+            policy: config.policy.name(),
+            waits: deeds.waits,
+            waited_seconds: deeds.waited_ms as f64 / 1000.0,
+            refusals: deeds.refusals,
+            released: deeds.released,
+            waits_due: deeds.waits_due,
+            due_seconds: deeds.due_ms as f64 / 1000.0,
+            refusals_due: deeds.refusals_due,
+        },
     }
 }
