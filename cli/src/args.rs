@@ -136,6 +136,8 @@ pub(crate) enum Command {
     Wait(WaitArgs),
     /// One line for Claude Code's status line, whose JSON is read on standard input.
     Statusline,
+    /// Checks installation, stores, sources, versions and clocks; says what to do.
+    Doctor,
     /// How much sessions matter when limits run out: shows it, or sets it for a project, session or pattern.
     Priority(PriorityArgs),
     /// Put the hooks and the status line into Claude Code's settings, or take them out again.

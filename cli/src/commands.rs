@@ -3,6 +3,7 @@
 mod completions;
 mod demo;
 mod detect;
+mod doctor;
 mod events;
 mod explain;
 pub(crate) mod hook;
@@ -46,6 +47,7 @@ pub(crate) fn run(cli: Cli, mut config: Config) -> Result<u8, CliError> {
         Some(Command::Events(command)) => events::run(&context, &command)?,
         Some(Command::Completions { shell }) => completions::completions(shell)?,
         Some(Command::Man { command }) => completions::man(&command)?,
+        Some(Command::Doctor) => doctor::run(&context)?,
         Some(Command::Priority(args)) => priority::run(&context, &args)?,
         Some(Command::Setup(args)) => setup::run(&context, &args)?,
         Some(Command::Hook(args)) => hook::run(&context.config, &args),

@@ -48,7 +48,7 @@ pub use coordinator::{
 };
 pub use error::{Error, ErrorKind};
 pub use ingest::{Ingestor, Progress, Scan, SeenHit, sources_digest};
-pub use journal::{Entry, Journal};
+pub use journal::{Deeds, Entry, Journal};
 pub use lease::{Acquire, AcquireError, Holder, Lease, Term};
 pub use life::{Input, Life, LifeOptions, Output, Role};
 pub use monitor::{Duty, Monitor, MonitorOptions, Steer, Update};

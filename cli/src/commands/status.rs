@@ -1,6 +1,7 @@
 //! `claudewatch status`: this session, all live ones, the conversations at work, and how the sessions work together.
 
 mod debug;
+mod deeds;
 mod json;
 
 use std::collections::BTreeSet;
@@ -105,6 +106,7 @@ fn text(status: &Status<'_>) -> String {
     out.push_str(&last_limit(live));
     out.push_str(&notices(live));
     out.push_str(&coordination(status));
+    out.push_str(&deeds::text(context));
     if context.config.debug {
         out.push_str(&debug::text(status));
     }

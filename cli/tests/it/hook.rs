@@ -146,6 +146,10 @@ fn observing_changes_nothing_and_records_what_would_be_done() {
     let entries = journal(&env);
     assert_eq!(entries.len(), 1);
     assert_eq!((entries[0].what.as_str(), entries[0].done), ("refused", false));
+    env.write("c", &[Reply::now("msg_1").of("c")]);
+    let told = env.json(&["status"])["coordination"]["last_day"].clone();
+    assert_eq!((&told["refusals"], &told["refusals_due"]), (&json!(0), &json!(1)), "{told}");
+    assert!(env.run(&["status"]).ok().contains("would have waited"));
     assert!(reason(&call(&env, &["--policy", "enforce"], &tool(&env, "c", "Bash"))).is_some());
 }
 

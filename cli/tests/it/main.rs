@@ -14,6 +14,7 @@ mod completions;
 mod config;
 mod coordination;
 mod detect;
+mod doctor;
 mod events;
 mod explain;
 #[cfg(unix)]

@@ -7,6 +7,7 @@ use session_analytics::notices_json;
 use session_coordinator::{CONFLICTS_RESOLVED, NOTICES, RESOURCES_SHARED};
 use session_detect::IsolationKey;
 
+use super::deeds::{self, DeedsOut};
 use super::{Status, recent};
 use crate::limits::LimitOut;
 use crate::presence::Participant;
@@ -42,6 +43,7 @@ struct CoordinationOut<'a> {
     conflicts_resolved: u64,
     resources_shared: u64,
     notices: u64,
+    last_day: DeedsOut,
 }
 
 #[derive(Serialize)]
@@ -149,5 +151,6 @@ fn coordination_out(status: &Status<'_>) -> CoordinationOut<'static> {
         conflicts_resolved: count(CONFLICTS_RESOLVED),
         resources_shared: count(RESOURCES_SHARED),
         notices: count(NOTICES),
+        last_day: deeds::json(status.context),
     }
 }
