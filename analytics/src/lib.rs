@@ -43,7 +43,7 @@ pub use limits::{
 };
 pub use live::{Live, LiveConversation, LiveInput, SourceState, State};
 pub use money::Usd;
-pub use overview::{Overview, OverviewInput, Series, Step};
+pub use overview::{Detail, Overview, OverviewInput, Series, SessionLine, Step};
 pub use pricing::{Price, PriceBook, PriceBookError, TokenRates};
 pub use printable::{is_unprintable, printable};
 pub use rate::{BurnRate, Load};
@@ -51,7 +51,8 @@ pub use recommend::{
     Evidence, Impact, Kind, LOOKED_AT, RecommendInput, Recommendation, Saving, Subject, recommendations,
 };
 pub use render::{
-    Page, PredictionOut, RecommendationOut, escape_html, live_json, report_csv, report_html, report_json,
+    MetricsInput, Page, PredictionOut, RecommendationOut, TotalsOut, UsageOut, details_csv, escape_html,
+    live_json, metrics_text, report_csv, report_html, report_json,
 };
 pub use report::{
     By, ClientCheck, Figures, Filter, Hit, Problems, Report, ReportOptions, Row, Totals, is_project,

@@ -5,11 +5,13 @@ mod demo;
 mod detect;
 mod events;
 mod explain;
+mod export;
+mod metrics;
 mod monitor;
 mod report;
 mod status;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, ExportArgs, SpanArgs};
 use crate::config::Config;
 use crate::context::Context;
 use crate::error::CliError;
@@ -26,11 +28,16 @@ pub(crate) fn run(cli: Cli, mut config: Config) -> Result<u8, CliError> {
         Some(Command::Explain(args)) => explain::run(&context, &args)?,
         Some(Command::Status) => status::run(&context)?,
         Some(Command::Detect(args)) => detect::run(&context, &args)?,
+        Some(Command::Export(args)) => export::run(&context, &args)?,
+        Some(Command::Metrics(args)) => metrics::run(&context, &args)?,
         Some(Command::Events(command)) => events::run(&context, &command)?,
         Some(Command::Completions { shell }) => completions::completions(shell)?,
         Some(Command::Man { command }) => completions::man(&command)?,
         Some(Command::Demo) => {}
         None if cli.status => status::run(&context)?,
+        None if let Some(file) = cli.export_report => {
+            export::run(&context, &ExportArgs { file, format: None, span: SpanArgs::default() })?;
+        }
         None => monitor::run(&context, monitor::Mode::Watch)?,
     }
     Ok(context.code())

@@ -15,6 +15,7 @@ mod owners;
 mod presence;
 mod printable;
 mod projects;
+mod sessions;
 mod table;
 mod tui;
 mod words;

@@ -158,7 +158,7 @@ struct LeaderOut {
 }
 
 #[derive(Serialize)]
-struct SessionOut<'a> {
+pub(super) struct SessionOut<'a> {
     session_id: &'a str,
     isolation_key: &'a IsolationKey,
     session_type: &'a str,
@@ -222,7 +222,7 @@ fn json(
     format!("{text}\n")
 }
 
-fn session_out(participant: &Participant) -> SessionOut<'_> {
+pub(super) fn session_out(participant: &Participant) -> SessionOut<'_> {
     SessionOut {
         session_id: participant.key.session_id(),
         isolation_key: &participant.key,

@@ -14,11 +14,13 @@ mod coordination;
 mod detect;
 mod events;
 mod explain;
+mod export;
 #[cfg(unix)]
 mod faults;
 #[cfg(unix)]
 mod hostile;
 mod layers;
+mod metrics;
 mod monitor;
 mod real_client;
 mod report;

@@ -1,0 +1,143 @@
+//! Everything that goes into an export, gathered from the stores, the processes and the board.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use session_analytics::{
+    Effort, Figures, Filter, ForecastInput, LOOKED_AT, Learned, Limits, Overview, OverviewInput, Prediction,
+    PriceBook, RecommendInput, Recommendation, Sessions, WindowState, anchors, cuts, efforts,
+    recommendations, told_samples,
+};
+use session_detect::{Context as Surroundings, Facts, Session, classify};
+use session_store::{EventBackend, Ledger, Selection, Timestamp};
+
+use crate::args::SpanArgs;
+use crate::commands::metrics::told;
+use crate::commands::report::{note_problems, range};
+use crate::context::{Context, now};
+use crate::coordination::Others;
+use crate::error::CliError;
+use crate::feed::Feed;
+use crate::presence::Presence;
+use crate::sessions;
+
+/// What an export tells.
+pub(super) struct Gathered {
+    pub(super) overview: Overview,
+    pub(super) presence: Presence,
+    pub(super) others: Others,
+    pub(super) limits: Limits,
+    pub(super) predictions: Vec<Prediction>,
+    pub(super) recommendations: Vec<Recommendation>,
+    /// By the name of the session, over the last thirty days.
+    pub(super) efforts: BTreeMap<Option<Arc<str>>, Effort>,
+    /// Where each live process of a session runs, by its number; those that may not be looked at are missing.
+    pub(super) surroundings: BTreeMap<u32, (Session, Surroundings)>,
+}
+
+impl Gathered {
+    pub(super) fn of(context: &Context, span: &SpanArgs) -> Result<Self, CliError> {
+        let range = range(span, &context.config.zone)?;
+        let filter = Filter { project: span.project.clone(), model: span.model.clone(), conversation: None };
+        let (book, now) = (context.prices()?, now());
+        let archive = context.archive()?;
+        let live = Feed::new(context, archive.store.clone(), book.clone(), None, &archive.ingestor).live()?;
+        let others = Others::look(&context.config);
+        let presence = Presence::look(context, &live, &others);
+        let known = sessions::known(&archive.store, &presence)?;
+
+        let facts = archive.store.events(&Selection::facts())?;
+        let mut cuts = cuts(&anchors(&facts));
+        let ends = [range.start, range.end].into_iter();
+        cuts.extend(ends.filter(|at| *at != Timestamp::MIN && *at != Timestamp::MAX));
+        cuts.sort_unstable();
+        let cells = archive.store.cells(Timestamp::MIN..Timestamp::MAX, &cuts)?;
+        let figures = Figures { cells, facts };
+        let zone = &context.config.zone;
+        let input = OverviewInput {
+            figures: &figures,
+            book: &book,
+            zone,
+            range,
+            filter: &filter,
+            sessions: &known,
+            now,
+        };
+        let mut overview = Overview::build(&input, &context.project_of());
+        note_problems(&mut overview.problems, &archive);
+
+        let account = context.config.claude_dirs.first().map(|dir| dir.to_string_lossy().into_owned());
+        let account = account.unwrap_or_default();
+        let limits = told(&figures.facts, &account, now);
+        let recent = Selection { range: now.before(LOOKED_AT)..Timestamp::MAX, ..Selection::all() };
+        let recent = archive.store.events(&recent)?;
+        Ok(Self {
+            predictions: predictions(&limits, &figures, &book, &input),
+            recommendations: advice(&recent, &book, &known, &account, &input),
+            efforts: efforts(&recent, &book, &known, now),
+            surroundings: surroundings(&presence),
+            overview,
+            presence,
+            others,
+            limits,
+        })
+    }
+}
+
+fn predictions(
+    limits: &Limits,
+    figures: &Figures,
+    book: &PriceBook,
+    input: &OverviewInput<'_>,
+) -> Vec<Prediction> {
+    let predict = |limit: &session_analytics::Limit| {
+        let state = WindowState {
+            account: limit.account.to_string(),
+            window: limit.window.clone(),
+            used_percentage: limit.used_now().map(|used| f64::from(used) / 100.0),
+            resets_at: limit.resets_at,
+            observed_at: limit.observed_at,
+        };
+        let samples = told_samples(&figures.facts, &limit.account, &limit.window);
+        let forecast = ForecastInput {
+            cells: &figures.cells,
+            book,
+            zone: input.zone,
+            state: &state,
+            samples: &samples,
+            now: input.now,
+        };
+        let learned = BTreeMap::from([(limit.window.name().to_owned(), forecast.learn())]);
+        Prediction::of(&forecast, &Learned { limits: learned })
+    };
+    limits.limits.iter().map(predict).collect()
+}
+
+fn advice(
+    recent: &Ledger,
+    book: &PriceBook,
+    known: &Sessions,
+    account: &str,
+    input: &OverviewInput<'_>,
+) -> Vec<Recommendation> {
+    recommendations(&RecommendInput {
+        ledger: recent,
+        book,
+        sessions: known,
+        account,
+        zone: input.zone,
+        now: input.now,
+    })
+}
+
+/// Looks at each live process as `detect` does.
+fn surroundings(presence: &Presence) -> BTreeMap<u32, (Session, Surroundings)> {
+    let alive = presence.participants.iter().filter(|it| it.is_alive);
+    let look = |pid| {
+        let facts = Facts::capture_of(pid).ok()?;
+        let session = classify(&facts);
+        let surroundings = Surroundings::observed(&facts, &session);
+        Some((pid, (session, surroundings)))
+    };
+    alive.filter_map(|it| look(it.pid)).collect()
+}
