@@ -21,6 +21,7 @@ mod recommend;
 mod score;
 
 mod live;
+mod wire;
 
 mod limits;
 
@@ -41,7 +42,7 @@ pub use limits::{
     Limit, LimitSource, LimitStatus, Limits, NEAR, Reading, Refusal, SAME_RESET, Share, Spend, THRESHOLDS,
     WHOLE,
 };
-pub use live::{Live, LiveConversation, LiveInput, SourceState, State};
+pub use live::{Live, LiveConversation, LiveInput, LiveNotice, SourceState, State};
 pub use money::Usd;
 pub use overview::{Detail, Overview, OverviewInput, Series, SessionLine, Step};
 pub use pricing::{Price, PriceBook, PriceBookError, TokenRates};
@@ -52,7 +53,7 @@ pub use recommend::{
 };
 pub use render::{
     MetricsInput, Page, PredictionOut, RecommendationOut, TotalsOut, UsageOut, details_csv, escape_html,
-    live_json, metrics_text, report_csv, report_html, report_json,
+    live_json, metrics_text, notices_json, report_csv, report_html, report_json,
 };
 pub use report::{
     By, ClientCheck, Figures, Filter, Hit, Problems, Report, ReportOptions, Row, Totals, is_project,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use session_store::{CellSum, ConversationId, Fact, ModelId, Timestamp, Usage, Zone};
+use session_store::{CellSum, ConversationId, Fact, LimitWindow, ModelId, Timestamp, Usage, Zone};
 
 use crate::block::{self, Block};
 use crate::money::Usd;
@@ -28,8 +28,6 @@ pub struct LiveInput<'a> {
     pub book: &'a PriceBook,
     /// Where days begin.
     pub zone: &'a Zone,
-    /// The project shown, all where `None`.
-    pub scope: Option<&'a str>,
     /// The moment.
     pub now: Timestamp,
 }
@@ -64,10 +62,35 @@ pub struct Live {
     pub cost_per_hour: Usd,
     /// The latest quota hit, over all projects.
     pub last_limit: Option<Hit>,
+    /// What other sessions told, the latest first.
+    pub notices: Vec<LiveNotice>,
     /// Models without a price.
     pub unpriced_models: BTreeSet<ModelId>,
     /// Whether the scope held nothing and everything is shown in its place.
     pub scope_widened: bool,
+}
+
+/// Something that a session told the others of its account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveNotice {
+    /// When it happened.
+    pub at: Timestamp,
+    /// The sort of notice, such as `limit_hit`.
+    pub kind: String,
+    /// The limit it is about.
+    pub window: Option<LimitWindow>,
+    /// When the limit is reset.
+    pub resets_at: Option<Timestamp>,
+    /// The account it is about.
+    pub account: String,
+    /// The project it came from.
+    pub project: Option<String>,
+    /// Whether that is the project shown here.
+    pub same_project: bool,
+    /// The conversation that was refused.
+    pub conversation: Option<ConversationId>,
+    /// Words for people.
+    pub text: String,
 }
 
 /// One conversation as it is now.
@@ -83,6 +106,8 @@ pub struct LiveConversation {
     pub state: State,
     /// What it used in all.
     pub totals: Totals,
+    /// What it used today; boxed, because most did nothing.
+    pub today: Option<Box<Totals>>,
     /// Tokens a minute over the last ten minutes.
     pub tokens_per_minute: f64,
     /// When it last did something.
@@ -112,45 +137,62 @@ impl State {
 }
 
 impl Live {
-    /// Makes the view; `project_of` tells the project of a working folder.
+    /// Makes the view of all projects; `project_of` tells the project of a working folder.
     pub fn build(input: &LiveInput<'_>, project_of: &dyn Fn(&str) -> String) -> Self {
         let projects = projects(&input.figures.facts, project_of);
-        let in_scope = |id: &ConversationId| {
-            input.scope.is_none_or(|scope| projects.get(id).is_some_and(|project| is_project(project, scope)))
-        };
-        let scope_is_empty = !input.figures.cells.iter().any(|cell| in_scope(&cell.key.conversation));
-        let scope_widened = input.scope.is_some() && scope_is_empty && !input.figures.cells.is_empty();
-        let wanted = |id: &ConversationId| scope_widened || in_scope(id);
-
         let hits = quota_hits(&input.figures.facts);
-        let mut live =
-            Self { at: input.now, scope_widened, last_limit: hits.last().cloned(), ..Self::default() };
-        let mut conversations = live.sum_up(input, &wanted);
+        let mut live = Self { at: input.now, last_limit: hits.last().cloned(), ..Self::default() };
+        let mut conversations = live.sum_up(input);
         for hit in &hits {
-            if let Some(it) = conversations.get_mut(&hit.conversation) {
-                it.totals.rate_limit_events += 1;
-            } else if wanted(&hit.conversation) {
-                let mut it = LiveConversation::new(hit.conversation.clone());
-                it.totals.rate_limit_events = 1;
-                conversations.insert(hit.conversation.clone(), it);
-            }
+            let new = || LiveConversation::new(hit.conversation.clone());
+            let conversation = conversations.entry(hit.conversation.clone()).or_insert_with(new);
+            conversation.totals.rate_limit_events += 1;
         }
-        live.totals.rate_limit_events =
-            conversations.values().map(|conversation| conversation.totals.rate_limit_events).sum();
         describe(&mut conversations, input, &projects);
         live.burn(input, &mut conversations);
         settle_states(&mut conversations, input, &hits);
         live.conversations = conversations.into_values().collect();
         live.conversations.sort_by(|a, b| (b.last_activity, &b.id).cmp(&(a.last_activity, &a.id)));
+        live.add_up();
         live
     }
 
-    /// Sums the cells by conversation, today, block and in all.
-    fn sum_up(
-        &mut self,
-        input: &LiveInput<'_>,
-        wanted: &dyn Fn(&ConversationId) -> bool,
-    ) -> BTreeMap<ConversationId, LiveConversation> {
+    /// Narrows the view of all projects to one, all where `None`; where nothing was used in that project all stay.
+    ///
+    /// What belongs to the account, that is block, burn rate and limits, stays as it is. So one view of all projects serves
+    /// every monitor of the user.
+    pub fn within(mut self, scope: Option<&str>) -> Self {
+        let Some(scope) = scope else { return self };
+        let is_used = |it: &&LiveConversation| it.totals.sum.messages > 0;
+        let is_wanted = |it: &LiveConversation| is_project(&it.project, scope);
+        let mut used = self.conversations.iter().filter(is_used).peekable();
+        if used.peek().is_some() && !used.any(is_wanted) {
+            self.scope_widened = true;
+            return self;
+        }
+        self.conversations.retain(is_wanted);
+        self.add_up();
+        self
+    }
+
+    /// Returns until when requests are refused, as far as that is known.
+    pub fn blocked_until(&self) -> Option<Timestamp> {
+        self.last_limit.as_ref()?.resets_at.filter(|reset| self.at < *reset)
+    }
+
+    /// Sums the conversations up.
+    pub(crate) fn add_up(&mut self) {
+        (self.totals, self.today) = Default::default();
+        for conversation in &self.conversations {
+            self.totals.add(&conversation.totals);
+            if let Some(today) = &conversation.today {
+                self.today.add(today);
+            }
+        }
+    }
+
+    /// Sums the cells by conversation, in all and today, and those of the running block.
+    fn sum_up(&mut self, input: &LiveInput<'_>) -> BTreeMap<ConversationId, LiveConversation> {
         let blocks = block::blocks(&input.figures.cells, &block::anchors(&input.figures.facts));
         let running = blocks.last().filter(|block| block.contains(input.now)).copied();
         let mut block_totals = Totals::default();
@@ -163,16 +205,12 @@ impl Live {
             if running.is_some_and(|block| block.contains(key.start)) {
                 block_totals.add(&priced);
             }
-            if !wanted(&key.conversation) {
-                continue;
-            }
-            if key.start >= today {
-                self.today.add(&priced);
-            }
-            self.totals.add(&priced);
             let conversation = conversations
                 .entry(key.conversation.clone())
                 .or_insert_with(|| LiveConversation::new(key.conversation.clone()));
+            if key.start >= today {
+                conversation.today.get_or_insert_default().add(&priced);
+            }
             conversation.totals.add(&priced);
             conversation.model = Some(key.model.clone());
             conversation.last_activity = conversation.last_activity.max(key.start);
@@ -285,6 +323,7 @@ impl LiveConversation {
             model: None,
             state: State::Idle,
             totals: Totals::default(),
+            today: None,
             tokens_per_minute: 0.0,
             last_activity: Timestamp::MIN,
         }

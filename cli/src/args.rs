@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use session_coordinator::Policy;
 
 /// Watches every Claude Code session: usage, cost and limits, live and right.
 ///
@@ -133,6 +134,8 @@ pub(crate) enum Command {
     Status,
     /// Which session this is, and why; warns where two sessions could be mistaken for each other.
     Detect(DetectArgs),
+    /// One call of a Claude Code hook: the call as JSON on standard input. Silent and successful on any trouble of ours.
+    Hook(HookArgs),
     /// The monitor over a generated history that goes on live, in a scratch folder.
     Demo,
     /// Print the completions for a shell.
@@ -196,6 +199,31 @@ pub(crate) enum EventsCommand {
         #[arg(default_value = "-")]
         files: Vec<PathBuf>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HookArgs {
+    /// What is done about limits: nothing, nothing but a record of what would be done, or waits and refusals
+    /// [default: observe].
+    #[arg(long, value_enum, value_name = "POLICY")]
+    pub(crate) policy: Option<PolicyName>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PolicyName {
+    Off,
+    Observe,
+    Enforce,
+}
+
+impl From<PolicyName> for Policy {
+    fn from(name: PolicyName) -> Self {
+        match name {
+            PolicyName::Off => Self::Off,
+            PolicyName::Observe => Self::Observe,
+            PolicyName::Enforce => Self::Enforce,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod detect;
 mod events;
 mod explain;
 mod export;
+pub(crate) mod hook;
 mod metrics;
 mod monitor;
 mod report;
@@ -33,6 +34,7 @@ pub(crate) fn run(cli: Cli, mut config: Config) -> Result<u8, CliError> {
         Some(Command::Events(command)) => events::run(&context, &command)?,
         Some(Command::Completions { shell }) => completions::completions(shell)?,
         Some(Command::Man { command }) => completions::man(&command)?,
+        Some(Command::Hook(args)) => hook::run(&context.config, &args),
         Some(Command::Demo) => {}
         None if cli.status => status::run(&context)?,
         None if let Some(file) = cli.export_report => {

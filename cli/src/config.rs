@@ -6,7 +6,7 @@ use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use session_coordinator::Isolation;
+use session_coordinator::{Isolation, Policy, Priorities, Priority};
 use session_store::Zone;
 
 use crate::args::{ColorWhen, CoordinationArgs, GlobalArgs, IsolationLevel};
@@ -31,6 +31,14 @@ pub(crate) struct Config {
     pub(crate) debug: bool,
     pub(crate) quiet: bool,
     pub(crate) all: bool,
+    /// What hooks do about limits.
+    pub(crate) policy: Policy,
+    /// How much this very session matters, where its environment says so.
+    pub(crate) priority: Option<Priority>,
+    /// How much sessions matter.
+    pub(crate) priorities: Priorities,
+    /// The configuration's file, whether there is one or not.
+    pub(crate) file: Option<PathBuf>,
     /// The user's own prices, beside the configuration.
     pub(crate) prices_file: PathBuf,
 }
@@ -58,7 +66,7 @@ impl SessionMode {
 }
 
 /// The keys a configuration file may have.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 18] = [
     "claude_dir",
     "data_dir",
     "runtime_dir",
@@ -75,6 +83,8 @@ const KEYS: [&str; 16] = [
     "quiet",
     "json",
     "all",
+    "policy",
+    "priority",
 ];
 
 impl Config {
@@ -99,6 +109,10 @@ impl Config {
             debug: layers.flag(args.debug, "debug")?,
             quiet: layers.flag(args.quiet, "quiet")?,
             all: layers.flag(false, "all")?,
+            policy: policy(&layers)?,
+            priority: own_priority()?,
+            priorities: priorities(&layers)?,
+            file: layers.path.clone(),
             prices_file: prices_folder.or(folder).unwrap_or_default().join("prices.json"),
         })
     }
@@ -366,6 +380,32 @@ fn color(args: &GlobalArgs, layers: &Layers) -> Result<ColorWhen, CliError> {
         Some("never") => Ok(ColorWhen::Never),
         Some(other) => Err(CliError::usage(format!("color: `{other}` is none of auto, always, never"))),
     }
+}
+
+fn policy(layers: &Layers) -> Result<Policy, CliError> {
+    let Some(name) = layers.text("policy")? else { return Ok(Policy::default()) };
+    let wrong = || CliError::usage(format!("policy: `{name}` is none of off, observe, enforce"));
+    Policy::from_name(&name).ok_or_else(wrong)
+}
+
+fn own_priority() -> Result<Option<Priority>, CliError> {
+    let name = &variable("priority");
+    let Some(value) = set_variable(name) else { return Ok(None) };
+    let level = value.to_string_lossy().parse();
+    level.map(Some).map_err(|error| CliError::usage(name.as_str()).because(error))
+}
+
+/// Reads the table of scopes and levels.
+fn priorities(layers: &Layers) -> Result<Priorities, CliError> {
+    let wrong =
+        || layers.wrong("priority", "a table of scopes and levels, such as \"~/shop\" = \"critical\"");
+    let Some(value) = layers.file.get("priority") else { return Ok(Priorities::default()) };
+    let table = value.as_table().ok_or_else(wrong)?;
+    let rules = table.iter().map(|(scope, level)| {
+        let level = level.as_str().and_then(|level| level.parse().ok()).ok_or_else(wrong)?;
+        Ok((expanded(scope).to_string_lossy().into_owned(), level))
+    });
+    rules.collect::<Result<Vec<_>, CliError>>().map(Priorities::new)
 }
 
 /// Splits a list at its commas; one that is no text is taken for a single path, lest its bytes be changed.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use session_analytics::{Figures, PriceBook, anchors, cuts};
-use session_coordinator::{Ingestor, Progress, Scan};
+use session_coordinator::{Ingestor, Journal, Progress, Scan};
 use session_store::{ErrorKind, EventBackend, Selection, Store, Stores, Timestamp};
 
 use crate::config::Config;
@@ -16,6 +16,9 @@ use crate::error::{CliError, exit, hint_for};
 use crate::owners::{self, Retire};
 use crate::printable::printable;
 use crate::projects::Projects;
+
+/// How long it is kept what hooks did.
+const JOURNAL_KEPT: Duration = Duration::from_secs(90 * 86_400);
 
 /// What the commands share.
 pub(crate) struct Context {
@@ -49,8 +52,16 @@ impl Context {
 
     /// Opens the archive and reads what is new, with a progress bar where that takes over a second.
     pub(crate) fn archive(&self) -> Result<Archive, CliError> {
+        self.archive_telling(&|_| {})
+    }
+
+    /// The same, telling the progress also elsewhere.
+    pub(crate) fn archive_telling(&self, tell: &(dyn Fn(Progress) + Sync)) -> Result<Archive, CliError> {
         let bar = Bar::new(self.config.quiet);
-        let archive = self.archive_with(&|progress| bar.show(progress))?;
+        let archive = self.archive_with(&|progress| {
+            bar.show(progress);
+            tell(progress);
+        })?;
         bar.clear();
         self.tell_trouble(&archive.store);
         Ok(archive)
@@ -69,6 +80,16 @@ impl Context {
         }
     }
 
+    /// Opens the archive for one that leaves the reading to another.
+    pub(crate) fn archive_unread(&self) -> (Stores, Ingestor) {
+        let archive = Store::open(&self.config.data_dir.join("archive.db"), now());
+        let stores = Stores::around(&self.config.data_dir, now(), archive);
+        let dirs = self.config.claude_dirs.clone();
+        owners::ask(&stores, self.config.clone());
+        let ingestor = Ingestor::idle(Arc::new(stores.clone()), dirs, self.config.zone.clone());
+        (stores, ingestor)
+    }
+
     fn up_to_date(
         &self,
         store: Store,
@@ -76,7 +97,7 @@ impl Context {
     ) -> Result<Archive, session_store::Error> {
         let store = Stores::around(&self.config.data_dir, now(), store);
         let dirs = self.config.claude_dirs.clone();
-        owners::ask(&store, dirs.clone());
+        owners::ask(&store, self.config.clone());
         let mut ingestor = Ingestor::new(Arc::new(store.clone()), dirs, self.config.zone.clone())?;
         let scan = ingestor.scan(progress)?;
         let when = if self.config.optimize_resources { Retire::AtOnce } else { Retire::Later };
@@ -84,6 +105,8 @@ impl Context {
             // The session's store stays as it is, and everything counts all the same.
             tracing::debug!(%error, "cannot move an ended session into the archive");
         }
+        let pruned = Journal::of(&self.config.data_dir).prune(now(), JOURNAL_KEPT);
+        tracing::debug!(days = pruned, "deleted old days of the journal");
         tracing::debug!(sources = scan.sources, read = scan.sources_read, bytes = scan.bytes_read, "scanned");
         Ok(Archive { store, ingestor, scan })
     }

@@ -5,11 +5,18 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use session_analytics::{Live, LiveInput, PriceBook, SourceState, State};
-use session_coordinator::Update;
-use session_store::{Checkpoint, ConversationId, EventBackend, Selection, SourceKind, Stores, Timestamp};
+use session_coordinator::{Duty, Ingestor, Member, News, Notice, Progress, Role, Update};
+use session_store::{
+    Batch, Change, Checkpoint, ConversationId, ErrorKind, EventBackend, Selection, SourceKind, Stores,
+    Timestamp,
+};
 
 use crate::context::{Context, figures, now};
 use crate::error::{CliError, hint_for};
+use crate::owners::{self, Retire};
+use crate::place::{Place, Shared};
+use crate::told::Told;
+use crate::tui::NOTICE_SHOWN;
 
 /// Over how much time turns are read one by one, for the burn rate and the states.
 const RECENT: Duration = Duration::from_secs(6 * 3600);
@@ -19,6 +26,10 @@ const SHOW_EVERY: Duration = Duration::from_millis(250);
 const BURNING: Duration = Duration::from_secs(10);
 /// How often is asked at rest whether time alone changed the view: days end, blocks end, limits reset.
 const RESTING: Duration = Duration::from_secs(60);
+/// How long one that follows waits for the leader's first word before it computes for itself.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// After how long a leader that could not publish tries again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Makes views of the store.
 pub(crate) struct Feed<'c> {
@@ -27,8 +38,32 @@ pub(crate) struct Feed<'c> {
     book: PriceBook,
     scope: Option<String>,
     sources: HashMap<ConversationId, SourceState>,
+    place: Option<&'c Place>,
+    told: Told,
+    /// The project of the working folder.
+    project: Option<String>,
     /// What is said where nothing is more pressing.
     remark: String,
+    degraded: String,
+    began: Instant,
+    has_shown: bool,
+    /// Whether everything was read that this process has to read.
+    is_read: bool,
+    has_followed: bool,
+    is_published: bool,
+}
+
+/// Everything that a feed hears.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// What this process read.
+    Update(Update),
+    /// What the others do and tell.
+    News(News),
+    /// What this process told the others.
+    Notice(Notice),
+    /// What is shown on is gone.
+    Gone(CliError),
 }
 
 /// What a view is shown on.
@@ -37,6 +72,15 @@ pub(crate) trait Show {
     fn live(&mut self, live: Live) -> Result<(), CliError>;
     /// Shows a line of trouble or advice, none where it is empty.
     fn note(&mut self, note: String);
+    /// Shows how far the first reading has come, before there is a view.
+    fn progress(&mut self, progress: Progress);
+}
+
+/// What there is to do after something was heard.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Todo {
+    Nothing,
+    View,
 }
 
 impl<'c> Feed<'c> {
@@ -45,16 +89,38 @@ impl<'c> Feed<'c> {
         store: Stores,
         book: PriceBook,
         scope: Option<String>,
-        sources: &session_coordinator::Ingestor,
+        sources: &Ingestor,
     ) -> Self {
-        let mut feed = Self { context, store, book, scope, sources: HashMap::new(), remark: String::new() };
+        let project = std::env::current_dir().ok();
+        let mut feed = Self {
+            context,
+            store,
+            book,
+            scope,
+            sources: HashMap::new(),
+            place: None,
+            told: Told::default(),
+            project: project.and_then(|folder| Some(context.projects.of(folder.to_str()?))),
+            remark: String::new(),
+            degraded: String::new(),
+            began: Instant::now(),
+            has_shown: false,
+            is_read: true,
+            has_followed: false,
+            is_published: true,
+        };
         feed.learn(sources.checkpoints());
         feed
     }
 
-    /// Says something where nothing is more pressing.
-    pub(crate) fn with_remark(self, remark: Option<String>) -> Self {
-        Self { remark: remark.unwrap_or_default(), ..self }
+    /// Takes part in what the others know.
+    pub(crate) fn at(self, place: Option<&'c Place>) -> Self {
+        let is_read = place.is_none_or(|place| place.duty() != Duty::Rest);
+        let mut feed = Self { place, is_read, ..self };
+        for notice in place.map(Place::told_before).unwrap_or_default() {
+            feed.told.take(notice);
+        }
+        feed
     }
 
     fn learn<'a>(&mut self, checkpoints: impl Iterator<Item = &'a Checkpoint>) {
@@ -63,8 +129,13 @@ impl<'c> Feed<'c> {
         }
     }
 
-    /// Works out what there is to show now.
+    /// Works out what there is to show now, from the stores.
     pub(crate) fn live(&self) -> Result<Live, CliError> {
+        Ok(self.computed()?.within(self.scope.as_deref()))
+    }
+
+    /// Works out the view of all projects.
+    fn computed(&self) -> Result<Live, CliError> {
         let figures = figures(&self.store)?;
         let now = now();
         let range = now.before(RECENT)..Timestamp::MAX;
@@ -77,34 +148,90 @@ impl<'c> Feed<'c> {
             sources: &sources,
             book: &self.book,
             zone: &self.context.config.zone,
-            scope: self.scope.as_deref(),
             now,
         };
         Ok(Live::build(&input, &self.context.project_of()))
     }
 
-    /// Shows a view at once and a new one whenever something changed, until the updates or the screen end.
-    pub(crate) fn run(mut self, updates: &Receiver<Update>, screen: &mut impl Show) -> Result<(), CliError> {
-        let mut degraded = String::new();
+    /// Returns what there is to show now, by whoever computed it; `Err` with the progress where there is nothing yet.
+    fn view(&mut self) -> Result<Result<Live, Option<Progress>>, CliError> {
+        let shared = self.place.map_or(Shared::Unfit, Place::shared);
+        let live = match shared {
+            // It is of now until the leader says otherwise.
+            Shared::Live(live) => Live { at: now(), ..*live },
+            Shared::Reading(progress) if !self.has_shown => return Ok(Err(Some(progress))),
+            Shared::Nothing if !self.has_shown && self.began.elapsed() < PATIENCE => return Ok(Err(None)),
+            // It began to follow and has to read after all: what is there may be a part of it.
+            _ if !self.is_read && !self.has_shown && self.reads() => return Ok(Err(None)),
+            _ => self.own_view()?,
+        };
+        let notices = if self.context.config.notify() {
+            self.told.news(now(), self.project.as_deref())
+        } else {
+            Vec::new()
+        };
+        Ok(Ok(Live { notices, ..live.within(self.scope.as_deref()) }))
+    }
+
+    fn reads(&self) -> bool {
+        self.place.is_none_or(|place| place.duty() != Duty::Rest)
+    }
+
+    fn own_view(&mut self) -> Result<Live, CliError> {
+        if !self.reads() {
+            let checkpoints = self.store.checkpoints()?;
+            self.sources.clear();
+            self.learn(checkpoints.iter());
+        }
+        let live = self.computed()?;
+        self.is_published = self.place.is_none_or(|place| place.publish(&live));
+        Ok(live)
+    }
+
+    /// Shows a view at once and a new one whenever something changed, until nothing is heard any more or the screen ends.
+    pub(crate) fn run(mut self, heard: &Receiver<Heard>, screen: &mut impl Show) -> Result<(), CliError> {
+        for early in heard.try_iter() {
+            self.take(early, screen)?;
+        }
         loop {
-            let live = self.live()?;
-            let burning = live.tokens_per_minute > 0.0
-                || live.conversations.iter().any(|it| it.state == State::Working);
-            let turn = if burning { Timestamp::MIN } else { self.next_turn(&live) };
-            let note = self.note(&live, &degraded);
-            screen.note(note);
-            screen.live(live)?;
+            let (mut wait, mut turn) = (BURNING, Timestamp::MIN);
+            match self.view()? {
+                Ok(live) => {
+                    if live.tokens_per_minute == 0.0
+                        && !live.conversations.iter().any(|it| it.state == State::Working)
+                    {
+                        (wait, turn) = (RESTING, self.next_turn(&live));
+                    }
+                    if !self.is_published {
+                        (wait, turn) = (AGAIN, Timestamp::MIN);
+                    }
+                    screen.note(self.note(live.scope_widened));
+                    screen.live(live)?;
+                    if !std::mem::replace(&mut self.has_shown, true) {
+                        self.open_own_store();
+                    }
+                }
+                Err(progress) => {
+                    wait = PATIENCE.saturating_sub(self.began.elapsed()).max(SHOW_EVERY);
+                    screen.note(self.note(false));
+                    progress.into_iter().for_each(|progress| screen.progress(progress));
+                }
+            }
             let shown_at = Instant::now();
             loop {
-                match updates.recv_timeout(if burning { BURNING } else { RESTING }) {
-                    Ok(update) => break self.take(update, &mut degraded),
+                match heard.recv_timeout(wait) {
+                    Ok(heard) => {
+                        if self.take(heard, screen)? == Todo::View {
+                            break;
+                        }
+                    }
                     Err(RecvTimeoutError::Timeout) if now() < turn => {}
                     Err(RecvTimeoutError::Timeout) => break,
                     Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 }
             }
-            while let Ok(update) = updates.recv_timeout(SHOW_EVERY.saturating_sub(shown_at.elapsed())) {
-                self.take(update, &mut degraded);
+            while let Ok(heard) = heard.recv_timeout(SHOW_EVERY.saturating_sub(shown_at.elapsed())) {
+                self.take(heard, screen)?;
             }
         }
     }
@@ -114,32 +241,130 @@ impl<'c> Feed<'c> {
         let zone = &self.context.config.zone;
         let tomorrow = zone.start_of(zone.date_of(live.at).tomorrow());
         let block = live.block.as_ref().map(|(block, _)| block.end);
-        let reset = live.last_limit.as_ref().and_then(|hit| hit.resets_at).filter(|reset| *reset > live.at);
-        [block, reset].into_iter().flatten().fold(tomorrow, Timestamp::min)
+        let notices = live.notices.iter();
+        let told = notices.flat_map(|notice| [notice.resets_at, Some(notice.at.after(NOTICE_SHOWN))]);
+        let last_limit = live.last_limit.as_ref().and_then(|hit| hit.resets_at);
+        let turns = told.flatten().chain(last_limit).filter(|turn| *turn > live.at);
+        turns.chain(block).fold(tomorrow, Timestamp::min)
     }
 
-    fn take(&mut self, update: Update, degraded: &mut String) {
-        match update {
-            Update::Read(scan) => self.learn(scan.touched.iter()),
-            Update::Failed(error) => *degraded = error.to_string(),
-            Update::Degraded(reason) => *degraded = reason,
-            _ => {}
+    fn take(&mut self, heard: Heard, screen: &mut impl Show) -> Result<Todo, CliError> {
+        match heard {
+            Heard::Update(update) => Ok(self.take_update(update, screen)),
+            Heard::News(news) => Ok(self.take_news(news)),
+            Heard::Notice(notice) => Ok(self.take_notice(notice)),
+            Heard::Gone(error) => Err(error),
         }
     }
 
-    fn note(&self, live: &Live, degraded: &str) -> String {
+    fn take_update(&mut self, update: Update, screen: &mut impl Show) -> Todo {
+        match update {
+            Update::Read(scan) => {
+                let is_news = scan.sources_read > 0 || !std::mem::replace(&mut self.is_read, true);
+                self.learn(scan.touched.iter());
+                if let Some(place) = self.place.filter(|_| scan.sources_read > 0) {
+                    place.count_reading(scan.sources_read);
+                    if scan.change == Change::Grew {
+                        place.wrote();
+                    }
+                }
+                if !is_news {
+                    return Todo::Nothing;
+                }
+            }
+            Update::Progress(progress) => {
+                if !self.has_shown {
+                    screen.progress(progress);
+                }
+                return Todo::Nothing;
+            }
+            Update::Failed(error) => self.degraded = error.to_string(),
+            Update::Degraded(reason) => self.degraded = reason,
+            _ => {}
+        }
+        Todo::View
+    }
+
+    fn take_news(&mut self, news: News) -> Todo {
+        match news {
+            News::Joined { beside, .. } => {
+                self.remark = beside.as_deref().map(beside_whom).unwrap_or_default()
+            }
+            News::Apart(_) | News::Degraded(_) => {
+                self.remark = self.place.and_then(Place::trouble).unwrap_or_default();
+            }
+            News::Role(Role::Following) => {
+                self.degraded.clear();
+                if let Some(place) = self.place.filter(|_| !std::mem::replace(&mut self.has_followed, true)) {
+                    place.count_watches(
+                        self.context.config.claude_dirs.iter().filter(|it| it.is_dir()).count(),
+                    );
+                }
+            }
+            News::Role(_) | News::Changed => {}
+            News::Notice(notice) => return self.take_notice(notice),
+            News::Members => {
+                if let Some(place) = self.place {
+                    place.members_changed();
+                }
+                return Todo::Nothing;
+            }
+            News::Ended(_) if self.context.config.optimize_resources => {
+                // What cannot be moved now is moved later.
+                let _ = owners::retire(&self.store, Retire::AtOnce);
+                return Todo::Nothing;
+            }
+            _ => return Todo::Nothing,
+        }
+        Todo::View
+    }
+
+    fn take_notice(&mut self, notice: Notice) -> Todo {
+        let event = notice.event();
+        if !notice.is_news(now()) || !self.told.take(notice) {
+            return Todo::Nothing;
+        }
+        if let (Some(place), Some(event)) = (self.place, event) {
+            // The session's own store keeps what the session was told; joined with the others' it counts once.
+            let batch = Batch { ledger: [event].into_iter().collect(), ..Batch::default() };
+            match self.store.session(place.store()).commit(batch) {
+                Ok(_) => {}
+                // It was moved into the archive, where the event is, too.
+                Err(error) if error.kind() == ErrorKind::Closed => {}
+                Err(error) => self.degraded = error.to_string(),
+            }
+        }
+        Todo::View
+    }
+
+    /// Makes the session's own store, where what it is told is kept.
+    fn open_own_store(&self) {
+        if let Some(place) = self.place {
+            drop(self.store.session(place.store()));
+            for event in self.told.events() {
+                let batch = Batch { ledger: [event].into_iter().collect(), ..Batch::default() };
+                let _ = self.store.session(place.store()).commit(batch);
+            }
+        }
+    }
+
+    fn note(&self, scope_widened: bool) -> String {
         if let Some(trouble) = self.store.trouble() {
             let hint = hint_for(trouble.kind()).unwrap_or_default();
             return format!("{trouble}; going on in memory; {hint}");
         }
-        if !degraded.is_empty() {
-            return degraded.to_owned();
+        if !self.degraded.is_empty() {
+            return self.degraded.clone();
         }
         match &self.scope {
-            Some(scope) if live.scope_widened => format!("nothing below {scope}; showing all projects"),
+            Some(scope) if scope_widened => format!("nothing below {scope}; showing all projects"),
             _ => self.remark.clone(),
         }
     }
+}
+
+fn beside_whom(first: &Member) -> String {
+    format!("a viewer beside the monitor of this session and project, process {}", first.pid)
 }
 
 fn source_state(checkpoint: &Checkpoint) -> Option<SourceState> {

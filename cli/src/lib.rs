@@ -10,13 +10,16 @@ mod context;
 mod coordination;
 mod error;
 mod feed;
+mod host;
 mod output;
 mod owners;
+mod place;
 mod presence;
 mod printable;
 mod projects;
 mod sessions;
 mod table;
+mod told;
 mod tui;
 mod words;
 
@@ -32,8 +35,12 @@ use crate::error::{CliError, exit};
 /// Runs the program with these arguments, the first of which is its name, and returns its exit code.
 #[doc(hidden)]
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    // To Claude Code, which calls it, the code of wrong usage would mean that a hook refuses.
+    let is_hook = args.get(1).is_some_and(|command| command == "hook");
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
+        Err(error) if is_hook && error.use_stderr() => return ExitCode::from(exit::DONE),
         Err(error) => {
             // Help and version come this way too, and count as success.
             let code = if error.use_stderr() { exit::USAGE } else { exit::DONE };
@@ -46,6 +53,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         commands::run(cli, config)
     });
     match result {
+        _ if is_hook => ExitCode::from(exit::DONE),
         Ok(code) => ExitCode::from(code),
         Err(error) if error.is_closed_pipe() => ExitCode::from(exit::DONE),
         Err(error) => {

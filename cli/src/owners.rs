@@ -1,12 +1,15 @@
 //! Which session's store a conversation belongs to, and when an ended session's store goes into the archive.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use session_coordinator::{Claim, Claims, RuntimeDir};
 use session_detect::claude::{self, Found};
 use session_detect::{Liveness, ProcessId};
 use session_store::{ConversationId, Stores};
+
+use crate::config::{Config, SessionMode};
+use crate::coordination::candidates;
 
 /// How long after its last line an ended session keeps its store.
 const KEPT: Duration = Duration::from_secs(86_400);
@@ -14,13 +17,21 @@ const KEPT: Duration = Duration::from_secs(86_400);
 const KEPT_UNSEEN: Duration = Duration::from_secs(7 * 86_400);
 
 /// Makes the stores ask who runs which conversation.
-pub(crate) fn ask(stores: &Stores, claude_dirs: Vec<PathBuf>) {
-    stores.ask_for_owners(move || owners(&claude::find(&claude_dirs)));
+pub(crate) fn ask(stores: &Stores, config: Config) {
+    stores.ask_for_owners(move || owners(&claude::find(&config.claude_dirs), &claims(&config)));
 }
 
-/// Returns the store of each running conversation. One that runs in two sessions belongs to the least of them, so that
+/// Returns what conversations' own hooks said of who runs them.
+pub(crate) fn claims(config: &Config) -> Vec<(Claim, SystemTime)> {
+    let runtime = RuntimeDir::find_first(&candidates(config)).filter(|_| config.mode == SessionMode::Multi);
+    let Some(claims) = runtime.and_then(|runtime| Claims::open(&runtime).ok()) else { return Vec::new() };
+    claims.sweep(KEPT);
+    claims.list()
+}
+
+/// Returns the store of each running conversation. What a conversation's hook said is exact; elsewhere one that runs in two sessions belongs to the least of them, so that
 /// every process says the same.
-fn owners(found: &Found) -> HashMap<ConversationId, String> {
+fn owners(found: &Found, claims: &[(Claim, SystemTime)]) -> HashMap<ConversationId, String> {
     let mut keys: HashMap<ConversationId, session_detect::IsolationKey> = HashMap::new();
     for running in &found.running {
         let key = running.session.as_ref().ok().and_then(|session| session.key.clone());
@@ -29,6 +40,15 @@ fn owners(found: &Found) -> HashMap<ConversationId, String> {
             if key < *owner {
                 *owner = key;
             }
+        }
+    }
+    for (claim, _) in claims {
+        let id = ConversationId::from(claim.conversation.as_str());
+        if claim.ended || !claim.is_good() {
+            // It may run elsewhere by now; if not, its last lines are still of this session.
+            keys.entry(id).or_insert_with(|| claim.key.clone());
+        } else {
+            keys.insert(id, claim.key.clone());
         }
     }
     keys.into_iter().map(|(id, key)| (id, key.file_name())).collect()

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use session_analytics::{Live, LiveConversation};
-use session_coordinator::{Member, MemberRole, Presence as Pulse, Scope};
+use session_coordinator::{Claim, Member, MemberRole, Presence as Pulse, Scope};
 use session_detect::claude::{self, Running};
 use session_detect::{IsolationKey, Kind};
 use session_store::Timestamp;
 
 use crate::context::Context;
 use crate::coordination::Others;
+use crate::owners;
 
 /// A process that takes part in a session.
 #[derive(Clone, Debug)]
@@ -38,7 +39,8 @@ impl Presence {
     /// Looks at the processes of this machine and at the monitors; some milliseconds.
     pub(crate) fn look(context: &Context, live: &Live, others: &Others) -> Self {
         let found = claude::find(&context.config.claude_dirs);
-        let claudes = found.running.iter().filter_map(|running| of_claude(context, live, running));
+        let claims = owners::claims(&context.config);
+        let claudes = found.running.iter().filter_map(|running| of_claude(context, live, &claims, running));
         let monitors = others.members.iter().map(of_member);
         let mut participants: Vec<Participant> = claudes.chain(monitors).collect();
         participants.sort_by(|a, b| (&a.key, a.role, a.pid).cmp(&(&b.key, b.role, b.pid)));
@@ -69,9 +71,18 @@ impl Presence {
 }
 
 /// What a running Claude Code takes part in; `None` where nothing confirms that it is one of these config folders'.
-fn of_claude(context: &Context, live: &Live, running: &Running) -> Option<Participant> {
+fn of_claude(
+    context: &Context,
+    live: &Live,
+    claims: &[(Claim, SystemTime)],
+    running: &Running,
+) -> Option<Participant> {
     let key = running.session.as_ref().ok()?.key.clone()?;
-    let conversation = running.conversation.id().map(str::to_owned);
+    // What its hook said last is exact.
+    let own = claims.iter().filter(|(it, _)| !it.ended && it.process.is_some() && it.process == running.id);
+    let claimed = own.max_by_key(|(_, at)| *at);
+    let conversation = claimed.map(|(claim, _)| claim.conversation.as_str()).or(running.conversation.id());
+    let conversation = conversation.map(str::to_owned);
     if running.record.is_none() && conversation.is_none() {
         return None;
     }
@@ -89,7 +100,10 @@ fn of_claude(context: &Context, live: &Live, running: &Running) -> Option<Partic
         project,
         conversation,
         started_at: running.started_at.and_then(timestamp),
-        last_activity: known.map(|it| it.last_activity).max(said),
+        last_activity: known
+            .map(|it| it.last_activity)
+            .max(said)
+            .max(claimed.and_then(|(_, at)| timestamp(*at))),
         rate_limit_events: known.map_or(0, |it| it.totals.rate_limit_events),
         total_tokens: known.map_or(0, |it| it.usage().total()),
         cost_usd: known.map_or(0.0, |it| it.totals.cost.as_dollars()),

@@ -27,6 +27,7 @@ use session_analytics::Live;
 use session_store::{Timestamp, Zone};
 
 use app::{App, Effect, Event, update};
+pub(crate) use summary::NOTICE_SHOWN;
 use terminal::Screen;
 
 /// How many waiting events are taken in before the screen is drawn again.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use session_store::BoardMember;
+use session_store::{BoardMember, Figures};
 
 use crate::account::AccountId;
 use crate::bell::{Bell, Heard, Listener, Waker};
@@ -41,6 +41,18 @@ pub struct CoordinatorOptions {
     pub accounts: Vec<AccountId>,
     /// The folder it works in.
     pub project: Option<PathBuf>,
+    /// How often it looks around.
+    pub pace: Pace,
+}
+
+/// How often a member looks although nothing was heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Pace {
+    /// Each second; a frozen leader is noticed after less than two.
+    #[default]
+    Prompt,
+    /// Every three seconds, for many sessions on one host; a frozen leader is noticed after six.
+    Sparing,
 }
 
 /// What a coordinator tells.
@@ -60,6 +72,8 @@ pub enum News {
     Notice(Notice),
     /// A member came or went.
     Members,
+    /// Others wrote to the stores, or the leader published figures.
+    Changed,
     /// These members have ended; told to the leader alone.
     Ended(Vec<Member>),
     /// It is not coordinated at the moment, and why; it is tried again.
@@ -96,6 +110,7 @@ pub enum News {
 ///         },
 ///         accounts: vec!["account".into()],
 ///         project: None,
+///         pace: Pace::Prompt,
 ///     })
 /// };
 /// let first = Coordinator::start(options(1)?, |_| {})?;
@@ -213,6 +228,49 @@ impl Coordinator {
         registry.ok_or_else(|| Error::new(ErrorKind::Replaced))?.members()
     }
 
+    /// Publishes what it computed as the leader, for the others to show; `false` where it does not lead, or not for sure.
+    ///
+    /// # Errors
+    ///
+    /// The board cannot be written.
+    pub fn publish(&self, name: &str, figures: &Figures) -> Result<bool, Error> {
+        match (self.leads(), self.board()) {
+            (Some(term), Some(board)) => board.publish(term, name, figures),
+            _ => Ok(false),
+        }
+    }
+
+    /// Returns what a leader published last under a name, and whether it is of now: the leader's heart beats, and nobody
+    /// has written to stores since.
+    ///
+    /// # Errors
+    ///
+    /// The board cannot be read.
+    pub fn published(&self, name: &str) -> Result<Option<(Figures, bool)>, Error> {
+        let follows = *self.shared().life.role() == Role::Following;
+        let Some(board) = self.board() else { return Ok(None) };
+        let Some(figures) = board.board().published(name).map_err(Error::from)? else { return Ok(None) };
+        let look = board.board().look(u64::MAX).map_err(Error::from)?;
+        let is_fresh = follows && figures.changes == look.changes;
+        Ok(Some((figures, is_fresh)))
+    }
+
+    /// Tells the others that it wrote to stores, which it does not lead to publish.
+    pub fn changed(&self) {
+        if let Some(board) = self.board() {
+            // Who is not told finds out when it next computes something.
+            let _ = board.changed();
+        }
+    }
+
+    /// Adds to a counter on the board.
+    pub fn count(&self, counter: &str, by: u64) {
+        if let Some(board) = self.board().filter(|_| by > 0) {
+            // Nothing depends on it.
+            let _ = board.board().count(counter, by);
+        }
+    }
+
     /// Returns the board, while there is one and the isolation allows it.
     pub fn board(&self) -> Option<NoticeBoard> {
         self.shared().board.clone()
@@ -289,10 +347,12 @@ impl Runner {
         tell: Box<dyn FnMut(News) + Send>,
     ) -> Self {
         let who = &options.introduction;
-        let life = Life::new(LifeOptions {
-            uses_board: who.isolation.uses_board(),
-            ..LifeOptions::new(options.accounts.clone())
-        });
+        let mut rhythm = LifeOptions::new(options.accounts.clone());
+        rhythm.uses_board = who.isolation.uses_board();
+        if options.pace == Pace::Sparing {
+            (rhythm.look, rhythm.frozen_after) = (3 * rhythm.look, 3 * rhythm.frozen_after);
+        }
+        let life = Life::new(rhythm);
         let standing = Standing {
             member: MemberId::of(&who.key, &who.scope),
             member_role: MemberRole::Monitor,
@@ -406,6 +466,10 @@ impl Runner {
             Output::Post(notices) => Some(self.post(&notices)),
             Output::Deliver(notice) => {
                 (self.tell)(News::Notice(notice));
+                None
+            }
+            Output::Changed => {
+                (self.tell)(News::Changed);
                 None
             }
             Output::Role(role) => {
@@ -639,7 +703,7 @@ fn beat(
     since: session_store::Timestamp,
 ) -> Result<Term, Error> {
     let rows = board.board();
-    if rows.beat(term.number()).map_err(Error::from)? {
+    if rows.beat(term.number(), uptime()).map_err(Error::from)? {
         return Ok(term);
     }
     let seen = rows.look(u64::MAX).map_err(Error::from)?.leader.map_or(0, |leader| leader.term);
@@ -652,5 +716,6 @@ fn beat(
 /// What a member sees that takes no part in the board.
 fn nothing(cursor: Cursor) -> Look {
     let generation = cursor.generation.unwrap_or(session_store::Generation(0));
-    Look { generation, leader: None, notices: Vec::new(), spooled: Vec::new(), newest: cursor.seq }
+    let (notices, spooled) = (Vec::new(), Vec::new());
+    Look { generation, leader: None, notices, spooled, newest: cursor.seq, changes: 0, published: 0 }
 }

@@ -12,8 +12,9 @@ use std::thread;
 
 use memchr::memchr;
 use session_store::{
-    Batch, Change, Checkpoint, Error, Event, EventBackend, Join, LINE_BYTES_MAX, Listings, Located, Position,
-    ProblemKind, Reading, Source, SourceId, Tail, Zone,
+    Batch, Change, Checkpoint, ConversationId, Error, Event, EventBackend, Fact, Join, LINE_BYTES_MAX,
+    LimitCause, Listings, Located, Position, ProblemKind, Reading, Selection, Source, SourceId, SourceKind,
+    Tail, Zone,
 };
 
 use crate::search::{Search, search};
@@ -91,6 +92,17 @@ pub struct Scan {
     pub files_skipped: Vec<(ProblemKind, PathBuf)>,
     /// The sources that were read, as they stand now.
     pub touched: Vec<Checkpoint>,
+    /// The used-up quotas that the lines read tell of, also those that the store knew.
+    pub hits: Vec<SeenHit>,
+}
+
+/// A request that was refused because a quota was used up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenHit {
+    /// What the store keeps of it.
+    pub event: Event,
+    /// The config folder it belongs to, which stands for its account.
+    pub config_dir: PathBuf,
 }
 
 /// A source with something new, and where to begin.
@@ -105,6 +117,7 @@ struct Parcel {
     events: Vec<Event>,
     checkpoints: Vec<Checkpoint>,
     unreadable: Vec<(ProblemKind, PathBuf)>,
+    hits: Vec<SeenHit>,
 }
 
 impl Ingestor {
@@ -116,9 +129,67 @@ impl Ingestor {
     ///
     /// The store cannot be read.
     pub fn new(store: Arc<dyn EventBackend>, config_dirs: Vec<PathBuf>, zone: Zone) -> Result<Self, Error> {
-        let known = store.checkpoints()?.into_iter().map(|known| (known.source.clone(), known)).collect();
-        let listings = store.listings()?;
-        Ok(Self { store, config_dirs, zone, known, listings })
+        let mut ingestor = Self::idle(store, config_dirs, zone);
+        ingestor.renew()?;
+        Ok(ingestor)
+    }
+
+    /// Makes an ingestor for one that leaves the reading to another; [`Ingestor::renew`] makes it ready for work.
+    pub fn idle(store: Arc<dyn EventBackend>, config_dirs: Vec<PathBuf>, zone: Zone) -> Self {
+        Self { store, config_dirs, zone, known: HashMap::new(), listings: Listings::default() }
+    }
+
+    /// Looks up again how far each source has been read, because another one may have read on.
+    ///
+    /// Without it nothing is wrong, only read twice.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn renew(&mut self) -> Result<(), Error> {
+        let checkpoints = self.store.checkpoints()?;
+        self.known = checkpoints.into_iter().map(|known| (known.source.clone(), known)).collect();
+        self.listings = self.store.listings()?;
+        Ok(())
+    }
+
+    /// Forgets how far each source has been read, to be asked to [`Ingestor::renew`] before it works again.
+    pub fn rest(&mut self) {
+        self.known = HashMap::new();
+        self.listings = Listings::default();
+    }
+
+    /// Returns the used-up quotas of all time that the store knows.
+    ///
+    /// A reader killed after it had committed one, and before it could tell of it, leaves it to the next reader.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn hits(&self) -> Result<Vec<SeenHit>, Error> {
+        let selection = Selection { conversations: false, ..Selection::facts() };
+        let facts = self.store.events(&selection)?;
+        let mut dirs: Option<HashMap<&ConversationId, &Path>> = None;
+        let mut hits = Vec::new();
+        for event in facts.into_iter().filter(is_quota_hit) {
+            let dirs = dirs.get_or_insert_with(|| self.dirs_of_conversations());
+            let dir = dirs.get(&event.owner.conversation).copied();
+            let dir = dir.or(self.config_dirs.first().map(PathBuf::as_path));
+            hits.extend(dir.map(|dir| SeenHit { config_dir: dir.to_owned(), event }));
+        }
+        Ok(hits)
+    }
+
+    fn dirs_of_conversations(&self) -> HashMap<&ConversationId, &Path> {
+        let known = self.known.values();
+        known
+            .filter_map(|it| match &it.kind {
+                SourceKind::Main { conversation } => {
+                    Some((conversation, dir_of(&self.config_dirs, &it.source)?))
+                }
+                SourceKind::SubAgent { .. } => None,
+            })
+            .collect()
     }
 
     /// Returns the config folders.
@@ -191,6 +262,7 @@ impl Ingestor {
             lines_skipped,
             files_skipped: Vec::new(),
             touched: Vec::new(),
+            hits: Vec::new(),
         };
         let read: Vec<SourceId> = jobs.iter().map(|job| job.source.id.clone()).collect();
         let reader = Reader {
@@ -199,6 +271,7 @@ impl Ingestor {
             bytes_done: AtomicU64::new(0),
             bytes_total,
             zone: self.zone.clone(),
+            config_dirs: self.config_dirs.clone(),
             progress,
         };
         let threads = if bytes_total < PARALLEL_BYTES { 1 } else { crate::threads() };
@@ -212,6 +285,7 @@ impl Ingestor {
             drop(sender);
             for parcel in parcels {
                 scan.files_skipped.extend(parcel.unreadable);
+                scan.hits.extend(parcel.hits);
                 pending.ledger.extend(parcel.events);
                 pending.checkpoints.extend(parcel.checkpoints);
                 if pending.ledger.len() >= COMMIT {
@@ -244,6 +318,15 @@ impl std::fmt::Debug for Ingestor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Ingestor").field("config_dirs", &self.config_dirs).finish_non_exhaustive()
     }
+}
+
+fn is_quota_hit(event: &Event) -> bool {
+    matches!(&event.fact, Fact::LimitHit(hit) if hit.cause == LimitCause::Quota)
+}
+
+/// Returns the config folder that a source lies in.
+fn dir_of<'a>(config_dirs: &'a [PathBuf], source: &SourceId) -> Option<&'a Path> {
+    config_dirs.iter().find(|dir| source.path().starts_with(dir)).map(PathBuf::as_path)
 }
 
 fn add_problems(problems: &mut BTreeMap<ProblemKind, u64>, known: &Checkpoint) {
@@ -299,6 +382,7 @@ struct Reader<'a> {
     bytes_done: AtomicU64,
     bytes_total: u64,
     zone: Zone,
+    config_dirs: Vec<PathBuf>,
     progress: &'a (dyn Fn(Progress) + Sync),
 }
 
@@ -350,6 +434,12 @@ impl Reader<'_> {
                 *problems.entry(kind).or_default() += 1;
             }
             for found in reading.found.drain(..) {
+                if is_quota_hit(&found.event)
+                    && let Some(dir) = dir_of(&self.config_dirs, &job.source.id)
+                {
+                    let (event, config_dir) = (found.event.clone(), dir.to_owned());
+                    parcel.hits.push(SeenHit { event, config_dir });
+                }
                 parcel.add(found.event);
             }
             self.tell(bytes as u64);

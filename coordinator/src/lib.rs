@@ -4,12 +4,19 @@
 mod account;
 mod error;
 
+mod advice;
+mod priority;
+
 mod runtime;
 
 mod scope;
 
 mod conflict;
 mod registry;
+
+mod brake;
+mod claim;
+mod journal;
 
 mod bell;
 mod lease;
@@ -27,17 +34,24 @@ mod search;
 mod watch;
 
 pub use account::AccountId;
+pub use advice::{
+    Act, Advice, Cause, Policy, Question, STAGGER, WAIT_MAX, Why, WindowStanding, advise, pace_line,
+};
 pub use bell::{Bell, Heard, Listener};
+pub use brake::{Load, Strain, is_overstrained};
+pub use claim::{Claim, Claims};
 pub use conflict::{Verdict, resolve};
 pub use coordinator::{
-    CONFLICTS_RESOLVED, Coordinator, CoordinatorOptions, NOTICES, News, RESOURCES_SHARED, Standing,
+    CONFLICTS_RESOLVED, Coordinator, CoordinatorOptions, NOTICES, News, Pace, RESOURCES_SHARED, Standing,
 };
 pub use error::{Error, ErrorKind};
-pub use ingest::{Ingestor, Progress, Scan};
+pub use ingest::{Ingestor, Progress, Scan, SeenHit};
+pub use journal::{Entry, Journal};
 pub use lease::{Acquire, AcquireError, Holder, Lease, Term};
 pub use life::{Input, Life, LifeOptions, Output, Role};
-pub use monitor::{Monitor, MonitorOptions, Update};
+pub use monitor::{Duty, Monitor, MonitorOptions, Steer, Update};
 pub use notice::{Cursor, Fate, Look, Notice, NoticeBoard, NoticeKind};
+pub use priority::{Priorities, Priority, Subject, UnknownPriority};
 pub use registry::{Introduction, JoinError, Member, MemberId, MemberRole, Membership, Presence, Registry};
 pub use runtime::{Candidate, FileId, RuntimeDir, RuntimePlaces};
 pub use scope::{Asset, Isolation, Party, Scope, UnknownIsolation};

@@ -125,6 +125,8 @@ pub enum Output {
     Post(Vec<Notice>),
     /// Show a notice of another member.
     Deliver(Notice),
+    /// Look at the stores, or at what the leader published: other members wrote.
+    Changed,
     /// The role has changed.
     Role(Role),
     /// Give up the lease, if held, and the place.
@@ -160,6 +162,8 @@ pub struct Life {
     /// The newest terms seen on any board.
     term_seen: Term,
     heart: Heart,
+    /// How much was written and published, as last seen.
+    written: Option<(u64, u64)>,
     /// What was asked for and not answered yet.
     asked: Asked,
     due: Due,
@@ -240,6 +244,7 @@ impl Life {
             last_board: None,
             term_seen: Term::default(),
             heart: Heart::default(),
+            written: None,
             asked: Asked::default(),
             due: Due::default(),
             memory: Memory::default(),
@@ -449,6 +454,7 @@ impl Life {
         self.place = Some(Cursor { generation: Some(generation), seq });
         self.joined_at = now;
         self.heart = Heart { last: None, seen_at: now };
+        self.written = None;
         self.due = Due { join: now, look: now, beat: now, post: now };
         self.role = if self.options.uses_board { Role::Following } else { Role::Isolated };
         self.try_lead(outputs);
@@ -480,6 +486,12 @@ impl Life {
             return self.lose_place();
         }
         place.seq = place.seq.max(look.newest);
+        let written = (look.changes, look.published);
+        if let Some(before) = self.written.replace(written)
+            && (before.0 != written.0 || before.1 != written.1 && !matches!(self.role, Role::Leading(_)))
+        {
+            outputs.push(Output::Changed);
+        }
         let numbered = look.notices.into_iter().map(|(_, notice)| notice);
         for notice in numbered.chain(look.spooled) {
             // Its own it knows since it posted them.

@@ -6,14 +6,17 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use session_store::{
-    BoardBackend, BoardLeader, BoardNotice, Generation, LimitWindow, SqliteBoard, Timestamp,
+    BoardBackend, BoardLeader, BoardNotice, ConversationId, Event, EventId, Fact, Figures, Generation,
+    LimitCause, LimitHit, LimitWindow, NoticeSource, Owner, Reset, Role, SqliteBoard, Timestamp,
 };
 
 use crate::account::AccountId;
 use crate::bell::Bell;
 use crate::error::{Error, ErrorKind};
+use crate::lease::Term;
 use crate::registry::MemberId;
 use crate::runtime::{FileId, RuntimeDir};
 use crate::spool::Spool;
@@ -22,6 +25,8 @@ use crate::spool::Spool;
 const FILE: &str = "live.db";
 /// Resets that differ by less are taken for one.
 const SAME_RESET_MS: i64 = 300_000;
+/// How long something is news.
+const NEWS: Duration = Duration::from_secs(5 * 3600);
 
 /// Something that one session tells the others of its account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +49,8 @@ pub struct Notice {
     pub resets_at: Option<Timestamp>,
     /// More, for people; others wrote it, so escape it before it reaches a terminal.
     pub text: Arc<str>,
+    /// The event it was made of, where it was made of one.
+    pub source: Option<Box<NoticeSource>>,
 }
 
 /// The sort of a notice.
@@ -98,6 +105,7 @@ impl Notice {
             window: None,
             resets_at: None,
             text: text.into(),
+            source: None,
         }
     }
 
@@ -116,7 +124,46 @@ impl Notice {
         let slot = moment.as_millis().saturating_add(SAME_RESET_MS / 2).div_euclid(SAME_RESET_MS);
         let dedup = format!("limit_hit:{account}:{}:{sort}:{slot}", window.name()).into();
         let (kind, window, text) = (NoticeKind::LimitHit, Some(window), "".into());
-        Self { dedup, kind, account, project: None, from, at, window, resets_at, text }
+        Self { dedup, kind, account, project: None, from, at, window, resets_at, text, source: None }
+    }
+
+    /// Makes the notice of an event; `None` where the event is no quota that was used up.
+    pub fn of_event(account: AccountId, from: MemberId, event: &Event) -> Option<Self> {
+        let Fact::LimitHit(hit) = &event.fact else { return None };
+        if hit.cause != LimitCause::Quota {
+            return None;
+        }
+        let notice = Self::limit_hit(account, from, event.at, hit.window.clone(), hit.resets_at.0);
+        let source = NoticeSource { event: event.id.clone(), owner: event.owner.clone() };
+        Some(Self { source: Some(Box::new(source)), ..notice })
+    }
+
+    /// Says which conversation was refused, where that is known without an event, as by a hook of Claude Code.
+    pub fn in_conversation(self, conversation: ConversationId) -> Self {
+        let event = EventId::new(format!("told:{}:{conversation}", self.dedup));
+        let owner = Owner { role: Role::Main, since: self.at, conversation, agent: None };
+        Self { source: Some(Box::new(NoticeSource { event, owner })), ..self }
+    }
+
+    /// Returns the event that the notice tells of, for who is told to keep.
+    ///
+    /// It has the id that it has in the store of who saw it, so that joined stores count it once.
+    pub fn event(&self) -> Option<Event> {
+        let source = self.source.as_ref().filter(|_| self.kind == NoticeKind::LimitHit)?;
+        let window = self.window.clone().unwrap_or(LimitWindow::Unspecified);
+        let hit = LimitHit { cause: LimitCause::Quota, resets_at: Reset(self.resets_at), window };
+        let (id, owner) = (source.event.clone(), source.owner.clone());
+        Some(Event { id, at: self.at, owner, fact: Fact::LimitHit(hit) })
+    }
+
+    /// Returns whether it tells of a limit that may still bind: it was hit within the last five hours, and its reset, where
+    /// one was said, is to come.
+    ///
+    /// Five hours, because the shortest window is as long: of an older hit everybody has heard. A history that is read for
+    /// the first time holds hits of years; they are no news.
+    pub fn is_news(&self, now: Timestamp) -> bool {
+        let binds = self.kind != NoticeKind::LimitHit || self.resets_at.is_none_or(|reset| now < reset);
+        now.since(self.at) < NEWS && binds
     }
 
     pub(crate) fn to_row(&self) -> BoardNotice {
@@ -130,10 +177,12 @@ impl Notice {
             window: self.window.clone(),
             resets_at: self.resets_at,
             text: self.text.clone(),
+            source: self.source.clone(),
         }
     }
 
-    pub(crate) fn from_row(row: BoardNotice) -> Self {
+    /// Reads a notice as a board keeps it.
+    pub fn from_row(row: BoardNotice) -> Self {
         Self {
             dedup: row.dedup,
             kind: NoticeKind::from_name(&row.kind),
@@ -144,6 +193,7 @@ impl Notice {
             window: row.window,
             resets_at: row.resets_at,
             text: row.text,
+            source: row.source,
         }
     }
 }
@@ -170,6 +220,10 @@ pub struct Look {
     pub spooled: Vec<Notice>,
     /// The greatest number given so far.
     pub newest: u64,
+    /// How often members said that they wrote to stores.
+    pub changes: u64,
+    /// How often a leader published figures.
+    pub published: u64,
 }
 
 impl Look {
@@ -241,6 +295,19 @@ impl NoticeBoard {
         Ok(Self { board: Arc::new(board), spool, bell, path, file })
     }
 
+    /// Opens the board of a runtime folder where there is one, for a caller in a hurry: no board is made, and who holds it
+    /// is waited for no longer than `patience`.
+    ///
+    /// # Errors
+    ///
+    /// As [`NoticeBoard::open`], and [`ErrorKind::Missing`] where there is none.
+    pub fn find(runtime: &RuntimeDir, patience: Duration) -> Result<Self, Error> {
+        let path = runtime.file(FILE);
+        let board = SqliteBoard::find(&path, patience)?;
+        let (spool, bell, file) = (Spool::open(runtime)?, Bell::open(runtime)?, FileId::at(&path));
+        Ok(Self { board: Arc::new(board), spool, bell, path, file })
+    }
+
     /// Returns the board itself: members, leader, counters, figures, samples.
     pub fn board(&self) -> &Arc<dyn BoardBackend> {
         &self.board
@@ -288,6 +355,30 @@ impl NoticeBoard {
         Ok(fates.map(Fate::from).collect())
     }
 
+    /// Publishes what the leader of a term computed, and rings; `false` where the term is over.
+    ///
+    /// # Errors
+    ///
+    /// The board cannot be written.
+    pub fn publish(&self, term: Term, name: &str, figures: &Figures) -> Result<bool, Error> {
+        let leads = self.board.publish(term.number(), name, figures).map_err(Error::from)?;
+        if leads {
+            let _ = self.bell.ring();
+        }
+        Ok(leads)
+    }
+
+    /// Tells the others that stores were written, and rings: what was published before is no longer new.
+    ///
+    /// # Errors
+    ///
+    /// The board cannot be written.
+    pub fn changed(&self) -> Result<(), Error> {
+        self.board.changed().map_err(Error::from)?;
+        let _ = self.bell.ring();
+        Ok(())
+    }
+
     /// Brings what lies in the spool to the board; costs one system call where nothing does.
     ///
     /// # Errors
@@ -311,7 +402,16 @@ impl NoticeBoard {
         let spooled: Vec<Notice> = self.spool.list().into_iter().flat_map(|file| file.notices).collect();
         let look = self.board.look(after).map_err(Error::from)?;
         let notices = look.notices.into_iter().map(|(seq, row)| (seq, Notice::from_row(row))).collect();
-        Ok(Look { generation, leader: look.leader, notices, spooled, newest: look.newest })
+        let (leader, newest) = (look.leader, look.newest);
+        Ok(Look {
+            generation,
+            leader,
+            notices,
+            spooled,
+            newest,
+            changes: look.changes,
+            published: look.published,
+        })
     }
 }
 

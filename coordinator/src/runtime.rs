@@ -165,6 +165,13 @@ impl RuntimeDir {
         Err(if refusals.is_empty() { Error::new(ErrorKind::Missing) } else { refusals.swap_remove(first) })
     }
 
+    /// Finds the folder that [`RuntimeDir::open_first`] would open, where it exists; makes nothing.
+    pub fn find_first(candidates: &[Candidate]) -> Option<Self> {
+        let existing = candidates.iter().filter(|candidate| candidate.path.is_dir());
+        // It is made only if it was removed between the two looks.
+        existing.into_iter().find_map(|candidate| Self::open(&candidate.path).ok())
+    }
+
     fn open_candidate(candidate: &Candidate) -> Result<Self, Error> {
         let Candidate { path, make_parents } = candidate;
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {

@@ -230,6 +230,7 @@ fn in_parts<Item: Sync, Out: Send>(items: &[Item], each: impl Fn(&[Item]) -> Out
 }
 
 #[cfg(all(test, target_os = "linux"))]
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on fails best where it stands")]
 mod tests {
     use std::collections::BTreeSet;
     use std::fs;

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::{Deserialize, Serialize};
-use session_store::{BoardNotice, LimitWindow, Timestamp};
+use session_store::{
+    AgentId, BoardNotice, ConversationId, EventId, LimitWindow, NoticeSource, Owner, Role, Timestamp,
+};
 
 use crate::clock::uptime;
 use crate::error::{Error, ErrorKind};
@@ -106,6 +108,41 @@ struct NoticeText {
     window: Option<String>,
     resets_at: Option<i64>,
     text: String,
+    source: Option<SourceText>,
+}
+
+/// The event that a notice was made of.
+#[derive(Serialize, Deserialize)]
+struct SourceText {
+    event: String,
+    is_main: bool,
+    since: i64,
+    conversation: String,
+    agent: Option<String>,
+}
+
+impl From<&NoticeSource> for SourceText {
+    fn from(NoticeSource { event, owner }: &NoticeSource) -> Self {
+        Self {
+            event: event.as_str().to_owned(),
+            is_main: owner.role == Role::Main,
+            since: owner.since.as_millis(),
+            conversation: owner.conversation.as_str().to_owned(),
+            agent: owner.agent.as_ref().map(|agent| agent.as_str().to_owned()),
+        }
+    }
+}
+
+impl From<SourceText> for NoticeSource {
+    fn from(text: SourceText) -> Self {
+        let owner = Owner {
+            role: if text.is_main { Role::Main } else { Role::SubAgent },
+            since: Timestamp::from_millis(text.since),
+            conversation: ConversationId::new(text.conversation),
+            agent: text.agent.map(AgentId::new),
+        };
+        Self { event: EventId::new(text.event), owner }
+    }
 }
 
 impl From<&Notice> for NoticeText {
@@ -121,6 +158,7 @@ impl From<&Notice> for NoticeText {
             window: row.window.as_ref().map(|window| window.name().to_owned()),
             resets_at: row.resets_at.map(Timestamp::as_millis),
             text: row.text.to_string(),
+            source: row.source.as_deref().map(SourceText::from),
         }
     }
 }
@@ -137,6 +175,7 @@ impl From<NoticeText> for Notice {
             window: text.window.as_deref().map(LimitWindow::from_name),
             resets_at: text.resets_at.map(Timestamp::from_millis),
             text: text.text.into(),
+            source: text.source.map(|source| Box::new(source.into())),
         })
     }
 }

@@ -41,6 +41,9 @@ pub enum WatchError {
         "too few inotify instances (raise fs.inotify.max_user_instances); looking every few seconds instead"
     )]
     TooManyInstances(#[source] notify::Error),
+    /// Looking is enough.
+    #[error("looking every few seconds, as wanted")]
+    NotWanted,
     /// Something else.
     #[error("the folders cannot be watched; looking every few seconds instead")]
     Other(#[source] notify::Error),

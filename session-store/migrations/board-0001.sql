@@ -1,12 +1,19 @@
 -- Times are milliseconds since 1970 (UTC).
 
-CREATE TABLE board (generation INTEGER NOT NULL) STRICT;
+-- `changes`: how often stores were written; `published`: how often figures were.
+CREATE TABLE board (
+    generation INTEGER NOT NULL,
+    changes    INTEGER NOT NULL,
+    published  INTEGER NOT NULL
+) STRICT;
 CREATE TABLE leader (
     one    INTEGER PRIMARY KEY CHECK (one = 1),
     term   INTEGER NOT NULL,
     member TEXT NOT NULL,
     since  INTEGER NOT NULL,
-    beats  INTEGER NOT NULL
+    beats  INTEGER NOT NULL,
+    -- Milliseconds since the system started.
+    beat_at INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE member (
     id        TEXT PRIMARY KEY,
@@ -25,10 +32,16 @@ CREATE TABLE notice (
     at        INTEGER NOT NULL,
     "window"  TEXT,
     resets_at INTEGER,
-    text      TEXT NOT NULL
+    text      TEXT NOT NULL,
+    -- The event that was seen, and whose it is: id, role, since, conversation, agent.
+    event     TEXT,
+    role      INTEGER,
+    since     INTEGER,
+    conversation TEXT,
+    agent     TEXT
 ) STRICT;
 CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE figures (name TEXT PRIMARY KEY, at INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE TABLE figures (name TEXT PRIMARY KEY, at INTEGER NOT NULL, body BLOB NOT NULL, changes INTEGER NOT NULL) STRICT;
 CREATE TABLE sample (
     account   TEXT NOT NULL,
     "window"  TEXT NOT NULL,

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::event::{LimitSample, LimitWindow};
+use crate::event::{LimitSample, LimitWindow, Owner};
+use crate::id::EventId;
 use crate::time::Timestamp;
 
 /// How many notices a board keeps; a reader that is further behind misses the oldest.
@@ -66,12 +67,12 @@ pub trait BoardBackend: Send + Sync + fmt::Debug {
     /// The board cannot be written.
     fn lead(&self, term: u64, member: &str, since: Timestamp) -> Result<bool, Error>;
 
-    /// Counts one beat of the leader; `false` where its term is over.
+    /// Counts one beat of the leader; `false` where its term is over. `uptime` is the time since the system started.
     ///
     /// # Errors
     ///
     /// The board cannot be written.
-    fn beat(&self, term: u64) -> Result<bool, Error>;
+    fn beat(&self, term: u64, uptime: Duration) -> Result<bool, Error>;
 
     /// Adds notices in their order, all or none; of those whose `dedup` is known the first stands.
     ///
@@ -100,6 +101,14 @@ pub trait BoardBackend: Send + Sync + fmt::Debug {
     ///
     /// The board cannot be read.
     fn counters(&self) -> Result<BTreeMap<String, u64>, Error>;
+
+    /// Counts that a member wrote to stores, so that the others look at them again and take no figures for new that were
+    /// published before.
+    ///
+    /// # Errors
+    ///
+    /// The board cannot be written.
+    fn changed(&self) -> Result<(), Error>;
 
     /// Publishes what the leader computed; `false` where its term is over.
     ///
@@ -179,6 +188,9 @@ pub struct BoardLeader {
     /// How often its heart has beaten. Who sees the number stand still knows the leader to be frozen, without
     /// comparing clocks.
     pub beats: u64,
+    /// How long the system had been running at the last beat. For one that looks only once: it cannot see the number
+    /// stand still.
+    pub beat_at: Duration,
 }
 
 /// A notice as the board knows it.
@@ -202,6 +214,17 @@ pub struct BoardNotice {
     pub resets_at: Option<Timestamp>,
     /// More, for people.
     pub text: Arc<str>,
+    /// The event it was made of.
+    pub source: Option<Box<NoticeSource>>,
+}
+
+/// The event that a notice was made of, so that who is told can keep the same event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoticeSource {
+    /// The event.
+    pub event: EventId,
+    /// Whose it is.
+    pub owner: Owner,
 }
 
 /// What became of a notice.
@@ -222,6 +245,10 @@ pub struct BoardLook {
     pub notices: Vec<(u64, BoardNotice)>,
     /// The greatest number given so far.
     pub newest: u64,
+    /// How often members said that they wrote to stores.
+    pub changes: u64,
+    /// How often a leader published figures.
+    pub published: u64,
 }
 
 /// What a leader computed, for the others to show.
@@ -231,6 +258,9 @@ pub struct Figures {
     pub at: Timestamp,
     /// The figures, in a form that the publisher knows.
     pub body: Vec<u8>,
+    /// How many changes of stores the board counted when they were published; given by the board. Where it counts more
+    /// now, the figures are of before.
+    pub changes: u64,
 }
 
 /// The state of a limit as one source told it.

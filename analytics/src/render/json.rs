@@ -1,9 +1,9 @@
 //! Versioned JSON types: fields are added, never renamed or removed within a schema version.
 
 use serde::Serialize;
-use session_store::{Timestamp, Usage};
+use session_store::{ConversationId, LimitWindow, Timestamp, Usage};
 
-use crate::live::Live;
+use crate::live::{Live, LiveNotice};
 use crate::report::{By, Report, Row, Totals};
 
 const SCHEMA_VERSION: u32 = 1;
@@ -169,6 +169,8 @@ struct LiveOut<'a> {
     tokens_per_minute: f64,
     cost_usd_per_hour: f64,
     last_limit: Option<HitOut<'a>>,
+    blocked_until: Option<String>,
+    notices: Vec<NoticeOut<'a>>,
     unpriced_models: Vec<&'a str>,
 }
 
@@ -198,6 +200,41 @@ struct HitOut<'a> {
     conversation_id: &'a str,
     window: &'a str,
     resets_at: Option<String>,
+}
+
+#[derive(Serialize)]
+struct NoticeOut<'a> {
+    at: String,
+    kind: &'a str,
+    window: Option<&'a str>,
+    resets_at: Option<String>,
+    account: &'a str,
+    project: Option<&'a str>,
+    same_project: bool,
+    conversation_id: Option<&'a str>,
+    text: &'a str,
+}
+
+impl<'a> NoticeOut<'a> {
+    fn of(notice: &'a LiveNotice) -> Self {
+        Self {
+            at: notice.at.to_string(),
+            kind: &notice.kind,
+            window: notice.window.as_ref().map(LimitWindow::name),
+            resets_at: notice.resets_at.map(|at| at.to_string()),
+            account: &notice.account,
+            project: notice.project.as_deref(),
+            same_project: notice.same_project,
+            conversation_id: notice.conversation.as_ref().map(ConversationId::as_str),
+            text: &notice.text,
+        }
+    }
+}
+
+/// Writes notices as a JSON array, for those who tell of them beside other things.
+pub fn notices_json(notices: &[LiveNotice]) -> serde_json::Value {
+    let notices: Vec<NoticeOut<'_>> = notices.iter().map(NoticeOut::of).collect();
+    serde_json::to_value(notices).expect("because the type holds only texts")
 }
 
 /// Writes a live view as one line of JSON; of the conversations it tells the 200 latest.
@@ -237,6 +274,8 @@ pub fn live_json(live: &Live) -> String {
             window: hit.window.name(),
             resets_at: hit.resets_at.map(|at| at.to_string()),
         }),
+        blocked_until: live.blocked_until().map(|at| at.to_string()),
+        notices: live.notices.iter().map(NoticeOut::of).collect(),
         unpriced_models: live.unpriced_models.iter().map(|model| model.as_str()).collect(),
     };
     text(&out)

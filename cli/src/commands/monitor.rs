@@ -3,18 +3,20 @@
 use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
-use session_analytics::{Live, PriceBook, Tokens, live_json};
-use session_coordinator::{Monitor, MonitorOptions, Update};
-use session_store::ConversationId;
+use session_analytics::{Live, LiveNotice, PriceBook, Tokens, live_json};
+use session_coordinator::{Duty, Ingestor, Monitor, MonitorOptions, Progress, Update};
+use session_store::{ConversationId, Stores};
 
 use crate::config::{Config, home};
 use crate::context::{Context, now, print};
-use crate::coordination::Place;
 use crate::error::CliError;
-use crate::feed::{Feed, Show};
+use crate::feed::{Feed, Heard, Show};
+use crate::place::Place;
 use crate::printable::printable;
+use crate::told::words;
 use crate::tui::{self, Message, Settings};
 use crate::words::model_name;
 
@@ -34,19 +36,49 @@ pub(crate) fn run(context: &Context, mode: Mode) -> Result<(), CliError> {
     if is_full_screen(&context.config) {
         return full_screen(context, book, scope, mode);
     }
-    let mut lines = Lines { json: context.config.json, quiet: context.config.quiet, ..Lines::default() };
-    let archive = context.archive()?;
-    let place = place(&context.config, scope.as_deref());
-    let feed = Feed::new(context, archive.store, book, scope, &archive.ingestor);
-    let feed = feed.with_remark(place.as_ref().and_then(Place::remark));
-    let (tell, updates) = channel();
-    let _monitor = start(archive.ingestor, tell)?;
-    feed.run(&updates, &mut lines)
+    let lines = Lines { json: context.config.json, quiet: context.config.quiet, ..Lines::default() };
+    let (hear, heard) = channel();
+    let mut printer = Printer::start(lines, hear.clone())?;
+    watch(context, book, scope, (hear, &heard), &mut printer)
 }
 
-/// Takes a place among the monitors of this user, for as long as it is kept.
-fn place(config: &Config, scope: Option<&str>) -> Option<Place> {
-    Place::take(config, &session_detect::detect(), scope)
+/// Takes a place among the others, reads or lets another read, and shows what comes of it until the screen ends.
+fn watch(
+    context: &Context,
+    book: PriceBook,
+    scope: Option<String>,
+    (hear, heard): (Sender<Heard>, &Receiver<Heard>),
+    screen: &mut (impl Show + Send),
+) -> Result<(), CliError> {
+    let place = Place::take(&context.config, &session_detect::detect(), scope.as_deref(), hear.clone());
+    let place = place.map(Arc::new);
+    let (stores, ingestor) = match &place {
+        // Another one reads; should it end before it is done, this one goes on where it was.
+        Some(place) if place.duty() == Duty::Rest => context.archive_unread(),
+        _ => {
+            let shown = Mutex::new(&mut *screen);
+            let tell = |progress| {
+                if let Ok(mut screen) = shown.lock() {
+                    screen.progress(progress);
+                }
+                if let Some(place) = &place {
+                    place.publish_progress(progress);
+                }
+            };
+            let archive = if is_full_screen(&context.config) {
+                context.archive_with(&tell)?
+            } else {
+                context.archive_telling(&tell)?
+            };
+            (archive.store, archive.ingestor)
+        }
+    };
+    let feed = Feed::new(context, stores.clone(), book, scope, &ingestor).at(place.as_deref());
+    let monitor = start(ingestor, stores, hear, place.clone())?;
+    if let Some(place) = &place {
+        place.steer(monitor.steer());
+    }
+    feed.run(heard, screen)
 }
 
 /// Tells whether there is a terminal to fill, and a person wanted on it.
@@ -63,12 +95,24 @@ fn scope(context: &Context) -> Option<String> {
     Some(context.projects.of(folder.to_str()?))
 }
 
-fn start(ingestor: session_coordinator::Ingestor, tell: Sender<Update>) -> Result<Monitor, CliError> {
+/// Starts what reads the transcripts, which tells the others of limits before it tells the own screen of anything.
+fn start(
+    ingestor: Ingestor,
+    stores: Stores,
+    hear: Sender<Heard>,
+    place: Option<Arc<Place>>,
+) -> Result<Monitor, CliError> {
+    let duty = place.as_ref().map_or(Duty::Watch, |place| place.duty());
     let tell = move |update| {
+        match (&update, &place) {
+            (Update::Read(scan), Some(place)) => place.tell_of(&scan.hits, &stores),
+            (Update::Progress(progress), Some(place)) => place.publish_progress(*progress),
+            _ => {}
+        }
         // The screen may be gone already; then nobody is left to tell.
-        let _ = tell.send(update);
+        let _ = hear.send(Heard::Update(update));
     };
-    Monitor::start(ingestor, MonitorOptions::default(), tell)
+    Monitor::start(ingestor, MonitorOptions { duty, ..MonitorOptions::default() }, tell)
         .map_err(|error| CliError::store("cannot start a thread").because(error))
 }
 
@@ -109,19 +153,8 @@ fn full_screen(
 }
 
 fn fill(config: Config, book: PriceBook, scope: Option<String>, screen: &mut Screen) -> Result<(), CliError> {
-    let context = Context::new(config);
-    let progress_to = std::sync::Mutex::new(screen.0.clone());
-    let archive = context.archive_with(&|progress| {
-        if let Ok(screen) = progress_to.lock() {
-            let _ = screen.send(Message::Progress { done: progress.bytes_done, total: progress.bytes_total });
-        }
-    })?;
-    let (tell, updates): (Sender<Update>, Receiver<Update>) = channel();
-    let place = place(&context.config, scope.as_deref());
-    let feed = Feed::new(&context, archive.store, book, scope, &archive.ingestor);
-    let feed = feed.with_remark(place.as_ref().and_then(Place::remark));
-    let _monitor = start(archive.ingestor, tell)?;
-    feed.run(&updates, screen)
+    let (hear, heard) = channel();
+    watch(&Context::new(config), book, scope, (hear, &heard), screen)
 }
 
 /// The full screen, at the other end of a channel.
@@ -132,12 +165,19 @@ impl Show for Screen {
         for conversation in &mut live.conversations {
             conversation.project = tilde(&conversation.project);
         }
+        for project in live.notices.iter_mut().filter_map(|notice| notice.project.as_mut()) {
+            *project = tilde(project);
+        }
         let gone = |_| CliError::from(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
         self.0.send(Message::Live(Box::new(live))).map_err(gone)
     }
 
     fn note(&mut self, note: String) {
         let _ = self.0.send(Message::Note(note));
+    }
+
+    fn progress(&mut self, progress: Progress) {
+        let _ = self.0.send(Message::Progress { done: progress.bytes_done, total: progress.bytes_total });
     }
 }
 
@@ -150,6 +190,80 @@ fn tilde(path: &str) -> String {
     }
 }
 
+/// Hands the newest view to a thread that prints: a reader that dawdles keeps nobody waiting but itself, least of all those
+/// whom a leader serves.
+struct Printer {
+    slot: Arc<(Mutex<Slot>, Condvar)>,
+}
+
+/// What waits to be printed; views that were overtaken are not.
+#[derive(Default)]
+struct Slot {
+    live: Option<Live>,
+    note: Option<String>,
+    is_over: bool,
+}
+
+impl Printer {
+    fn start(mut lines: Lines, hear: Sender<Heard>) -> Result<Self, CliError> {
+        let slot: Arc<(Mutex<Slot>, Condvar)> = Arc::default();
+        let shared = slot.clone();
+        let print = move || {
+            while let Some((note, live)) = next(&shared) {
+                note.into_iter().for_each(|note| lines.note(note));
+                if let Some(Err(error)) = live.map(|live| lines.live(live)) {
+                    let _ = hear.send(Heard::Gone(error));
+                    return;
+                }
+            }
+        };
+        thread::Builder::new()
+            .name("printer".into())
+            .spawn(print)
+            .map_err(|error| CliError::store("cannot start a thread").because(error))?;
+        Ok(Self { slot })
+    }
+
+    fn put(&self, change: impl FnOnce(&mut Slot)) {
+        let (slot, wake) = &*self.slot;
+        change(&mut slot.lock().unwrap_or_else(PoisonError::into_inner));
+        wake.notify_one();
+    }
+}
+
+/// Waits for something to print; `None` is the end.
+fn next((slot, wake): &(Mutex<Slot>, Condvar)) -> Option<(Option<String>, Option<Live>)> {
+    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        if slot.live.is_some() || slot.note.is_some() {
+            return Some((slot.note.take(), slot.live.take()));
+        }
+        if slot.is_over {
+            return None;
+        }
+        slot = wake.wait(slot).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+impl Drop for Printer {
+    fn drop(&mut self) {
+        self.put(|slot| slot.is_over = true);
+    }
+}
+
+impl Show for Printer {
+    fn live(&mut self, live: Live) -> Result<(), CliError> {
+        self.put(|slot| slot.live = Some(live));
+        Ok(())
+    }
+
+    fn note(&mut self, note: String) {
+        self.put(|slot| slot.note = Some(note));
+    }
+
+    fn progress(&mut self, _: Progress) {}
+}
+
 /// One line per change on standard output.
 #[derive(Default)]
 struct Lines {
@@ -158,10 +272,11 @@ struct Lines {
     begun: bool,
     note: String,
     shown: HashMap<ConversationId, String>,
+    told: Vec<LiveNotice>,
     last_json: String,
 }
 
-impl Show for Lines {
+impl Lines {
     fn live(&mut self, live: Live) -> Result<(), CliError> {
         if self.json {
             return self.json_line(&live);
@@ -171,6 +286,12 @@ impl Show for Lines {
             // What happened before is history; lines tell of changes.
             self.shown = live.conversations.iter().map(|it| (it.id.clone(), line(it))).collect();
         }
+        for notice in live.notices.iter().rev() {
+            if !self.told.contains(notice) {
+                print(&format!("{}  {}\n", now(), told(notice)))?;
+            }
+        }
+        self.told = live.notices;
         for it in live.conversations.iter().rev() {
             let line = line(it);
             if self.shown.get(&it.id) != Some(&line) {
@@ -188,9 +309,7 @@ impl Show for Lines {
         }
         self.note = note;
     }
-}
 
-impl Lines {
     /// Prints the view unless only the time in it changed.
     fn json_line(&mut self, live: &Live) -> Result<(), CliError> {
         let timeless = live_json(&Live { at: session_store::Timestamp::default(), ..live.clone() });
@@ -200,6 +319,21 @@ impl Lines {
         self.last_json = timeless;
         print(&format!("{}\n", live_json(live)))
     }
+}
+
+/// Tells of a notice, in words and in the words of a script: who looks for `notice` finds all of them.
+fn told(notice: &LiveNotice) -> String {
+    let mut text = format!("notice    {}", words(notice));
+    if let Some(project) = &notice.project {
+        text.push_str(&format!("  in {}", printable(project)));
+    }
+    if notice.same_project {
+        text.push_str("  same project");
+    }
+    if let Some(reset) = notice.resets_at {
+        text.push_str(&format!("  resets {reset}"));
+    }
+    text
 }
 
 fn summary(live: &Live) -> String {

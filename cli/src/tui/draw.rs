@@ -26,6 +26,7 @@ pub(crate) struct Plan {
     figures: Rect,
     block: Rect,
     limit: Rect,
+    notice: Rect,
     table: Rect,
     detail: Rect,
     note: Rect,
@@ -47,6 +48,7 @@ impl Plan {
         let footer = take(true, 1, 2);
         let block = take(live.is_some(), 1, 4);
         let limit = take(live.is_some_and(|live| live.last_limit.is_some()), 1, 4);
+        let notice = take(live.is_some_and(|live| summary::shown_notice(live).is_some()), 1, 4);
         let note = take(!app.note.is_empty(), 1, 6);
         let gap_above_table = take(live.is_some(), 1, 8);
         let gap_below_title = take(true, 1, 10);
@@ -64,11 +66,12 @@ impl Plan {
         };
         let title = place(title);
         place(gap_below_title);
-        let (figures, block, limit) = (place(figures), place(block), place(limit));
+        let (figures, block) = (place(figures), place(block));
+        let (limit, notice) = (place(limit), place(notice));
         place(gap_above_table);
         let (table, detail) = (place(table), place(beside + instead));
         let (note, footer) = (place(note), place(footer));
-        Self { title, figures, block, limit, table, detail, note, footer }
+        Self { title, figures, block, limit, notice, table, detail, note, footer }
     }
 
     /// Returns how many rows of the table have room.
@@ -90,6 +93,7 @@ pub(crate) fn draw(app: &App, frame: &mut Frame<'_>, now: Timestamp) {
             put(buffer, plan.figures, summary::figures(live, palette, plan.figures.width));
             put(buffer, plan.block, summary::block(live, &app.settings.zone, palette, now, plan.block.width));
             put(buffer, plan.limit, summary::limit(live, &app.settings.zone, palette, now, plan.limit.width));
+            put(buffer, plan.notice, summary::notice(live, palette, now, plan.notice.width));
             if app.rows().len() == 0 {
                 nothing(app, palette, buffer, plan.table);
             } else {

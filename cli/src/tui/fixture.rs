@@ -54,6 +54,7 @@ pub(crate) fn live() -> Live {
         last_limit: Some(hit),
         unpriced_models: BTreeSet::from([ModelId::new("gpt-oss")]),
         scope_widened: false,
+        notices: Vec::new(),
     }
 }
 
@@ -80,6 +81,7 @@ fn conversation(project: &str, model: &str, state: State, seconds: u64, tokens: 
             models: BTreeSet::from([ModelId::new(model)]),
             rate_limit_events: u64::from(state == State::Limited),
         },
+        today: None,
         tokens_per_minute: if state == State::Working { 48_210.0 } else { 0.0 },
         last_activity: now().before(Duration::from_secs(seconds)),
     }

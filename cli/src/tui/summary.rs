@@ -1,17 +1,22 @@
 //! The lines above the table: what was used, the running block, the last limit.
 
+use std::time::Duration;
+
 use ratatui::text::{Line, Span};
-use session_analytics::{Hit, Live, Tokens, Totals};
+use session_analytics::{Hit, Live, LiveNotice, Tokens, Totals};
 use session_store::{Timestamp, Zone};
 
 use super::draw::bar;
 use super::paint::Palette;
+use crate::told;
 use crate::words::{self, Piece, fit};
 
 /// The longest bar, in columns.
 const BAR_MAX: usize = 48;
 /// The shortest one.
 const BAR_MIN: usize = 8;
+/// How long a notice stays on the screen; the line of the last limit stays longer.
+pub(crate) const NOTICE_SHOWN: Duration = Duration::from_secs(600);
 
 /// Returns what was used today and in all, and how fast.
 pub(crate) fn figures<'a>(live: &Live, palette: Palette, width: u16) -> Line<'a> {
@@ -97,6 +102,43 @@ pub(crate) fn limit<'a>(live: &Live, zone: &Zone, palette: Palette, now: Timesta
         Piece::new(3, vec![Span::styled(when, palette.dim())], vec![]),
         Piece::new(1, vec![Span::styled(long, style)], vec![Span::styled(short, style)]),
     ];
+    fit(pieces, 3, width.into())
+}
+
+/// Returns the latest notice of another session that is to be shown, while it is new.
+pub(crate) fn shown_notice(live: &Live) -> Option<&LiveNotice> {
+    live.notices.first().filter(|notice| live.at.since(notice.at) < NOTICE_SHOWN)
+}
+
+/// Returns what another session told.
+pub(crate) fn notice<'a>(live: &Live, palette: Palette, now: Timestamp, width: u16) -> Line<'a> {
+    let Some(notice) = shown_notice(live) else { return Line::default() };
+    let head = vec![
+        Span::styled("Told  ", palette.dim()),
+        Span::styled("▲ ", palette.notice()),
+        Span::styled(words::clip(&told::words(notice), 60), palette.strong()),
+    ];
+    let project = notice.project.clone().unwrap_or_default();
+    let place = |width| match project.as_str() {
+        "" => vec![],
+        project => vec![Span::raw(words::shorten(project, width))],
+    };
+    let same = if notice.same_project { "same project" } else { "" };
+    let when = match words::ago(notice.at, now).as_str() {
+        "now" => "just now".to_owned(),
+        ago => format!("{ago} ago"),
+    };
+    let more = live.notices.len() - 1;
+    let more = if more > 0 { format!("and {more} more") } else { String::new() };
+    let styled = |text: String, style| if text.is_empty() { vec![] } else { vec![Span::styled(text, style)] };
+    let pieces = vec![
+        Piece::new(0, head, vec![]),
+        Piece::new(1, styled(same.to_owned(), palette.notice()), vec![]),
+        Piece::new(2, place(40), place(16)),
+        Piece::new(3, styled(when, palette.dim()), vec![]),
+        Piece::new(4, styled(more, palette.dim()), vec![]),
+    ];
+    let pieces = pieces.into_iter().filter(|piece| !piece.long.is_empty()).collect();
     fit(pieces, 3, width.into())
 }
 

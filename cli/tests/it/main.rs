@@ -17,6 +17,7 @@ mod explain;
 mod export;
 #[cfg(unix)]
 mod faults;
+mod hook;
 #[cfg(unix)]
 mod hostile;
 mod layers;

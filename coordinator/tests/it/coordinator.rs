@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 use session_coordinator::{
     CONFLICTS_RESOLVED, Candidate, Coordinator, CoordinatorOptions, Introduction, Isolation, MemberRole,
-    NOTICES, News, Notice, Presence, Role,
+    NOTICES, News, Notice, Pace, Presence, Role,
 };
 use session_store::Timestamp;
 
@@ -29,6 +29,7 @@ fn options(place: &Path, introduction: Introduction) -> CoordinatorOptions {
         introduction,
         accounts: vec!["account".into()],
         project: None,
+        pace: Pace::Prompt,
     }
 }
 

@@ -15,11 +15,14 @@ fn message(text: &str) -> Notice {
 
 /// What stands on the board: a leader whose heart has beaten so often, and notices.
 fn looked(generation: u64, beats: u64, notices: &[(u64, &str)]) -> Input {
-    let leader = BoardLeader { term: 1, member: "leader".into(), since: Timestamp::MIN, beats };
+    let (since, beat_at) = (Timestamp::MIN, Duration::ZERO);
+    let leader = BoardLeader { term: 1, member: "leader".into(), since, beats, beat_at };
     let newest = notices.last().map_or(0, |(seq, _)| *seq);
     let notices = notices.iter().map(|(seq, text)| (*seq, message(text))).collect();
     let generation = Generation(generation);
-    Input::Looked(Box::new(Look { generation, leader: Some(leader), notices, spooled: Vec::new(), newest }))
+    let spooled = Vec::new();
+    let look = Look { generation, leader: Some(leader), notices, spooled, newest, changes: 0, published: 0 };
+    Input::Looked(Box::new(look))
 }
 
 /// Returns a member that has joined at 0 ms and follows.

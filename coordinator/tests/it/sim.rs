@@ -519,6 +519,8 @@ impl World {
             notices: look.notices.iter().map(|(seq, row)| (*seq, notice(row))).collect(),
             spooled: place.spool.clone(),
             newest: look.newest,
+            changes: look.changes,
+            published: look.published,
         }
     }
 
@@ -537,7 +539,7 @@ impl World {
 
     fn beat(&mut self, here: usize, term: Term) -> Input {
         let place = &mut self.places[here];
-        if place.board.beat(term.number()).unwrap() {
+        if place.board.beat(term.number(), Duration::ZERO).unwrap() {
             return Input::Beaten(term);
         }
         let seen = place.board.look(u64::MAX).unwrap().leader.map_or(0, |leader| leader.term);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::{
     BoardBackend, BoardLeader, BoardLine, BoardLook, BoardMember, BoardNotice, BoardSample, Figures,
@@ -25,6 +26,8 @@ struct State {
     leader: Option<BoardLeader>,
     notices: BTreeMap<u64, BoardNotice>,
     newest: u64,
+    changes: u64,
+    published: u64,
     counters: BTreeMap<String, u64>,
     figures: BTreeMap<String, Figures>,
     samples: BTreeMap<(Arc<str>, String, Arc<str>), Vec<BoardSample>>,
@@ -81,16 +84,18 @@ impl BoardBackend for MemoryBoard {
         let mut state = self.state();
         let is_later = state.leader.as_ref().is_none_or(|leader| leader.term < term);
         if is_later {
-            state.leader = Some(BoardLeader { term, member: member.into(), since, beats: 0 });
+            state.leader =
+                Some(BoardLeader { term, member: member.into(), since, beats: 0, beat_at: Duration::ZERO });
         }
         Ok(is_later)
     }
 
-    fn beat(&self, term: u64) -> Result<bool, Error> {
+    fn beat(&self, term: u64, uptime: Duration) -> Result<bool, Error> {
         let mut state = self.state();
         let leads = state.leads(term);
         if let Some(leader) = state.leader.as_mut().filter(|_| leads) {
             leader.beats += 1;
+            leader.beat_at = uptime;
         }
         Ok(leads)
     }
@@ -110,6 +115,8 @@ impl BoardBackend for MemoryBoard {
             leader: state.leader.clone(),
             notices: notices.map(|(seq, notice)| (*seq, notice.clone())).collect(),
             newest: state.newest,
+            changes: state.changes,
+            published: state.published,
         })
     }
 
@@ -122,11 +129,18 @@ impl BoardBackend for MemoryBoard {
         Ok(self.state().counters.clone())
     }
 
+    fn changed(&self) -> Result<(), Error> {
+        self.state().changes += 1;
+        Ok(())
+    }
+
     fn publish(&self, term: u64, name: &str, figures: &Figures) -> Result<bool, Error> {
         let mut state = self.state();
         let leads = state.leads(term);
         if leads {
-            state.figures.insert(name.to_owned(), figures.clone());
+            let figures = Figures { changes: state.changes, ..figures.clone() };
+            state.figures.insert(name.to_owned(), figures);
+            state.published += 1;
         }
         Ok(leads)
     }

@@ -11,8 +11,9 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use session_store::{
-    BoardBackend, BoardLine, BoardMember, BoardNotice, BoardSample, ErrorKind, Figures, Generation,
-    LimitSample, LimitWindow, MemoryBoard, NOTICES_KEPT, Posted, SqliteBoard, Timestamp,
+    AgentId, BoardBackend, BoardLine, BoardMember, BoardNotice, BoardSample, ConversationId, ErrorKind,
+    EventId, Figures, Generation, LimitSample, LimitWindow, MemoryBoard, NOTICES_KEPT, NoticeSource, Owner,
+    Posted, Role, SqliteBoard, Timestamp,
 };
 
 use crate::child;
@@ -23,10 +24,11 @@ enum Step {
     Enter(BoardMember),
     Leave(Arc<str>),
     Lead(u64, Arc<str>),
-    Beat(u64),
+    Beat(u64, u64),
     Post(Vec<BoardNotice>),
     Look(u64),
     Count(&'static str, u64),
+    Changed,
     Publish(u64, &'static str, Figures),
     Observe(BoardSample),
     Tell(BoardLine, Vec<BoardSample>),
@@ -48,8 +50,9 @@ fn windows() -> impl Strategy<Value = LimitWindow> {
 
 fn notices() -> impl Strategy<Value = BoardNotice> {
     let about = (texts(), option::of(texts()), texts(), option::of(windows()), option::of(moments()));
-    (select(vec!["1", "2", "3", "4", "5", "6", "7"]), texts(), moments(), texts(), about).prop_map(
-        |(dedup, kind, at, text, (account, project, from, window, resets_at))| BoardNotice {
+    let source = option::of(sources());
+    (select(vec!["1", "2", "3", "4", "5", "6", "7"]), texts(), moments(), texts(), about, source).prop_map(
+        |(dedup, kind, at, text, (account, project, from, window, resets_at), source)| BoardNotice {
             dedup: dedup.into(),
             kind,
             account,
@@ -59,6 +62,7 @@ fn notices() -> impl Strategy<Value = BoardNotice> {
             window,
             resets_at,
             text,
+            source: source.map(Box::new),
         },
     )
 }
@@ -76,6 +80,14 @@ fn lines() -> impl Strategy<Value = BoardLine> {
             cost_before_nanos,
         },
     )
+}
+
+fn sources() -> impl Strategy<Value = NoticeSource> {
+    let role = select(vec![Role::Main, Role::SubAgent]);
+    (texts(), role, moments(), texts(), option::of(texts())).prop_map(|(event, role, since, id, agent)| {
+        let (conversation, agent) = (ConversationId::new(id), agent.map(AgentId::new));
+        NoticeSource { event: EventId::new(event), owner: Owner { role, since, conversation, agent } }
+    })
 }
 
 fn samples() -> impl Strategy<Value = BoardSample> {
@@ -98,13 +110,14 @@ fn samples() -> impl Strategy<Value = BoardSample> {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let member = (texts(), vec(texts(), 0..3), option::of(texts()), moments())
         .prop_map(|(id, accounts, project, active_at)| BoardMember { id, accounts, project, active_at });
-    let figures = (moments(), vec(any::<u8>(), 0..9)).prop_map(|(at, body)| Figures { at, body });
+    let figures = (moments(), vec(any::<u8>(), 0..9)).prop_map(|(at, body)| Figures { at, body, changes: 0 });
     let name = || select(vec!["x", "y"]);
     let step = prop_oneof![
         2 => member.prop_map(Step::Enter),
         1 => texts().prop_map(Step::Leave),
         2 => (0..5u64, texts()).prop_map(|(term, member)| Step::Lead(term, member)),
-        2 => (0..5u64).prop_map(Step::Beat),
+        2 => (0..5u64, 0..9u64).prop_map(|(term, uptime)| Step::Beat(term, uptime)),
+        2 => Just(Step::Changed),
         4 => vec(notices(), 0..4).prop_map(Step::Post),
         2 => (0..9u64).prop_map(Step::Look),
         1 => (name(), 0..9u64).prop_map(|(name, by)| Step::Count(name, by)),
@@ -122,7 +135,10 @@ fn tell(board: &dyn BoardBackend, step: &Step) -> String {
         Step::Enter(member) => format!("{:?}", board.enter(member).unwrap()),
         Step::Leave(id) => format!("{:?}", board.leave(id).unwrap()),
         Step::Lead(term, member) => format!("{}", board.lead(*term, member, Timestamp::MIN).unwrap()),
-        Step::Beat(term) => format!("{}", board.beat(*term).unwrap()),
+        Step::Beat(term, uptime) => {
+            format!("{}", board.beat(*term, Duration::from_millis(*uptime)).unwrap())
+        }
+        Step::Changed => format!("{:?}", board.changed().unwrap()),
         Step::Post(notices) => format!("{:?}", board.post(notices).unwrap()),
         Step::Look(after) => format!("{:?}", board.look(*after).unwrap()),
         Step::Count(name, by) => format!("{:?}", board.count(name, *by).unwrap()),

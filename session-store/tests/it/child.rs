@@ -2,8 +2,10 @@
 //!
 //! A child is a test that does nothing unless it is told where to work; [`command`] tells it.
 
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 const PLACE: &str = "SESSION_STORE_TEST_PLACE";
 
@@ -34,6 +36,29 @@ pub(crate) fn check(mut command: Command) {
     let output = command.output().unwrap();
     let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
     assert!(output.status.success(), "{command:?}: {}\n{}", output.status, said.concat());
+}
+
+/// Starts a child and kills it so long after it said [`begun`]; returns how long it worked if it was faster.
+pub(crate) fn kill_after(test: &str, place: &Path, delay: Duration) -> Option<Duration> {
+    let mut child = command(test, place).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line == "begun"), "{test} ended early");
+    let began = Instant::now();
+    while began.elapsed() < delay && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    let took = child.try_wait().unwrap().map(|status| {
+        assert!(status.success(), "{test}: {status}");
+        began.elapsed()
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    took
+}
+
+/// Says to the parent that the work it may interrupt begins.
+pub(crate) fn begun() {
+    std::io::stdout().write_all(b"\nbegun\n").unwrap();
 }
 
 /// Returns where this process is to work, `None` where it is no child.

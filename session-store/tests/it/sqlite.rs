@@ -154,6 +154,42 @@ fn a_store_of_the_first_format_keeps_everything() {
     assert_eq!(cells, fold_cells(&all, everything, &[]));
 }
 
+/// A process that brings a store to the current format is killed at any instant; another finds what it left.
+#[test]
+fn a_killed_migration_keeps_everything() {
+    const ROUNDS: u32 = 25;
+    let folder = tempfile::tempdir().unwrap();
+    let current = folder.path().join("current.db");
+    let store = open(&current);
+    let _ = store.commit(batch((0..3000).map(|number| turn("old", number, number)))).unwrap();
+    let (all, cells) = (all_of(&store), store.cells(Timestamp::MIN..Timestamp::MAX, &[]).unwrap());
+    let test = "sqlite::child_that_migrates";
+    let old = |round: u32| {
+        let path = folder.path().join(format!("{round}.db"));
+        in_first_format(&path, &current);
+        path
+    };
+    let whole = child::kill_after(test, &old(0), Duration::from_secs(60)).unwrap();
+    let mut kills = 0;
+    for round in 1..=ROUNDS {
+        let path = old(round);
+        kills += u32::from(child::kill_after(test, &path, whole * round / ROUNDS).is_none());
+        let store = Store::open(&path, NOW);
+        assert!(store.trouble().is_none() && store.quarantined().is_none(), "{:?}", store.trouble());
+        assert_eq!(all_of(&store), all, "round {round}");
+        assert_eq!(store.cells(Timestamp::MIN..Timestamp::MAX, &[]).unwrap(), cells, "round {round}");
+    }
+    println!("killed {kills} times; a whole migration takes {whole:?}");
+    assert!(kills > 0);
+}
+
+#[test]
+fn child_that_migrates() {
+    let Some(path) = child::place() else { return };
+    child::begun();
+    open(&path);
+}
+
 #[test]
 fn a_newer_store_is_read_and_never_written() {
     let (_folder, path, all) = filled();

@@ -1,8 +1,10 @@
 //! Many stores answer as one would: whatever goes where, moves between them or is compacted, everything counts once.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -12,6 +14,7 @@ use session_store::{
 };
 
 use crate::backends::{Question, questions};
+use crate::child;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_795_367_381);
 const SESSIONS: [&str; 3] = ["s-pts=1", "s-pts=2", "s-script"];
@@ -153,10 +156,72 @@ fn compaction_cut_short_anywhere_loses_and_doubles_nothing() {
     }
 }
 
+/// A process that moves an ended session into the archive is killed at any instant, again and again, until one lives.
+#[test]
+fn a_killed_compaction_is_finished_by_the_next() {
+    const SESSIONS: u64 = 6;
+    const TURNS: u64 = 2000;
+    let test = "stores::child_that_compacts";
+    let made = |session: u64| {
+        let folder = tempfile::tempdir().unwrap();
+        let stores = Stores::open(folder.path(), NOW);
+        owned(&stores, "mine", "s-1");
+        let turns = |ids: std::ops::Range<u64>, conversation: &str| Batch {
+            ledger: ids.map(|id| turn_of(conversation, &format!("msg_{session}_{id:05}"))).collect(),
+            checkpoints: Vec::new(),
+        };
+        let _ = stores.commit(turns(0..TURNS, "mine")).unwrap();
+        // Some are in the archive already, as after a fork.
+        let _ = stores.commit(turns(TURNS - 100..TURNS + 100, "others")).unwrap();
+        drop(stores);
+        folder
+    };
+    let whole = child::kill_after(test, made(0).path(), Duration::from_secs(60)).unwrap();
+    let mut kills = 0;
+    for session in 1..=SESSIONS {
+        let folder = made(session);
+        let all = Stores::open(folder.path(), NOW).events(&Selection::all()).unwrap();
+        let cells = fold_cells(&all, Timestamp::MIN..Timestamp::MAX, &[]);
+        for attempt in 0.. {
+            // From the start on, over the whole, to the end and beyond.
+            let share = (session + attempt * 5) % 24;
+            let is_done = child::kill_after(test, folder.path(), whole * share as u32 / 20).is_some();
+            kills += u64::from(!is_done);
+            let stores = Stores::open(folder.path(), NOW);
+            assert!(stores.trouble().is_none() && stores.archive().quarantined().is_none());
+            assert_eq!(
+                stores.cells(Timestamp::MIN..Timestamp::MAX, &[]).unwrap(),
+                cells,
+                "attempt {attempt}"
+            );
+            assert_eq!(stores.events(&Selection::all()).unwrap(), all, "attempt {attempt}");
+            if is_done {
+                break;
+            }
+            assert!(attempt < 200, "no compaction is ever finished");
+        }
+        let stores = Stores::open(folder.path(), NOW);
+        assert_eq!(stores.sessions().unwrap(), Vec::<String>::new());
+        assert_eq!(stores.archive().events(&Selection::all()).unwrap(), all);
+        let left = std::fs::read_dir(folder.path().join("sessions")).unwrap();
+        assert_eq!(left.map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>(), Vec::<OsString>::new());
+    }
+    println!("killed {kills} times; a whole compaction takes {whole:?}");
+    assert!(kills > 0);
+}
+
+#[test]
+fn child_that_compacts() {
+    let Some(folder) = child::place() else { return };
+    let stores = Stores::open(&folder, NOW);
+    child::begun();
+    stores.compact("s-1").unwrap();
+}
+
 /// Sessions end, one after the other, and each is moved into the archive while others read.
 #[test]
 fn readers_see_everything_once_while_sessions_are_compacted() {
-    const ROUNDS: u64 = 60;
+    const ROUNDS: u64 = 25;
     const TURNS: u64 = 20;
     let folder = tempfile::tempdir().unwrap();
     let (begun, done) = (AtomicU64::new(0), AtomicU64::new(0));

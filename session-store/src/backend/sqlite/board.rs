@@ -12,12 +12,14 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use super::open::{BASE_FLAGS, lock_beside, make_file, sort, write_ahead};
+use super::row;
 use crate::board::{
     BoardBackend, BoardLeader, BoardLine, BoardLook, BoardMember, BoardNotice, BoardSample, Figures,
-    Generation, LINES_LAST, NOTICES_KEPT, Posted, SAMPLES_LAST,
+    Generation, LINES_LAST, NOTICES_KEPT, NoticeSource, Posted, SAMPLES_LAST,
 };
 use crate::error::{Error, ErrorKind};
 use crate::event::{LimitSample, LimitWindow};
+use crate::id::{ConversationId, EventId};
 use crate::time::Timestamp;
 
 /// Marks the file as a board ("CWBD").
@@ -70,13 +72,30 @@ impl SqliteBoard {
     ///
     /// As [`SqliteBoard::open`].
     pub fn open_within(path: &Path, patience: Duration) -> Result<Self, Error> {
-        let opened = open(path, patience).and_then(|connection| {
-            let generation =
-                connection.query_row("SELECT generation FROM board", [], |row| row.get::<_, i64>(0));
-            let generation = Generation(generation.map_err(sort)?.cast_unsigned());
-            Ok(Self { connection: Mutex::new(connection), generation })
-        });
-        opened.map_err(|error| error.at(path))
+        open(path, patience).and_then(Self::around).map_err(|error| error.at(path))
+    }
+
+    /// Opens a board that is there, for a caller in a hurry: nothing is made, mended or moved aside, and who holds the
+    /// board is waited for no longer than `patience`, at most a quarter of a second.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unreadable`] where there is none, else as [`SqliteBoard::open`].
+    pub fn find(path: &Path, patience: Duration) -> Result<Self, Error> {
+        let found = || {
+            if !path.is_file() {
+                return Err(Error::new(ErrorKind::Unreadable));
+            }
+            let connection = checked(bare_connection(path, patience.min(BUSY_TIMEOUT))?)?;
+            Self::around(connection.ok_or_else(|| Error::new(ErrorKind::Unreadable))?)
+        };
+        found().map_err(|error| error.at(path))
+    }
+
+    fn around(connection: Connection) -> Result<Self, Error> {
+        let generation = connection.query_row("SELECT generation FROM board", [], |row| row.get::<_, i64>(0));
+        let generation = Generation(generation.map_err(sort)?.cast_unsigned());
+        Ok(Self { connection: Mutex::new(connection), generation })
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -142,7 +161,10 @@ fn hold_lock_beside(path: &Path, patience: Duration) -> Result<fs::File, Error> 
 
 /// Connects to a board; `None` where there is none yet.
 fn connect(path: &Path, patience: Duration) -> Result<Option<Connection>, Error> {
-    let mut connection = bare_connection(path, patience)?;
+    checked(bare_connection(path, patience)?)
+}
+
+fn checked(mut connection: Connection) -> Result<Option<Connection>, Error> {
     // Both of one instant: another process may be making the board.
     let (format, id): (i64, i64) = connection
         .transaction()
@@ -181,7 +203,7 @@ fn make_board(path: &Path, patience: Duration) -> Result<(), Error> {
         transaction.execute_batch(SCHEMA)?;
         // Any number that no earlier board is likely to have had; the hasher's keys are random.
         let generation = RandomState::new().hash_one(path).cast_signed();
-        transaction.execute("INSERT INTO board VALUES (?)", [generation])?;
+        transaction.execute("INSERT INTO board VALUES (?, 0, 0)", [generation])?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", FORMAT)?;
         transaction.commit()
@@ -237,18 +259,19 @@ impl BoardBackend for SqliteBoard {
     fn lead(&self, term: u64, member: &str, since: Timestamp) -> Result<bool, Error> {
         self.write(|transaction| {
             let mut statement = transaction.prepare_cached(
-                "INSERT INTO leader VALUES (1, ?1, ?2, ?3, 0) ON CONFLICT DO UPDATE
-                 SET term = ?1, member = ?2, since = ?3, beats = 0 WHERE term < ?1",
+                "INSERT INTO leader VALUES (1, ?1, ?2, ?3, 0, 0) ON CONFLICT DO UPDATE
+                 SET term = ?1, member = ?2, since = ?3, beats = 0, beat_at = 0 WHERE term < ?1",
             )?;
             Ok(statement.execute(params![integer(term), member, since.as_millis()])? == 1)
         })
     }
 
-    fn beat(&self, term: u64) -> Result<bool, Error> {
+    fn beat(&self, term: u64, uptime: Duration) -> Result<bool, Error> {
         self.write(|transaction| {
-            let mut statement =
-                transaction.prepare_cached("UPDATE leader SET beats = beats + 1 WHERE term = ?")?;
-            Ok(statement.execute([integer(term)])? == 1)
+            let mut statement = transaction
+                .prepare_cached("UPDATE leader SET beats = beats + 1, beat_at = ?2 WHERE term = ?1")?;
+            let uptime = i64::try_from(uptime.as_millis()).unwrap_or(i64::MAX);
+            Ok(statement.execute(params![integer(term), uptime])? == 1)
         })
     }
 
@@ -265,20 +288,26 @@ impl BoardBackend for SqliteBoard {
 
     fn look(&self, after: u64) -> Result<BoardLook, Error> {
         self.read(|transaction| {
-            let mut leader = transaction.prepare_cached("SELECT term, member, since, beats FROM leader")?;
+            let mut leader =
+                transaction.prepare_cached("SELECT term, member, since, beats, beat_at FROM leader")?;
             let leader = leader.query_row([], read_leader).optional()?;
             let mut newest =
                 transaction.prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'notice'")?;
             let newest = newest.query_row([], |row| row.get(0)).optional()?.map_or(0, number);
+            let mut counts = transaction.prepare_cached("SELECT changes, published FROM board")?;
+            let (changes, published) =
+                counts.query_row([], |row| Ok((number(row.get(0)?), number(row.get(1)?))))?;
             if newest <= after {
-                return Ok(BoardLook { leader, notices: Vec::new(), newest });
+                return Ok(BoardLook { leader, notices: Vec::new(), newest, changes, published });
             }
             let mut notices = transaction.prepare_cached(
-                "SELECT seq, dedup, kind, account, project, \"from\", at, \"window\", resets_at, text
+                "SELECT seq, dedup, kind, account, project, \"from\", at, \"window\", resets_at, text,
+                        event, role, since, conversation, agent
                  FROM notice WHERE seq > ? ORDER BY seq",
             )?;
             let notices = notices.query_map([integer(after)], read_notice)?;
-            Ok(BoardLook { leader, notices: notices.collect::<rusqlite::Result<_>>()?, newest })
+            let notices = notices.collect::<rusqlite::Result<_>>()?;
+            Ok(BoardLook { leader, notices, newest, changes, published })
         })
     }
 
@@ -298,20 +327,33 @@ impl BoardBackend for SqliteBoard {
         })
     }
 
+    fn changed(&self) -> Result<(), Error> {
+        self.write(|transaction| {
+            transaction.prepare_cached("UPDATE board SET changes = changes + 1")?.execute([]).map(drop)
+        })
+    }
+
     fn publish(&self, term: u64, name: &str, figures: &Figures) -> Result<bool, Error> {
         self.write(|transaction| {
             let mut statement = transaction.prepare_cached(
-                "INSERT OR REPLACE INTO figures SELECT ?1, ?2, ?3 FROM leader WHERE term = ?4",
+                "INSERT OR REPLACE INTO figures SELECT ?1, ?2, ?3, changes FROM board, leader WHERE term = ?4",
             )?;
             let at = figures.at.as_millis();
-            Ok(statement.execute(params![name, at, figures.body, integer(term)])? == 1)
+            let leads = statement.execute(params![name, at, figures.body, integer(term)])? == 1;
+            if leads {
+                transaction.prepare_cached("UPDATE board SET published = published + 1")?.execute([])?;
+            }
+            Ok(leads)
         })
     }
 
     fn published(&self, name: &str) -> Result<Option<Figures>, Error> {
         self.read(|transaction| {
-            let mut statement = transaction.prepare_cached("SELECT at, body FROM figures WHERE name = ?")?;
-            let read = |row: &Row<'_>| Ok(Figures { at: moment(row.get(0)?), body: row.get(1)? });
+            let mut statement =
+                transaction.prepare_cached("SELECT at, body, changes FROM figures WHERE name = ?")?;
+            let read = |row: &Row<'_>| {
+                Ok(Figures { at: moment(row.get(0)?), body: row.get(1)?, changes: number(row.get(2)?) })
+            };
             statement.query_row([name], read).optional()
         })
     }
@@ -405,9 +447,11 @@ fn post(transaction: &Transaction<'_>, notice: &BoardNotice) -> rusqlite::Result
         return Ok(Posted::Known(number(seq)));
     }
     let mut statement = transaction.prepare_cached(
-        "INSERT INTO notice (dedup, kind, account, project, \"from\", at, \"window\", resets_at, text)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO notice (dedup, kind, account, project, \"from\", at, \"window\", resets_at, text,
+                             event, role, since, conversation, agent)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
+    let (event, owner) = notice.source.as_ref().map(|it| (it.event.as_str(), &it.owner)).unzip();
     let seq = statement.insert(params![
         &*notice.dedup,
         &*notice.kind,
@@ -418,6 +462,11 @@ fn post(transaction: &Transaction<'_>, notice: &BoardNotice) -> rusqlite::Result
         notice.window.as_ref().map(LimitWindow::name),
         notice.resets_at.map(Timestamp::as_millis),
         &*notice.text,
+        event,
+        owner.map(|owner| row::role_number(owner.role)),
+        owner.map(|owner| owner.since.as_millis()),
+        owner.map(|owner| owner.conversation.as_str()),
+        owner.and_then(|owner| owner.agent.as_ref()).map(|agent| agent.as_str()),
     ])?;
     Ok(Posted::New(number(seq)))
 }
@@ -435,7 +484,8 @@ fn read_member(row: &Row<'_>) -> rusqlite::Result<BoardMember> {
 
 fn read_leader(row: &Row<'_>) -> rusqlite::Result<BoardLeader> {
     let (term, beats) = (number(row.get(0)?), number(row.get(3)?));
-    Ok(BoardLeader { term, member: row.get(1)?, since: moment(row.get(2)?), beats })
+    let beat_at = Duration::from_millis(number(row.get(4)?));
+    Ok(BoardLeader { term, member: row.get(1)?, since: moment(row.get(2)?), beats, beat_at })
 }
 
 fn read_notice(row: &Row<'_>) -> rusqlite::Result<(u64, BoardNotice)> {
@@ -450,6 +500,16 @@ fn read_notice(row: &Row<'_>) -> rusqlite::Result<(u64, BoardNotice)> {
         window: window.as_deref().map(LimitWindow::from_name),
         resets_at: row.get::<_, Option<i64>>(8)?.map(moment),
         text: row.get(9)?,
+        source: match row.get::<_, Option<String>>(10)? {
+            Some(event) => {
+                let conversation = ConversationId::new(row.get::<_, String>(13)?);
+                Some(Box::new(NoticeSource {
+                    event: EventId::new(event),
+                    owner: row::owner(row, 11, conversation)?,
+                }))
+            }
+            None => None,
+        },
     };
     Ok((number(row.get(0)?), notice))
 }

@@ -1,0 +1,301 @@
+//! A live view as bytes: how one process hands it to another of the same version.
+//!
+//! The form is no contract. Who reads another version's bytes is told so and computes the view itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use session_store::{CellSum, ConversationId, LimitWindow, ModelId, Timestamp, Usage};
+
+use crate::block::Block;
+use crate::live::{Live, LiveConversation, State};
+use crate::money::Usd;
+use crate::report::{Hit, Totals};
+
+/// Grows with every change of the form or of what it means.
+const VERSION: u32 = 1;
+
+/// A view; texts that repeat stand in a list and are named by their place there.
+#[derive(Serialize, Deserialize)]
+struct LiveBytes {
+    version: u32,
+    at: i64,
+    texts: Vec<String>,
+    conversations: Vec<ConversationBytes>,
+    block: Option<(i64, i64, bool, TotalsBytes)>,
+    /// The bits of a float, because its digits may not lead back to it.
+    tokens_per_minute: u64,
+    cost_per_hour: i128,
+    last_limit: Option<(i64, String, String, Option<i64>)>,
+    unpriced_models: Vec<usize>,
+}
+
+/// Id, project, model, state, all totals, those of today, bits of the tokens a minute, last activity.
+#[derive(Serialize, Deserialize)]
+struct ConversationBytes(String, usize, Option<usize>, u8, TotalsBytes, Option<TotalsBytes>, u64, i64);
+
+/// Counts, cost, whether it is estimated, models, limit hits.
+#[derive(Serialize, Deserialize)]
+struct TotalsBytes([u64; 8], i128, bool, Vec<usize>, u64);
+
+/// The texts gathered so far.
+#[derive(Default)]
+struct Texts {
+    list: Vec<String>,
+    places: BTreeMap<String, usize>,
+}
+
+impl Texts {
+    fn place(&mut self, text: &str) -> usize {
+        if let Some(place) = self.places.get(text) {
+            return *place;
+        }
+        self.list.push(text.to_owned());
+        self.places.insert(text.to_owned(), self.list.len() - 1);
+        self.list.len() - 1
+    }
+}
+
+impl Live {
+    /// Writes the view as bytes for [`Live::from_bytes`]; notices, which each process hears for itself, are left out.
+    ///
+    /// Costs about a microsecond and 150 bytes a conversation.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut texts = Texts::default();
+        let bytes = LiveBytes {
+            version: VERSION,
+            at: self.at.as_millis(),
+            conversations: self.conversations.iter().map(|it| conversation_bytes(it, &mut texts)).collect(),
+            block: self.block.as_ref().map(|(block, totals)| {
+                let (start, end) = (block.start.as_millis(), block.end.as_millis());
+                (start, end, block.anchored, totals_bytes(totals, &mut texts))
+            }),
+            tokens_per_minute: self.tokens_per_minute.to_bits(),
+            cost_per_hour: self.cost_per_hour.as_picos(),
+            last_limit: self.last_limit.as_ref().map(|hit| {
+                let (conversation, window) = (hit.conversation.as_str(), hit.window.name());
+                let resets_at = hit.resets_at.map(Timestamp::as_millis);
+                (hit.at.as_millis(), conversation.to_owned(), window.to_owned(), resets_at)
+            }),
+            unpriced_models: self.unpriced_models.iter().map(|it| texts.place(it.as_str())).collect(),
+            texts: texts.list,
+        };
+        serde_json::to_vec(&bytes).expect("because the type holds only texts and numbers")
+    }
+
+    /// Reads a view; `None` where the bytes are of another version, or none of ours.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        /// What every version has.
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let bytes: LiveBytes = match serde_json::from_slice(bytes) {
+            Ok(bytes) => bytes,
+            Err(_) => {
+                let other: Versioned = serde_json::from_slice(bytes).ok()?;
+                debug_assert_ne!(other.version, VERSION, "the form changed without its version");
+                return None;
+            }
+        };
+        if bytes.version != VERSION {
+            return None;
+        }
+        let models: Vec<ModelId> = bytes.texts.iter().map(|text| text.as_str().into()).collect();
+        let conversations = bytes.conversations.into_iter();
+        let mut live = Self {
+            at: Timestamp::from_millis(bytes.at),
+            conversations: conversations
+                .map(|it| conversation(it, &bytes.texts, &models))
+                .collect::<Option<_>>()?,
+            tokens_per_minute: f64::from_bits(bytes.tokens_per_minute),
+            cost_per_hour: Usd::from_picos(bytes.cost_per_hour),
+            last_limit: bytes.last_limit.map(|(at, conversation, window, resets_at)| Hit {
+                at: Timestamp::from_millis(at),
+                conversation: conversation.as_str().into(),
+                window: LimitWindow::from_name(&window),
+                resets_at: resets_at.map(Timestamp::from_millis),
+            }),
+            unpriced_models: chosen(&models, &bytes.unpriced_models)?,
+            ..Self::default()
+        };
+        if let Some((start, end, anchored, block_totals)) = bytes.block {
+            let (start, end) = (Timestamp::from_millis(start), Timestamp::from_millis(end));
+            live.block = Some((Block { start, end, anchored }, totals(block_totals, &models)?));
+        }
+        live.add_up();
+        Some(live)
+    }
+}
+
+fn conversation_bytes(it: &LiveConversation, texts: &mut Texts) -> ConversationBytes {
+    let state = match it.state {
+        State::Working => 0,
+        State::Limited => 1,
+        State::Idle => 2,
+    };
+    ConversationBytes(
+        it.id.as_str().to_owned(),
+        texts.place(&it.project),
+        it.model.as_ref().map(|model| texts.place(model.as_str())),
+        state,
+        totals_bytes(&it.totals, texts),
+        it.today.as_ref().map(|today| totals_bytes(today, texts)),
+        it.tokens_per_minute.to_bits(),
+        it.last_activity.as_millis(),
+    )
+}
+
+fn conversation(bytes: ConversationBytes, texts: &[String], models: &[ModelId]) -> Option<LiveConversation> {
+    let ConversationBytes(id, project, model, state, all, today, tokens_per_minute, last_activity) = bytes;
+    let today = match today {
+        Some(today) => Some(Box::new(totals(today, models)?)),
+        None => None,
+    };
+    let model = match model {
+        Some(place) => Some(models.get(place)?.clone()),
+        None => None,
+    };
+    Some(LiveConversation {
+        id: ConversationId::new(id),
+        project: texts.get(project)?.clone(),
+        model,
+        state: match state {
+            0 => State::Working,
+            1 => State::Limited,
+            2 => State::Idle,
+            _ => return None,
+        },
+        totals: totals(all, models)?,
+        today,
+        tokens_per_minute: f64::from_bits(tokens_per_minute),
+        last_activity: Timestamp::from_millis(last_activity),
+    })
+}
+
+fn totals_bytes(totals: &Totals, texts: &mut Texts) -> TotalsBytes {
+    let CellSum { messages, under_reported, usage } = totals.sum;
+    let Usage { input, output, cache_write_5m, cache_write_1h, cache_read, web_searches } = usage;
+    let counts =
+        [messages, under_reported, input, output, cache_write_5m, cache_write_1h, cache_read, web_searches];
+    let models = totals.models.iter().map(|model| texts.place(model.as_str())).collect();
+    TotalsBytes(counts, totals.cost.as_picos(), totals.estimated, models, totals.rate_limit_events)
+}
+
+fn totals(bytes: TotalsBytes, models: &[ModelId]) -> Option<Totals> {
+    let TotalsBytes(counts, cost, estimated, places, rate_limit_events) = bytes;
+    let [messages, under_reported, input, output, cache_write_5m, cache_write_1h, cache_read, web_searches] =
+        counts;
+    let usage = Usage { input, output, cache_write_5m, cache_write_1h, cache_read, web_searches };
+    Some(Totals {
+        sum: CellSum { messages, under_reported, usage },
+        cost: Usd::from_picos(cost),
+        estimated,
+        models: chosen(models, &places)?,
+        rate_limit_events,
+    })
+}
+
+fn chosen(models: &[ModelId], places: &[usize]) -> Option<BTreeSet<ModelId>> {
+    places.iter().map(|place| models.get(*place).cloned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::LiveInput;
+    use crate::pricing::PriceBook;
+    use crate::report::Figures;
+    use proptest::prelude::*;
+    use session_store::{
+        Conversation, Event, Fact, Ledger, LimitCause, LimitHit, Owner, Reset, Role, Setting, Turn, Zone,
+        fold_cells,
+    };
+
+    const NOW: i64 = 1_795_367_381;
+
+    fn event(id: String, conversation: u8, at: i64, fact: Fact) -> Event {
+        let conversation = ConversationId::new(format!("c{conversation}"));
+        let at = Timestamp::from_seconds(at);
+        let owner = Owner { role: Role::Main, since: Timestamp::MIN, conversation, agent: None };
+        Event { id: id.as_str().into(), at, owner, fact }
+    }
+
+    fn turn(number: usize, (conversation, model, ago, output): (u8, u8, i64, u64)) -> Vec<Event> {
+        let model = ["claude-opus-5-5", "claude-sonnet-5-5", "claude-new-9", "gemini"][usize::from(model)];
+        let usage = Usage { input: 3, output, ..Usage::default() };
+        let turn =
+            Turn { usage, model: model.into(), tariff: Default::default(), under_reported: output % 2 == 0 };
+        let folder = ["/p/shop", "/p/shop/front", "/p/other"][usize::from(conversation % 3)];
+        let setting = Setting {
+            at: Timestamp::from_seconds(NOW - ago),
+            folder: Some(folder.into()),
+            branch: None,
+            version: None,
+            entrypoint: None,
+        };
+        let told = Conversation { first: setting.clone(), last: setting };
+        vec![
+            event(format!("msg_{number}"), conversation, NOW - ago, Fact::Turn(turn)),
+            event(format!("conversation:{conversation}"), conversation, NOW - ago, Fact::Conversation(told)),
+        ]
+    }
+
+    fn hit(number: usize, (conversation, ago, resets_in): (u8, i64, i64)) -> Event {
+        let resets_at = Reset(Some(Timestamp::from_seconds(NOW + resets_in)));
+        let hit = LimitHit { cause: LimitCause::Quota, resets_at, window: LimitWindow::FiveHour };
+        event(format!("error:{number}"), conversation, NOW - ago, Fact::LimitHit(hit))
+    }
+
+    fn view(events: &Ledger) -> Live {
+        let cells = fold_cells(events, Timestamp::MIN..Timestamp::MAX, &[]);
+        let figures = Figures { cells, facts: events.clone() };
+        let (book, zone, now) = (PriceBook::built_in(), Zone::utc(), Timestamp::from_seconds(NOW));
+        let input =
+            LiveInput { figures: &figures, recent: events, sources: &[], book: &book, zone: &zone, now };
+        Live::build(&input, &|folder| folder.to_owned())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn bytes_lead_back_and_narrowing_is_counting_less(
+            turns in proptest::collection::vec((0..7u8, 0..4u8, 0..200_000i64, 0..9999u64), 0..30),
+            hits in proptest::collection::vec((0..9u8, 0..20_000i64, -5000..5000i64), 0..4),
+        ) {
+            let turns = turns.into_iter().enumerate().flat_map(|(number, it)| turn(number, it));
+            let hits = hits.into_iter().enumerate().map(|(number, it)| hit(number, it));
+            let events: Ledger = turns.chain(hits).collect();
+            let live = view(&events);
+            let read = Live::from_bytes(&live.to_bytes()).unwrap();
+            prop_assert_eq!(format!("{:?}", &read), format!("{:?}", &live));
+
+            let narrow = read.within(Some("/p/shop"));
+            let is_inside = |it: &&Event| live.conversations.iter().any(|conversation| {
+                conversation.id == it.owner.conversation && conversation.project.starts_with("/p/shop")
+            });
+            let inside = view(&events.iter().filter(is_inside).cloned().collect());
+            if inside.totals.sum.messages > 0 {
+                prop_assert_eq!(&narrow.totals, &inside.totals);
+                prop_assert_eq!(&narrow.today, &inside.today);
+                prop_assert_eq!(narrow.conversations.len(), inside.conversations.len());
+            } else if live.totals.sum.messages > 0 {
+                prop_assert!(narrow.scope_widened);
+                prop_assert_eq!(&narrow.totals, &live.totals);
+            }
+            prop_assert_eq!(narrow.block, live.block);
+            prop_assert_eq!(narrow.last_limit, live.last_limit);
+        }
+    }
+
+    #[test]
+    fn bytes_of_others_are_refused() {
+        let bytes = String::from_utf8(view(&Ledger::default()).to_bytes()).unwrap();
+        assert!(Live::from_bytes(bytes.as_bytes()).is_some());
+        let newer = bytes.replace("\"version\":1", "\"version\":2");
+        for other in [newer.as_str(), "{\"version\":7,\"more\":[]}", "", "[]", "null", "\u{0}"] {
+            assert!(Live::from_bytes(other.as_bytes()).is_none(), "{other}");
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! `claudewatch hook`: one call of Claude Code. It registers the session, tells the others of a limit, and lets the session
+//! act on limits.
+//!
+//! Whatever goes wrong on our side, Claude Code goes on as if there were no hook: silence, and success.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use session_analytics::{LimitSource, LimitStatus, Limits, Reading, SAME_RESET};
+use session_coordinator::{
+    AccountId, Act, Advice, Cause, Claim, Claims, Cursor, Entry, Fate, Journal, Load, MemberId, NOTICES,
+    Notice, NoticeBoard, NoticeKind, Policy, Question, RuntimeDir, Scope, Strain, Subject, Why,
+    WindowStanding, advise, is_overstrained,
+};
+use session_detect::claude::Starter;
+use session_detect::{Facts, Session, classify, detect_process};
+use session_store::{
+    BoardSample, Fact, LimitCause, LimitHit, LimitSample, SourceKind, Tail, Timestamp, Zone,
+};
+
+use crate::args::HookArgs;
+use crate::config::{Config, SessionMode};
+use crate::context::now;
+use crate::coordination::{account, candidates};
+use crate::host::hook::{HookCall, HookEvent, Unread, message, refusal};
+use crate::words::{limit_name, moment, span};
+
+/// The longest call that is read, in bytes; tools' results are long, but nothing of them is needed.
+const CALL_BYTES_MAX: u64 = 32 << 20;
+/// How long who holds the board is waited for by a call that only looks.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// How long the line of a limit is waited for: the transcript is written a little after the hook is called.
+const LINE_WAIT: Duration = Duration::from_secs(2);
+/// How much of a transcript's end is read for it, in bytes.
+const TAIL_BYTES: u64 = 256 << 10;
+/// A limit that was met longer ago is not what the call is about.
+const NEWS: Duration = Duration::from_secs(600);
+/// How many of the last notices are looked at for hits.
+const LOOKED_BACK: u64 = 200;
+/// Counts calls that were not understood.
+pub(crate) const PROBLEMS: &str = "hook_problems";
+
+/// Answers a call on standard output; never fails.
+pub(crate) fn run(config: &Config, args: &HookArgs) {
+    // Words on standard error are shown as an error of the hook.
+    panic::set_hook(Box::new(|_| {}));
+    let _ = panic::catch_unwind(AssertUnwindSafe(|| {
+        let mut bytes = Vec::new();
+        let mut stdin = io::stdin().lock();
+        if stdin.is_terminal() {
+            let _ = writeln!(
+                io::stderr(),
+                "claudewatch hook is for Claude Code; `claudewatch setup` tells it so"
+            );
+            return;
+        }
+        let _ = (&mut stdin).take(CALL_BYTES_MAX).read_to_end(&mut bytes);
+        // Who writes more should not find the pipe closed.
+        let _ = io::copy(&mut stdin, &mut io::sink());
+        let policy = args.policy.map_or(config.policy, Policy::from);
+        if let Some(answer) = answer(config, policy, &bytes) {
+            let mut out = io::stdout().lock();
+            let _ = writeln!(out, "{answer}").and_then(|()| out.flush());
+        }
+    }));
+}
+
+/// Does what a call asks for, and returns what is to be said, if anything.
+pub(crate) fn answer(config: &Config, policy: Policy, bytes: &[u8]) -> Option<String> {
+    let call = match HookCall::parse(bytes) {
+        Ok(call) => call,
+        Err(Unread::Elsewhere) => return None,
+        Err(Unread::Malformed) => {
+            let runtime = find_runtime(config)?;
+            let board = NoticeBoard::find(&runtime, PATIENCE).ok()?;
+            let _ = board.board().count(PROBLEMS, 1);
+            return None;
+        }
+    };
+    let account = account_of(&config.claude_dirs, call.transcript.as_deref()?)?;
+    let runtime = match call.event {
+        // Who starts makes the place where the others are met; all later calls only look for it.
+        HookEvent::SessionStart if is_coordinated(config) => {
+            RuntimeDir::open_first(&candidates(config)).ok()?.0
+        }
+        _ => find_runtime(config)?,
+    };
+    let claims = Claims::open(&runtime).ok()?;
+    let claim = register(&claims, &call, &account)?;
+    let hook = Hook { config, policy, runtime, claims, claim, call };
+    match hook.call.event {
+        HookEvent::StopFailure => hook.tell_of_limit(),
+        HookEvent::PreToolUse if policy != Policy::Off => return hook.advised(),
+        _ => {}
+    }
+    None
+}
+
+fn find_runtime(config: &Config) -> Option<RuntimeDir> {
+    if is_coordinated(config) { RuntimeDir::find_first(&candidates(config)) } else { None }
+}
+
+fn is_coordinated(config: &Config) -> bool {
+    config.mode == SessionMode::Multi && config.isolation.uses_board()
+}
+
+/// Returns whose transcript it is; `None` for one outside the config folders.
+fn account_of(claude_dirs: &[PathBuf], transcript: &Path) -> Option<AccountId> {
+    let holds = |dir: &Path| transcript.starts_with(dir.join("projects"));
+    let by_name = claude_dirs.iter().find(|dir| holds(dir));
+    // The folder may be known by another name, through a link.
+    let found =
+        by_name.or_else(|| claude_dirs.iter().find(|dir| dir.canonicalize().is_ok_and(|dir| holds(&dir))));
+    found.map(|dir| account(dir))
+}
+
+/// Sees to it that it is known who runs the conversation, and that it lives.
+fn register(claims: &Claims, call: &HookCall, account: &AccountId) -> Option<Claim> {
+    let is_start = call.event == HookEvent::SessionStart;
+    let is_end = call.event == HookEvent::SessionEnd;
+    let known =
+        claims.get(&call.conversation).filter(|it| !is_start && it.account == *account && it.is_good());
+    if let Some(claim) = known.clone().filter(|claim| claim.ended == is_end) {
+        let _ = claims.touch(&claim.conversation, SystemTime::now());
+        return Some(claim);
+    }
+    let facts = Facts::capture();
+    let starter = Starter::of(&facts);
+    // A hook has no terminal of its own; its session is that of the Claude Code above it.
+    let session: Session = match &starter {
+        Some(starter) => detect_process(starter.pid).unwrap_or_else(|_| classify(&facts)),
+        None => classify(&facts),
+    };
+    let claim = Claim {
+        conversation: call.conversation.clone(),
+        key: session.key?,
+        process: starter.and_then(|starter| starter.id),
+        account: account.clone(),
+        folder: call.folder.clone(),
+        model: call.model.clone().or(known.and_then(|it| it.model)),
+        ended: is_end,
+    };
+    // Who cannot be registered is advised all the same.
+    let _ = claims.put(&claim);
+    Some(claim)
+}
+
+/// A call of a registered session.
+struct Hook<'c> {
+    config: &'c Config,
+    policy: Policy,
+    runtime: RuntimeDir,
+    claims: Claims,
+    claim: Claim,
+    call: HookCall,
+}
+
+impl Hook<'_> {
+    /// Tells the others of the limit that ended a turn.
+    fn tell_of_limit(&self) {
+        if self.call.error != "rate_limit" {
+            return;
+        }
+        let Some((at, hit)) = self.limit_hit() else { return };
+        let Ok(board) = NoticeBoard::open(&self.runtime) else { return };
+        let account = &self.claim.account;
+        let from = MemberId::of(&self.claim.key, &Scope::Project(self.call.folder.clone()));
+        let (window, resets_at) = (hit.window, hit.resets_at.0);
+        let sample = LimitSample {
+            window: window.clone(),
+            resets_at,
+            used_hundredths: Some(10_000),
+            status: "rejected".into(),
+        };
+        let notice = Notice {
+            project: Some(self.call.folder.clone()),
+            ..Notice::limit_hit(account.clone(), from, at, window, resets_at)
+        };
+        if let Ok(fates) = board.post(&[notice]) {
+            let new = fates.iter().filter(|fate| !matches!(fate, Fate::Known(_))).count();
+            let _ = board.board().count(NOTICES, new as u64);
+        }
+        let account = account.as_str().into();
+        let _ = board.board().observe(&BoardSample { account, source: "hook".into(), at, sample });
+    }
+
+    /// Returns the quota that was just met, from the transcript's end, or else from the words that the turn ended with.
+    fn limit_hit(&self) -> Option<(Timestamp, LimitHit)> {
+        let zone = &self.config.zone;
+        let since = now().before(NEWS);
+        let begun = Instant::now();
+        while let Some(path) = self.call.own_transcript() {
+            if let Some(found) = last_hit(&end_of(&path), zone).filter(|(at, _)| *at > since) {
+                return Some(found);
+            }
+            if begun.elapsed() > LINE_WAIT {
+                break;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        let line = serde_json::json!({
+            "type": "assistant", "sessionId": self.call.conversation, "uuid": "hook", "timestamp": now().to_string(),
+            "isApiErrorMessage": true, "error": self.call.error,
+            "message": {"model": "<synthetic>", "content": [{"type": "text", "text": self.call.last_words}]},
+        });
+        last_hit(format!("{line}\n").as_bytes(), zone)
+    }
+
+    /// Works out what to do before a tool call, and does it.
+    fn advised(&self) -> Option<String> {
+        let at = now();
+        let board = NoticeBoard::find(&self.runtime, PATIENCE).ok()?;
+        let standings = standings(&board, &self.claim.account, at)?;
+        let session = self.claim.key.session_id();
+        let subject = Subject {
+            folder: Some(&self.call.folder),
+            session: Some(session),
+            conversation: Some(&self.claim.conversation),
+        };
+        let priority = self.config.priority.unwrap_or_else(|| self.config.priorities.of(subject));
+        let advice = advise(Question {
+            now: at,
+            standings: &standings,
+            priority,
+            act: self.call.act,
+            model: self.claim.model.as_deref(),
+            seed: &self.claim.conversation,
+        });
+        let cause = advice.cause()?.clone();
+        let strains = self.claims.strains(&self.claim.conversation);
+        let enforced = self.policy == Policy::Enforce;
+        let mut entry = Entry {
+            at: at.as_millis(),
+            done: enforced,
+            why: cause.why.name().to_owned(),
+            window: cause.window.name().to_owned(),
+            resets_at: cause.resets_at.map(Timestamp::as_millis),
+            used_hundredths: cause.used_hundredths,
+            tool: self.call.tool.clone(),
+            priority: priority.name().to_owned(),
+            session: session.to_owned(),
+            conversation: self.claim.conversation.clone(),
+            account: self.claim.account.to_string(),
+            folder: self.call.folder.to_string_lossy().into_owned(),
+            ..Entry::default()
+        };
+        let journal = Journal::of(&self.config.data_dir);
+        let load = match &advice {
+            Advice::Proceed => return None,
+            Advice::Tell(_) => Load::Told(cause.resets_at.unwrap_or_default()),
+            Advice::Wait(wait, _) => Load::Wait(*wait),
+            Advice::Refuse(_) => Load::Refusal,
+        };
+        if matches!(load, Load::Told(_)) && strains.iter().any(|it| it.load == load) {
+            return None;
+        }
+        if enforced && is_overstrained(&strains, at) {
+            entry.what = "released".to_owned();
+            entry.done = false;
+            let _ = journal.add(&entry);
+            return None;
+        }
+        // What cannot be accounted for is not done.
+        if enforced || matches!(load, Load::Told(_)) {
+            self.claims.strain(&self.claim.conversation, Strain { at, load }).ok()?;
+        }
+        match advice {
+            Advice::Proceed => None,
+            Advice::Tell(cause) => {
+                entry.what = "told".to_owned();
+                journal.add(&entry).ok()?;
+                enforced.then(|| message(&told(&cause, at, &self.config.zone)))
+            }
+            Advice::Wait(wait, _) => {
+                entry.what = "waited".to_owned();
+                entry.due_ms = wait.as_millis() as u64;
+                if enforced {
+                    let begun = Instant::now();
+                    thread::sleep(wait);
+                    entry.waited_ms = begun.elapsed().as_millis() as u64;
+                }
+                let _ = journal.add(&entry);
+                None
+            }
+            Advice::Refuse(cause) => {
+                entry.what = "refused".to_owned();
+                journal.add(&entry).ok()?;
+                enforced.then(|| refusal(&refused(&cause, self.call.act, at, &self.config.zone)))
+            }
+        }
+    }
+}
+
+/// Returns how the account's windows stand, by what all sessions told; `None` where the board cannot be read.
+fn standings(board: &NoticeBoard, account: &AccountId, now: Timestamp) -> Option<Vec<WindowStanding>> {
+    let mut readings: Vec<Reading> = Vec::new();
+    for told in board.board().observed().ok()?.into_iter().filter(|it| *it.account == *account.as_str()) {
+        let source = LimitSource::from_name(&told.source);
+        readings.extend(source.map(|source| Reading::of_sample(told.account, &told.sample, told.at, source)));
+    }
+    // A hit may be told by a notice alone: one that waits in the spool, or that a monitor posted.
+    let newest = board.board().look(u64::MAX).ok()?.newest;
+    let generation = Some(board.board().generation());
+    let look = board.since(Cursor { generation, seq: newest.saturating_sub(LOOKED_BACK) }).ok()?;
+    let told = look.notices.into_iter().map(|(_, notice)| notice).chain(look.spooled);
+    for notice in told.filter(|it| it.kind == NoticeKind::LimitHit && it.account == *account) {
+        readings.extend(notice.window.map(|window| Reading {
+            account: account.as_str().into(),
+            window,
+            at: notice.at,
+            used: None,
+            status: LimitStatus::Rejected,
+            resets_at: notice.resets_at,
+            source: LimitSource::Hook,
+        }));
+    }
+    let hits: Vec<Reading> =
+        readings.iter().filter(|it| it.status == LimitStatus::Rejected).cloned().collect();
+    let limits = Limits::merge(readings, now).limits.into_iter();
+    Some(
+        limits
+            .map(|limit| {
+                let was_hit = |hit: &Reading| match (hit.resets_at, limit.resets_at) {
+                    (Some(one), Some(other)) => one.since(other).max(other.since(one)) <= SAME_RESET,
+                    _ => false,
+                };
+                let over = limit.is_over && hits.iter().any(|hit| hit.window == limit.window && was_hit(hit));
+                WindowStanding {
+                    used_hundredths: limit.used_now(),
+                    hit: over || (!limit.is_over && limit.status == LimitStatus::Rejected),
+                    resets_at: limit.resets_at,
+                    at: limit.observed_at,
+                    window: limit.window,
+                }
+            })
+            .collect(),
+    )
+}
+
+/// Returns the last lines of a transcript; nothing where it cannot be read.
+fn end_of(path: &Path) -> Vec<u8> {
+    let read = || -> io::Result<Vec<u8>> {
+        if !std::fs::symlink_metadata(path)?.is_file() {
+            return Ok(Vec::new());
+        }
+        let mut file = File::open(path)?;
+        let from = file.metadata()?.len().saturating_sub(TAIL_BYTES);
+        file.seek(SeekFrom::Start(from))?;
+        let mut bytes = Vec::new();
+        file.take(2 * TAIL_BYTES).read_to_end(&mut bytes)?;
+        if from > 0 {
+            // The first line is most likely a part of one.
+            let begin = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |end| end + 1);
+            bytes.drain(..begin);
+        }
+        Ok(bytes)
+    };
+    read().unwrap_or_default()
+}
+
+/// Returns the last quota that lines of a transcript tell of.
+fn last_hit(lines: &[u8], zone: &Zone) -> Option<(Timestamp, LimitHit)> {
+    let mut tail = Tail::new(SourceKind::Main { conversation: "hook".into() }, zone.clone());
+    let found = tail.feed(lines).found.into_iter();
+    found.rev().find_map(|found| match found.event.fact {
+        Fact::LimitHit(hit) if hit.cause == LimitCause::Quota => Some((found.event.at, hit)),
+        _ => None,
+    })
+}
+
+/// Says to a model why its call is refused, until when, and what it can do.
+fn refused(cause: &Cause, act: Act, now: Timestamp, zone: &Zone) -> String {
+    let limit = limit_name(&cause.window);
+    let state = match cause.why {
+        Why::AheadOfPace => format!("the account's {limit} is used faster than it lasts"),
+        _ => format!("the account's {limit} is spent"),
+    };
+    let way_out = match act {
+        Act::Delegate => {
+            "Do not try this again before then: go on without sub-agents and background jobs, or end your turn."
+        }
+        _ => "Do not try again before then: end your turn and say until when you wait.",
+    };
+    format!("ClaudeWatch: {state}; {}. {way_out}", reset(cause, now, zone))
+}
+
+/// Says to a human what others are refused for.
+fn told(cause: &Cause, now: Timestamp, zone: &Zone) -> String {
+    let limit = limit_name(&cause.window);
+    format!("ClaudeWatch: the account's {limit} is spent; {}.", reset(cause, now, zone))
+}
+
+fn reset(cause: &Cause, now: Timestamp, zone: &Zone) -> String {
+    let Some(at) = cause.resets_at else { return "when it is reset is not known".to_owned() };
+    let utc = at.to_string();
+    // Whole seconds suffice.
+    let utc = utc.get(..19).unwrap_or(&utc);
+    format!("it resets at {} ({utc}Z, in {})", moment(zone, at, now), span(at.since(now)))
+}

@@ -1,0 +1,72 @@
+//! What other sessions told: kept while it may matter, shown with a mark where it is of the same project.
+
+use session_analytics::{LiveNotice, is_project};
+use session_coordinator::{Notice, NoticeKind};
+use session_store::{Event, Timestamp};
+
+use crate::printable::printable;
+use crate::words::limit_name;
+
+/// How many are kept.
+const KEPT: usize = 50;
+
+/// The notices that may still matter, the latest first.
+#[derive(Debug, Default)]
+pub(crate) struct Told(Vec<Notice>);
+
+impl Told {
+    /// Takes in a notice; `false` where it was known.
+    pub(crate) fn take(&mut self, notice: Notice) -> bool {
+        if self.0.iter().any(|known| known.dedup == notice.dedup) {
+            return false;
+        }
+        let place = self.0.partition_point(|known| known.at > notice.at);
+        self.0.insert(place, notice);
+        self.0.truncate(KEPT);
+        true
+    }
+
+    /// Returns the events that the notices were made of.
+    pub(crate) fn events(&self) -> impl Iterator<Item = Event> {
+        self.0.iter().filter_map(Notice::event)
+    }
+
+    /// Returns what may still matter at a moment, as seen from a project.
+    pub(crate) fn news(&self, now: Timestamp, project: Option<&str>) -> Vec<LiveNotice> {
+        let news = self.0.iter().filter(|notice| notice.is_news(now));
+        news.map(|notice| live_notice(notice, project)).collect()
+    }
+}
+
+/// Makes a notice one of the view.
+fn live_notice(notice: &Notice, project: Option<&str>) -> LiveNotice {
+    let from = notice.project.as_ref().map(|folder| folder.to_string_lossy().into_owned());
+    LiveNotice {
+        at: notice.at,
+        kind: notice.kind.name().to_owned(),
+        window: notice.window.clone(),
+        resets_at: notice.resets_at,
+        account: notice.account.as_str().to_owned(),
+        same_project: from.as_deref().zip(project).is_some_and(|(theirs, ours)| {
+            // A repository and a folder of it are one project, whichever of them is seen from.
+            is_project(theirs, ours) || is_project(ours, theirs)
+        }),
+        project: from,
+        conversation: notice.source.as_ref().map(|source| source.owner.conversation.clone()),
+        text: notice.text.to_string(),
+    }
+}
+
+/// Says what a notice tells, in words that may reach a terminal.
+pub(crate) fn words(notice: &LiveNotice) -> String {
+    let limit = || notice.window.as_ref().map_or_else(|| "a limit".to_owned(), limit_name);
+    let what = match NoticeKind::from_name(&notice.kind) {
+        NoticeKind::LimitHit => format!("{} hit", limit()),
+        NoticeKind::LimitNear => format!("{} is near", limit()),
+        NoticeKind::LimitReset => format!("{} was reset", limit()),
+        NoticeKind::Message => String::new(),
+        _ => notice.kind.clone(),
+    };
+    let words = [what.as_str(), &notice.text].into_iter().filter(|part| !part.is_empty());
+    printable(&words.collect::<Vec<_>>().join(": ")).into_owned()
+}
