@@ -52,8 +52,8 @@ pub use recommend::{
     Evidence, Impact, Kind, LOOKED_AT, RecommendInput, Recommendation, Saving, Subject, recommendations,
 };
 pub use render::{
-    MetricsInput, Page, PredictionOut, RecommendationOut, TotalsOut, UsageOut, details_csv, escape_html,
-    live_json, metrics_text, notices_json, report_csv, report_html, report_json,
+    MetricsInput, Page, PredictionOut, RecommendationOut, SessionContext, TotalsOut, UsageOut, details_csv,
+    escape_html, live_json, metrics_text, notices_json, report_csv, report_html, report_json,
 };
 pub use report::{
     By, ClientCheck, Figures, Filter, Hit, Problems, Report, ReportOptions, Row, Totals, is_project,

@@ -5,7 +5,7 @@ mod json;
 
 use std::path::{Path, PathBuf};
 
-use session_analytics::{Page, details_csv, report_html};
+use session_analytics::{details_csv, report_html};
 
 use crate::args::{ExportArgs, ExportFormat};
 use crate::context::Context;
@@ -25,7 +25,7 @@ pub(crate) fn run(context: &Context, args: &ExportArgs) -> Result<(), CliError> 
             vec![json::report(&gathered), json::sessions(&gathered), json::analytics(&gathered)]
         }
         ExportFormat::Csv => vec![details_csv(&gathered.overview)],
-        ExportFormat::Html => vec![report_html(&Page { overview: &gathered.overview })],
+        ExportFormat::Html => vec![report_html(&gathered.page())],
     };
     let mut outputs = paths.iter().map(|path| Output::to(path)).collect::<Result<Vec<_>, _>>()?;
     // All are safe on the disk before the first takes its place, so that a full disk leaves the old ones together.

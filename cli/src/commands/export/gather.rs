@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use session_analytics::{
-    Effort, Figures, Filter, ForecastInput, LOOKED_AT, Learned, Limits, Overview, OverviewInput, Prediction,
-    PriceBook, RecommendInput, Recommendation, Sessions, WindowState, anchors, cuts, efforts,
-    recommendations, told_samples,
+    Effort, Figures, Filter, ForecastInput, LOOKED_AT, Learned, Limits, Overview, OverviewInput, Page,
+    Prediction, PriceBook, RecommendInput, Recommendation, SessionContext, Sessions, WindowState, anchors,
+    cuts, efforts, recommendations, told_samples,
 };
 use session_detect::{Context as Surroundings, Facts, Session, classify};
 use session_store::{EventBackend, Ledger, Selection, Timestamp};
@@ -33,6 +33,8 @@ pub(super) struct Gathered {
     pub(super) efforts: BTreeMap<Option<Arc<str>>, Effort>,
     /// Where each live process of a session runs, by its number; those that may not be looked at are missing.
     pub(super) surroundings: BTreeMap<u32, (Session, Surroundings)>,
+    /// What of it a page tells, by the name of the session.
+    contexts: BTreeMap<Arc<str>, SessionContext>,
 }
 
 impl Gathered {
@@ -71,16 +73,30 @@ impl Gathered {
         let limits = told(&figures.facts, &account, now);
         let recent = Selection { range: now.before(LOOKED_AT)..Timestamp::MAX, ..Selection::all() };
         let recent = archive.store.events(&recent)?;
+        let surroundings = surroundings(&presence);
         Ok(Self {
+            contexts: contexts(&presence, &surroundings),
             predictions: predictions(&limits, &figures, &book, &input),
             recommendations: advice(&recent, &book, &known, &account, &input),
             efforts: efforts(&recent, &book, &known, now),
-            surroundings: surroundings(&presence),
+            surroundings,
             overview,
             presence,
             others,
             limits,
         })
+    }
+
+    /// Returns what a page tells.
+    pub(super) fn page(&self) -> Page<'_> {
+        Page {
+            overview: &self.overview,
+            limits: &self.limits.limits,
+            predictions: &self.predictions,
+            recommendations: &self.recommendations,
+            efforts: &self.efforts,
+            contexts: &self.contexts,
+        }
     }
 }
 
@@ -140,4 +156,30 @@ fn surroundings(presence: &Presence) -> BTreeMap<u32, (Session, Surroundings)> {
         Some((pid, (session, surroundings)))
     };
     alive.filter_map(|it| look(it.pid)).collect()
+}
+
+/// Says in a few words where each session runs.
+fn contexts(
+    presence: &Presence,
+    surroundings: &BTreeMap<u32, (Session, Surroundings)>,
+) -> BTreeMap<Arc<str>, SessionContext> {
+    let mut contexts: BTreeMap<Arc<str>, SessionContext> = BTreeMap::new();
+    for it in &presence.participants {
+        let context = contexts.entry(it.key.file_name().into()).or_default();
+        context.is_alive |= it.is_alive;
+        let Some((session, around)) = surroundings.get(&it.pid) else { continue };
+        let notes = [
+            around.terminal_emulator.clone(),
+            session.mux.clone(),
+            session.host_app.clone(),
+            session.container.clone(),
+            around.remote_ip.as_ref().map(|remote| format!("from {remote}")),
+        ];
+        for note in notes.into_iter().flatten() {
+            if !context.notes.contains(&note) {
+                context.notes.push(note);
+            }
+        }
+    }
+    contexts
 }
