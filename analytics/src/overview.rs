@@ -275,7 +275,7 @@ fn slots(days: Option<(Date, Date)>) -> (Step, Vec<Date>) {
 }
 
 /// Use of which the session or the project is not known.
-const UNKNOWN: &str = "unknown";
+pub(crate) const UNKNOWN: &str = "unknown";
 
 /// The first four parts of a session's id.
 fn short_id(id: &str) -> &str {

@@ -6,7 +6,7 @@ use super::markup::{Markup, Short};
 use super::{Page, outlook, sessions, timeline};
 use crate::human::{Grouped, Tokens};
 use crate::money::Usd;
-use crate::overview::{Overview, Step};
+use crate::overview::{Overview, Step, UNKNOWN};
 use crate::report::{Problems, Row, Totals};
 use crate::words::model_name;
 use session_store::Date;
@@ -60,8 +60,8 @@ fn lead(out: &mut Markup, page: &Page<'_>) {
     }
     match outlook::weighty(page) {
         0 => {}
-        1 => out.raw(" One <a href=\"#advice\">piece of advice</a> is worth a look."),
-        several => out.put(" {} <a href=\"#advice\">pieces of advice</a> are worth a look.", &[&several]),
+        1 => out.raw(" Worth a look: <a href=\"#advice\">one piece of advice</a>."),
+        several => out.put(" Worth a look: <a href=\"#advice\">{} pieces of advice</a>.", &[&several]),
     }
     out.raw("</p>\n");
 }
@@ -133,11 +133,16 @@ pub(super) fn spend(out: &mut Markup, overview: &Overview) {
     out.raw("<div class=\"pair\">\n");
     chart::stacked(out, &chart("by-model", "By model", &overview.by_model, model_name));
     let by = match overview.knows_sessions {
-        true => chart("by-session", "By session", &overview.by_session, str::to_owned),
+        true => chart("by-session", "By session", &overview.by_session, session),
         false => chart("by-project", "By project", &overview.by_session, folder),
     };
     chart::stacked(out, &by);
     out.raw("</div>\n</section>\n");
+}
+
+/// What a session is called in a chart.
+fn session(name: &str) -> String {
+    if name == UNKNOWN { "outside of known sessions".to_owned() } else { name.to_owned() }
 }
 
 /// Where it went.
