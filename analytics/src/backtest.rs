@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use session_store::Timestamp;
 
 use crate::forecast::crossings;
@@ -24,7 +25,7 @@ const WINDOWS_BEFORE: usize = 3;
 /// used. At the quarter hours soon after work, in the windows of the last 90 days, the method is asked when the imagined limit is
 /// reached, with what was known then and no more. A case counts where the limit was reached before the reset, or the
 /// method said so.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Backtest {
     /// How many cases; those of one window hang together, so they say less than as many windows would.
     pub samples: u32,
@@ -80,7 +81,8 @@ impl Trial {
         let mut asked = first - every;
         for quarter in first..last {
             let now = start_of(quarter);
-            if used >= budget {
+            // What would have been used without the limit nobody knows.
+            if used >= budget || load.is_blocked(quarter) {
                 return;
             }
             let is_at_work = (quarter - 4..quarter).any(|at| load.at(at) > 0.0);
@@ -107,6 +109,10 @@ impl Trial {
             return;
         };
         let truth = reached(load, now, window.end, budget - used);
+        let is_cut = (quarter_of(now)..quarter_of(window.end)).any(|quarter| load.is_blocked(quarter));
+        if truth.is_none() && is_cut {
+            return;
+        }
         if truth.is_none() && time.is_none() {
             return;
         }

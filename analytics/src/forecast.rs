@@ -31,8 +31,8 @@ pub struct ForecastInput<'a> {
 ///
 /// 1. What a percent costs: [`crate::PercentCost`], else the dollars used in this window by its percentage (from 5 % on).
 /// 2. What is left: `100 − used − use since the sample`, in dollars.
-/// 3. What will be used: the recent rate, giving way to the habit of the hour, half after two hours. Summed up until what is left is
-///    used, with the quotients that past forecasts of the same reach missed by: their median makes the time, their 10th and
+/// 3. What will be used: the recent rate, giving way to the habit of the hour, half after one hour, the habit scaled by how the last
+///    eight hours compared to it. Summed up until what is left is used, with the quotients that past forecasts of the same reach missed by: their median makes the time, their 10th and
 ///    90th percentile the interval.
 /// 4. Nothing after the reset counts: what lies behind it is told as [`Prediction::resets_first`].
 ///
@@ -121,13 +121,23 @@ impl Lack {
 }
 
 impl ForecastInput<'_> {
-    /// Learns what the account teaches of this limit; the same arguments give the same value.
+    /// Learns what the account teaches of this limit and tries it on the past; the same arguments give the same value.
     ///
-    /// Cost: a pass over eight weeks for each quarter hour at work, some milliseconds for five-hour windows.
+    /// Of the state only the account and the limit matter, so that a limit can be learned of which nothing is known now.
     pub fn learn(&self) -> LearnedLimit {
-        let load = Load::of(self.cells, self.book, &self.state.window).until(self.now);
+        let load = self.load().until(self.now);
         let Some(steps) = steps(&self.state.window) else { return LearnedLimit::default() };
-        LearnedLimit::learn(&load, &self.all_samples(), &self.slots(&load, steps), self.now, steps)
+        let slots = self.slots(&load, steps);
+        let limit = LearnedLimit::learn(&load, &self.all_samples(), &slots, self.now, steps);
+        LearnedLimit { backtest: backtest(&load, &self.windows(), &slots, self.now), ..limit }
+    }
+
+    fn load(&self) -> Load {
+        let blocked = self.samples.iter().chain([self.state]).filter_map(|sample| {
+            let is_hit = sample.window == self.state.window && sample.used_percentage? >= 100.0;
+            sample.resets_at.filter(|_| is_hit).map(|reset| sample.observed_at..reset)
+        });
+        Load::of(self.cells, self.book, &self.state.window).blocked_in(blocked)
     }
 
     fn all_samples(&self) -> Vec<WindowState> {
@@ -140,6 +150,11 @@ impl ForecastInput<'_> {
         // A year and two months, whatever the times in the ledger say.
         let first = first.max(quarter_of(self.now) - 96 * 430);
         Slots::of(self.zone, first, quarter_of(self.now) + steps as i64 + 2)
+    }
+
+    fn slots_ahead(&self, steps: usize) -> Slots {
+        let from = quarter_of(self.now);
+        Slots::of(self.zone, from - 96, from + steps as i64 + 2)
     }
 
     fn windows(&self) -> Vec<Window> {
@@ -159,8 +174,8 @@ impl Prediction {
     pub fn of(input: &ForecastInput<'_>, learned: &Learned) -> Self {
         let unknown = LearnedLimit::default();
         let limit = learned.limit(&input.state.window).unwrap_or(&unknown);
-        let load = Load::of(input.cells, input.book, &input.state.window);
-        let mut prediction = Self::empty(input, BurnRate::measure(&load, input.now));
+        let load = input.load();
+        let mut prediction = Self::empty(input, limit, BurnRate::measure(&load, input.now));
         match prediction.settle(input, limit, &load) {
             Ok(method) => prediction.method = method,
             Err(lack) => prediction.method = Method::InsufficientData(lack),
@@ -168,7 +183,7 @@ impl Prediction {
         prediction
     }
 
-    fn empty(input: &ForecastInput<'_>, burn: Option<BurnRate>) -> Self {
+    fn empty(input: &ForecastInput<'_>, limit: &LearnedLimit, burn: Option<BurnRate>) -> Self {
         Self {
             account: input.state.account.clone(),
             window: input.state.window.clone(),
@@ -181,7 +196,7 @@ impl Prediction {
             turns_left: None,
             method: Method::InsufficientData(Lack::NoSample),
             burn,
-            backtest: None,
+            backtest: limit.backtest,
         }
     }
 
@@ -193,9 +208,7 @@ impl Prediction {
     ) -> Result<Method, Lack> {
         let now = input.now;
         let steps = steps(&self.window).ok_or(Lack::NoWindow)?;
-        let windows = input.windows();
-        let slots = input.slots(load, steps);
-        self.backtest = backtest(load, &windows, &slots, now);
+        let slots = input.slots_ahead(steps);
         let (used, resets_at) = self.used_percentage.zip(self.resets_at).ok_or(Lack::NoSample)?;
         if used >= 100.0 {
             self.runs_out_at = Some(input.state.observed_at.min(now));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use session_store::{Fact, Ledger, LimitWindow, Timestamp, Zone};
 
+use crate::backtest::Backtest;
 use crate::rate::{Load, quarter_of, start_of};
 
 /// How much of the past is learned from: eight weeks, so that habits that changed are forgotten.
@@ -18,8 +19,11 @@ const PAIRS_MIN: u32 = 3;
 const DAYS_MIN: u32 = 7;
 /// Cases without which no spread of a horizon is told.
 const SPREAD_MIN: u32 = 20;
-/// What a quarter hour ahead takes from the weight of the recent rate: half is left after [`PERSISTENCE`].
-const FADING: f64 = 0.917_004_043_204_671_2;
+/// How many quarter hours tell how this day compares to a usual one.
+const LEVEL_FROM: i64 = 32;
+/// What a quarter hour of age takes from the weight of a past one, and a quarter hour ahead from the weight of the recent rate:
+/// half of it is left after an hour (2^(-1/4)).
+const FADING: f64 = 0.840_896_415_253_714_5;
 /// Hours of a working day, then those of a day at the weekend.
 const SLOTS: usize = 48;
 
@@ -45,6 +49,9 @@ pub struct LearnedLimit {
     /// How far forecasts missed, by horizon.
     #[serde(default)]
     pub spreads: Vec<Spread>,
+    /// How well forecasts would have done so far; `None` where there was nothing to try them on.
+    #[serde(default)]
+    pub backtest: Option<Backtest>,
 }
 
 /// What a percent of an official meter costs in dollars of the list price.
@@ -67,7 +74,7 @@ pub struct PercentCost {
 
 /// When an account works: mean dollars in a quarter hour, by the hour of a working day and of a weekend's day.
 ///
-/// An hour without enough days leans on the mean of all: as if one more day of that mean had been seen.
+/// Times blocked by the limit do not count. An hour without enough days leans on the mean of all: as if one more day of that mean had been seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Habit {
     /// 24 hours of Monday to Friday, then 24 of Saturday and Sunday, in the zone of the report.
@@ -153,15 +160,16 @@ impl LearnedLimit {
     ) -> Self {
         let habit = Habit::learn(load, slots, now);
         let spreads = spreads(load, habit.as_ref(), slots, now, quarters_max);
-        Self { percent: PercentCost::learn(load, samples, now), habit, spreads }
+        Self { percent: PercentCost::learn(load, samples, now), habit, spreads, backtest: None }
     }
 
     /// Returns the expected use of each of the next quarter hours, in dollars.
     ///
-    /// The recent rate (a mean of the last day that fades with age, half in two hours) and the habit of the hour, the first
-    /// giving way to the second, half after two hours. Without a habit the recent rate stays. Every value grows with the load.
+    /// The recent rate (a mean of the last day that fades with age, half in an hour) gives way to the habit of the hour, half
+    /// after an hour; the habit is scaled by how the last eight hours compared to it. Without a habit the recent rate stays. Times
+    /// blocked by the limit count in none of them. Every value grows with the load.
     pub(crate) fn expected(&self, load: &Load, slots: &Slots, from: i64, steps: usize) -> Vec<f64> {
-        expected(recent(load, from), self.habit.as_ref(), slots, from, steps)
+        expected(load, self.habit.as_ref(), slots, from, steps)
     }
 
     /// Returns the quotients of true and expected use for a horizon: 10th percentile, median, 90th.
@@ -188,19 +196,21 @@ impl LearnedLimit {
 /// Returns the recent use of a quarter hour before `from`, in dollars.
 fn recent(load: &Load, from: i64) -> f64 {
     let (mut sum, mut weights, mut weight) = (0.0, 0.0, 1.0);
-    for at in (from - 96..from).rev() {
+    for at in (from - 96..from).rev().filter(|at| !load.is_blocked(*at)) {
         sum += load.at(at) * weight;
         weights += weight;
         weight *= FADING;
     }
-    sum / weights
+    if weights > 0.0 { sum / weights } else { 0.0 }
 }
 
-fn expected(recent: f64, habit: Option<&Habit>, slots: &Slots, from: i64, steps: usize) -> Vec<f64> {
+fn expected(load: &Load, habit: Option<&Habit>, slots: &Slots, from: i64, steps: usize) -> Vec<f64> {
+    let recent = recent(load, from);
+    let level = habit.map_or(1.0, |habit| habit.level(load, slots, from));
     let mut weight = 1.0;
     (0..steps)
         .map(|step| {
-            let usual = habit.map_or(recent, |habit| habit.at(slots.at(from + step as i64)));
+            let usual = habit.map_or(recent, |habit| habit.at(slots.at(from + step as i64)) * level);
             let usd = recent * weight + usual * (1.0 - weight);
             weight *= FADING;
             usd
@@ -219,7 +229,7 @@ impl Habit {
         }
         let mut sums = [0.0; SLOTS];
         let mut counts = [0u32; SLOTS];
-        for quarter in from..to {
+        for quarter in (from..to).filter(|quarter| !load.is_blocked(*quarter)) {
             let slot = slots.at(quarter);
             sums[slot] += load.at(quarter);
             counts[slot] += 1;
@@ -228,6 +238,18 @@ impl Habit {
         // A day more of the mean: four quarter hours in each slot.
         let usual = |slot: usize| (sums[slot] + 4.0 * mean) / (f64::from(counts[slot]) + 4.0);
         Some(Self { usd_per_quarter: (0..SLOTS).map(usual).collect(), days })
+    }
+
+    /// Returns how this day compares to a usual one: the use of the last eight hours by the usual use of these hours, to each of
+    /// which one busiest hour is added, so that a quiet night decides nothing. Grows with the load.
+    fn level(&self, load: &Load, slots: &Slots, from: i64) -> f64 {
+        let busiest_hour = 4.0 * self.usd_per_quarter.iter().copied().fold(0.0, f64::max);
+        let (mut was, mut usual) = (busiest_hour, busiest_hour);
+        for at in (from - LEVEL_FROM..from).filter(|at| !load.is_blocked(*at)) {
+            was += load.at(at);
+            usual += self.at(slots.at(at));
+        }
+        if usual > 0.0 { was / usual } else { 1.0 }
     }
 
     fn at(&self, slot: usize) -> f64 {
@@ -258,11 +280,11 @@ fn spreads(
     while quarter < to {
         let is_at_work = (quarter - 4..quarter).any(|at| load.at(at) > 0.0);
         if is_at_work {
-            let path = expected(recent(load, quarter), habit, slots, quarter, quarters_max);
+            let path = expected(load, habit, slots, quarter, quarters_max);
             let (mut hoped, mut came, mut next) = (0.0, 0.0, 0);
             for (step, usd) in path.iter().enumerate() {
                 let at = quarter + step as i64;
-                if at >= to {
+                if at >= to || load.is_blocked(at) {
                     break;
                 }
                 hoped += usd;

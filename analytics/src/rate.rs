@@ -1,6 +1,7 @@
 //! How fast an account's budget goes: the pace of work, how much of the time is worked, and how sure both are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use session_store::{CELL_WIDTH, Cell, LimitWindow, Timestamp};
 
@@ -27,6 +28,8 @@ const Z_80: f64 = 1.2816;
 pub struct Load {
     /// By quarter hour since 1970 (UTC).
     quarters: BTreeMap<i64, Quarter>,
+    /// Quarter hours in which a limit let nothing through.
+    blocked: BTreeSet<i64>,
 }
 
 /// The use of one quarter hour.
@@ -79,7 +82,7 @@ impl Load {
             .into_iter()
             .map(|(at, (cost, turns))| (at, Quarter { usd: cost.as_dollars(), turns }))
             .collect();
-        Self { quarters }
+        Self { quarters, blocked: BTreeSet::new() }
     }
 
     /// Makes a load of dollars used at moments, each by one reply; for simulations.
@@ -110,7 +113,28 @@ impl Load {
     /// Returns the part that is known at a moment: the quarter hours that ended by then.
     #[must_use]
     pub fn until(&self, now: Timestamp) -> Self {
-        Self { quarters: self.quarters.range(..quarter_of(now)).map(|(at, it)| (*at, *it)).collect() }
+        let end = quarter_of(now);
+        Self {
+            quarters: self.quarters.range(..end).map(|(at, it)| (*at, *it)).collect(),
+            blocked: self.blocked.range(..end).copied().collect(),
+        }
+    }
+
+    /// Notes times in which a limit let nothing through: that nothing was used then tells nothing of habits.
+    ///
+    /// A quarter hour counts as blocked from the one after the refusal to the one before the reset; at most seven days of each
+    /// range are taken.
+    #[must_use]
+    pub fn blocked_in(mut self, ranges: impl IntoIterator<Item = Range<Timestamp>>) -> Self {
+        for range in ranges {
+            let (from, to) = (quarter_of(range.start) + 1, quarter_of(range.end));
+            self.blocked.extend(from..to.min(from.saturating_add(7 * 96)));
+        }
+        self
+    }
+
+    pub(crate) fn is_blocked(&self, quarter: i64) -> bool {
+        self.blocked.contains(&quarter)
     }
 
     /// Returns whether nothing was used.

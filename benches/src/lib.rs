@@ -1,5 +1,8 @@
 //! What the benchmarks share: a corpus on disk, made once, and its events.
 
+pub mod account;
+pub mod trial;
+
 use std::io::Read;
 use std::path::PathBuf;
 

@@ -208,11 +208,16 @@ impl Told {
             sessions: &history.sessions,
             now,
         };
+        let by = |event: &Event| event.id.as_str().into();
         let readings = history.ledger.iter().filter_map(|event| match &event.fact {
-            Fact::LimitHit(hit) => Reading::of_hit("~/.claude".into(), hit, event.at),
-            Fact::LimitSample(sample) => {
-                Some(Reading::of_sample("~/.claude".into(), sample, event.at, LimitSource::StatusLine))
-            }
+            Fact::LimitHit(hit) => Reading::of_hit("~/.claude".into(), hit, event.at, by(event)),
+            Fact::LimitSample(sample) => Some(Reading::of_sample(
+                "~/.claude".into(),
+                sample,
+                event.at,
+                LimitSource::StatusLine,
+                by(event),
+            )),
             _ => None,
         });
         let limits = Limits::merge(readings, now);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use session_analytics::{
-    Effort, Figures, Filter, ForecastInput, LOOKED_AT, Learned, Limits, Overview, OverviewInput, Page,
+    Effort, Figures, Filter, ForecastInput, LOOKED_AT, Learned, Limit, Overview, OverviewInput, Page,
     Prediction, PriceBook, RecommendInput, Recommendation, SessionContext, Sessions, WindowState, anchors,
     cuts, efforts, recommendations, told_samples,
 };
@@ -12,12 +12,12 @@ use session_detect::{Context as Surroundings, Facts, Session, classify};
 use session_store::{EventBackend, Ledger, Selection, Timestamp};
 
 use crate::args::SpanArgs;
-use crate::commands::metrics::told;
 use crate::commands::report::{note_problems, range};
 use crate::context::{Context, now};
 use crate::coordination::Others;
 use crate::error::CliError;
 use crate::feed::Feed;
+use crate::limits::Known;
 use crate::presence::Presence;
 use crate::sessions;
 
@@ -26,7 +26,8 @@ pub(super) struct Gathered {
     pub(super) overview: Overview,
     pub(super) presence: Presence,
     pub(super) others: Others,
-    pub(super) limits: Limits,
+    pub(super) known: Known,
+    limits: Vec<Limit>,
     pub(super) predictions: Vec<Prediction>,
     pub(super) recommendations: Vec<Recommendation>,
     /// By the name of the session, over the last thirty days.
@@ -70,7 +71,8 @@ impl Gathered {
 
         let account = context.config.claude_dirs.first().map(|dir| dir.to_string_lossy().into_owned());
         let account = account.unwrap_or_default();
-        let limits = told(&figures.facts, &account, now);
+        let known_limits = Known::gather(context, &archive.store, &book, archive.ingestor.checkpoints())?;
+        let limits = known_limits.limits.limits.clone();
         let recent = Selection { range: now.before(LOOKED_AT)..Timestamp::MAX, ..Selection::all() };
         let recent = archive.store.events(&recent)?;
         let surroundings = surroundings(&presence);
@@ -84,6 +86,7 @@ impl Gathered {
             presence,
             others,
             limits,
+            known: known_limits,
         })
     }
 
@@ -91,7 +94,7 @@ impl Gathered {
     pub(super) fn page(&self) -> Page<'_> {
         Page {
             overview: &self.overview,
-            limits: &self.limits.limits,
+            limits: &self.limits,
             predictions: &self.predictions,
             recommendations: &self.recommendations,
             efforts: &self.efforts,
@@ -101,12 +104,12 @@ impl Gathered {
 }
 
 fn predictions(
-    limits: &Limits,
+    limits: &[Limit],
     figures: &Figures,
     book: &PriceBook,
     input: &OverviewInput<'_>,
 ) -> Vec<Prediction> {
-    let predict = |limit: &session_analytics::Limit| {
+    let predict = |limit: &Limit| {
         let state = WindowState {
             account: limit.account.to_string(),
             window: limit.window.clone(),
@@ -126,7 +129,7 @@ fn predictions(
         let learned = BTreeMap::from([(limit.window.name().to_owned(), forecast.learn())]);
         Prediction::of(&forecast, &Learned { limits: learned })
     };
-    limits.limits.iter().map(predict).collect()
+    limits.iter().map(predict).collect()
 }
 
 fn advice(

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use session_analytics::{
-    Effort, Hit, Limit, Prediction, PredictionOut, Recommendation, RecommendationOut, Row, SessionLine,
-    Subject, TotalsOut,
+    Effort, Hit, Prediction, PredictionOut, Recommendation, RecommendationOut, Row, SessionLine, Subject,
+    TotalsOut,
 };
 use session_coordinator::{CONFLICTS_RESOLVED, NOTICES, RESOURCES_SHARED};
 
 use super::gather::Gathered;
 use crate::commands::detect::DetectOut;
 use crate::commands::status::{SessionOut, session_out};
+use crate::limits::LimitOut;
 use crate::presence::Participant;
 
 const SCHEMA_VERSION: u32 = 1;
@@ -47,18 +48,6 @@ struct UsageOut {
 struct CoordinationOut {
     conflicts_resolved: u64,
     resources_shared: u64,
-}
-
-#[derive(Serialize)]
-struct LimitOut<'a> {
-    account: &'a str,
-    window: &'a str,
-    used_percentage: Option<f64>,
-    status: &'a str,
-    resets_at: Option<String>,
-    source: &'a str,
-    observed_at: String,
-    age_seconds: u64,
 }
 
 /// The figures of a project, a user or a session type.
@@ -100,7 +89,7 @@ pub(super) fn report(gathered: &Gathered) -> String {
             conflicts_resolved: count(CONFLICTS_RESOLVED),
             resources_shared: count(RESOURCES_SHARED),
         },
-        limits: gathered.limits.limits.iter().map(|limit| LimitOut::of(limit, gathered)).collect(),
+        limits: gathered.known.json(),
         predictions: gathered.predictions.iter().map(PredictionOut::of).collect(),
         projects: overview.projects.iter().map(RowOut::of).collect(),
         users: overview.users.iter().map(RowOut::of).collect(),
@@ -113,21 +102,6 @@ pub(super) fn report(gathered: &Gathered) -> String {
             under_reported_messages: problems.under_reported_messages,
         },
     })
-}
-
-impl<'a> LimitOut<'a> {
-    fn of(limit: &'a Limit, gathered: &Gathered) -> Self {
-        Self {
-            account: &limit.account,
-            window: limit.window.name(),
-            used_percentage: limit.used_now().map(|used| f64::from(used) / 100.0),
-            status: limit.status.name(),
-            resets_at: limit.resets_at.map(|at| at.to_string()),
-            source: limit.source.name(),
-            observed_at: limit.observed_at.to_string(),
-            age_seconds: gathered.overview.at.since(limit.observed_at).as_secs(),
-        }
-    }
 }
 
 impl<'a> RowOut<'a> {
