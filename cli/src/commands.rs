@@ -6,8 +6,10 @@ mod detect;
 mod doctor;
 mod events;
 mod explain;
+mod export;
 pub(crate) mod hook;
 mod limits;
+mod metrics;
 mod monitor;
 mod priority;
 pub(crate) mod prune;
@@ -17,7 +19,7 @@ mod status;
 mod statusline;
 mod wait;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, ExportArgs, SpanArgs};
 use crate::config::Config;
 use crate::context::Context;
 use crate::error::CliError;
@@ -44,6 +46,8 @@ pub(crate) fn run(cli: Cli, mut config: Config) -> Result<u8, CliError> {
         Some(Command::Wait(args)) => return wait::run(&context, &args),
         Some(Command::Detect(args)) => detect::run(&context, &args)?,
         Some(Command::Prune(args)) => prune::run(&context, &args)?,
+        Some(Command::Export(args)) => export::run(&context, &args)?,
+        Some(Command::Metrics(args)) => metrics::run(&context, &args)?,
         Some(Command::Events(command)) => events::run(&context, &command)?,
         Some(Command::Completions { shell }) => completions::completions(shell)?,
         Some(Command::Man { command }) => completions::man(&command)?,
@@ -53,6 +57,9 @@ pub(crate) fn run(cli: Cli, mut config: Config) -> Result<u8, CliError> {
         Some(Command::Hook(args)) => hook::run(&context.config, &args),
         Some(Command::Demo | Command::Statusline) => {}
         None if cli.status => status::run(&context)?,
+        None if let Some(file) = cli.export_report => {
+            export::run(&context, &ExportArgs { file, format: None, span: SpanArgs::default() })?;
+        }
         None => monitor::run(&context, monitor::Mode::Watch)?,
     }
     Ok(context.code())

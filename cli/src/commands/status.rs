@@ -4,6 +4,8 @@ mod debug;
 mod deeds;
 mod json;
 
+pub(super) use json::{SessionOut, session_out};
+
 use std::collections::BTreeSet;
 
 use session_analytics::{Elapsed, Live, LiveConversation, PriceBook, Tokens};

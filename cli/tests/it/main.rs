@@ -17,6 +17,7 @@ mod detect;
 mod doctor;
 mod events;
 mod explain;
+mod export;
 #[cfg(unix)]
 mod faults;
 mod hook;
@@ -26,6 +27,7 @@ mod hostile;
 mod isolation;
 mod layers;
 mod limits;
+mod metrics;
 mod monitor;
 mod prune;
 mod real_client;

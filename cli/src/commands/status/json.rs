@@ -53,7 +53,7 @@ struct LeaderOut {
 }
 
 #[derive(Serialize)]
-struct SessionOut<'a> {
+pub(in crate::commands) struct SessionOut<'a> {
     session_id: &'a str,
     isolation_key: &'a IsolationKey,
     session_type: &'a str,
@@ -116,7 +116,7 @@ pub(super) fn json(status: &Status<'_>) -> String {
     format!("{text}\n")
 }
 
-fn session_out(participant: &Participant) -> SessionOut<'_> {
+pub(in crate::commands) fn session_out(participant: &Participant) -> SessionOut<'_> {
     SessionOut {
         session_id: participant.key.session_id(),
         isolation_key: &participant.key,
