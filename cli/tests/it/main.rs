@@ -22,9 +22,12 @@ mod faults;
 mod hook;
 #[cfg(unix)]
 mod hostile;
+#[cfg(target_os = "linux")]
+mod isolation;
 mod layers;
 mod limits;
 mod monitor;
+mod prune;
 mod real_client;
 mod real_client_hooks;
 mod report;
@@ -33,5 +36,7 @@ mod scarce;
 #[cfg(unix)]
 mod screen;
 mod setup;
+#[cfg(target_os = "linux")]
+mod sharing;
 mod status;
 mod statusline;
