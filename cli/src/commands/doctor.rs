@@ -158,8 +158,7 @@ fn clocks(config: &Config) -> Check {
         return Check::fail("clock", format!("it says {}", now()), "set the system's clock");
     }
     let disk = || {
-        let folder =
-            config.data_dir.is_dir().then(|| config.data_dir.clone()).unwrap_or_else(std::env::temp_dir);
+        let folder = if config.data_dir.is_dir() { config.data_dir.clone() } else { std::env::temp_dir() };
         let before = SystemTime::now();
         let file = tempfile::NamedTempFile::new_in(folder).ok()?;
         let made = file.as_file().metadata().ok()?.modified().ok()?;
