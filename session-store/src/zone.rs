@@ -66,7 +66,7 @@ impl Zone {
 
     /// Returns the zone of the machine (`TZ`, then the system's setting), UTC where there is none.
     pub fn system() -> Self {
-        Self(TimeZone::system())
+        Self(plain_system().unwrap_or_else(TimeZone::system))
     }
 
     /// Returns the IANA name, where the zone has one.
@@ -193,4 +193,30 @@ impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
     }
+}
+
+/// Reads the system's zone from its one file, where it is named in the ordinary way: looking a name up in the whole database
+/// reads every folder of that.
+#[cfg(unix)]
+fn plain_system() -> Option<TimeZone> {
+    if std::env::var_os("TZDIR").is_some() {
+        return None;
+    }
+    let name = match std::env::var("TZ") {
+        Ok(name) if !name.is_empty() => name.strip_prefix(':').unwrap_or(&name).to_owned(),
+        _ => std::fs::read_link("/etc/localtime").ok()?.to_str()?.split_once("zoneinfo/")?.1.to_owned(),
+    };
+    let is_plain = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+-".contains(&byte))
+    };
+    if !name.split('/').all(is_plain) {
+        return None;
+    }
+    let bytes = std::fs::read(std::path::Path::new("/usr/share/zoneinfo").join(&name)).ok()?;
+    TimeZone::tzif(&name, &bytes).ok()
+}
+
+#[cfg(not(unix))]
+fn plain_system() -> Option<TimeZone> {
+    None
 }
