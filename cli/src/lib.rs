@@ -14,7 +14,9 @@ mod former;
 mod host;
 mod limits;
 mod line;
+mod load;
 mod notify;
+mod others;
 mod output;
 mod owners;
 mod place;
@@ -22,6 +24,7 @@ mod presence;
 mod printable;
 mod projects;
 mod setup;
+mod sight;
 mod table;
 mod told;
 mod tui;
@@ -71,6 +74,44 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(error.code())
         }
     }
+}
+
+/// Answers a hook call as `claudewatch hook --policy enforce` does, with everything of ours below one folder; for fuzzing.
+#[doc(hidden)]
+pub fn answer_hook(folder: &std::path::Path, call: &[u8]) -> Option<String> {
+    let options = ["claude-dir", "data-dir", "runtime-dir"].map(|name| {
+        let mut option = OsString::from(format!("--{name}="));
+        option.push(folder.join(name));
+        option
+    });
+    let args = [OsString::from("claudewatch"), OsString::from("hook")].into_iter().chain(options);
+    let cli = Cli::try_parse_from(args).ok()?;
+    let config = Config::load(&cli.global, &cli.coordination).ok()?;
+    commands::hook::answer(&config, session_coordinator::Policy::Enforce, call)
+}
+
+/// Returns the status line for an input at a moment, in milliseconds since 1970, as it is where nothing is shared; for fuzzing.
+#[doc(hidden)]
+pub fn status_line(input: &[u8], now_ms: i64) -> Option<String> {
+    let now = session_store::Timestamp::from_millis(now_ms);
+    let status = host::statusline::Status::read(input)?;
+    let (readings, _) = status.readings(&"account".into(), now);
+    let limits = session_analytics::Limits::merge(readings, now);
+    let facts = line::Facts {
+        limits: limits.limits.iter().collect(),
+        share: None,
+        model: status.model.as_deref(),
+        project: status.project.as_deref(),
+        cost_usd: status.cost_usd,
+        context_percentage: status.context_percentage,
+        notice: None,
+        now,
+        zone: &session_store::Zone::utc(),
+        color: false,
+    };
+    let template =
+        format!("{} · {{five_hour}} · {{seven_day}} · {{context}} · {{model}} · {{project}}", line::TEMPLATE);
+    Some(line::fill(&template, &facts, 400))
 }
 
 fn report(error: &CliError) {

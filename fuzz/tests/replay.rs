@@ -42,6 +42,21 @@ fn classifier() {
 }
 
 #[test]
+fn record() {
+    replay("record", claudewatch_fuzz::record);
+}
+
+#[test]
 fn stat_line() {
     replay("stat_line", claudewatch_fuzz::stat_line);
+}
+
+#[test]
+fn hook_call() {
+    replay("hook_call", claudewatch_fuzz::hook_call);
+}
+
+#[test]
+fn statusline_input() {
+    replay("statusline_input", claudewatch_fuzz::statusline_input);
 }
