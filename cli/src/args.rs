@@ -15,7 +15,7 @@ use session_coordinator::{Policy, Priority};
 #[command(
     after_help = "Every option can be set by a variable (--data-dir: CLAUDEWATCH_DATA_DIR) and in config.toml \
                         (data_dir). Exit codes: 0 done, 1 nothing found, 2 wrong usage, 3 a store or source could not \
-                        be read or written."
+                        be read or written, 4 wait timed out, 10 a limit is near, 11 a limit is hit (limits --check)."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]

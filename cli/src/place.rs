@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use session_analytics::Live;
 use session_coordinator::{
-    Coordinator, CoordinatorOptions, Cursor, Duty, Introduction, Isolation, Member, MemberRole, News, Notice,
-    NoticeBoard, Pace, Presence, Progress, RESOURCES_SHARED, Role, Scope, SeenHit, Steer, sources_digest,
+    Coordinator, CoordinatorOptions, Cursor, Duty, Introduction, Isolation, Member, MemberId, MemberRole,
+    News, Notice, NoticeBoard, Pace, Presence, Progress, RESOURCES_SHARED, Role, Scope, SeenHit, Steer,
+    sources_digest,
 };
 use session_detect::Session;
 use session_store::{EventBackend, Fact, Figures, Selection, Stores};
@@ -240,6 +241,21 @@ impl Place {
             self.coordinator.post(notice.clone());
             let _ = self.hear.send(Heard::Notice(notice));
         }
+    }
+
+    /// Returns its name among the members.
+    pub(crate) fn member(&self) -> MemberId {
+        self.coordinator.member()
+    }
+
+    /// Tells the others something.
+    pub(crate) fn post(&self, notice: Notice) {
+        self.coordinator.post(notice);
+    }
+
+    /// Returns the board, while there is one.
+    pub(crate) fn board(&self) -> Option<NoticeBoard> {
+        self.coordinator.board()
     }
 
     /// Returns what was told before this one came and may still matter.

@@ -1,5 +1,7 @@
 //! What other sessions told: kept while it may matter, shown with a mark where it is of the same project.
 
+use std::time::Duration;
+
 use session_analytics::{LiveNotice, is_project};
 use session_coordinator::{Notice, NoticeKind};
 use session_store::{Event, Timestamp};
@@ -7,6 +9,8 @@ use session_store::{Event, Timestamp};
 use crate::printable::printable;
 use crate::words::limit_name;
 
+/// A reset that was so long ago is no news.
+const RESET_IS_NEWS: Duration = Duration::from_secs(3600);
 /// How many are kept.
 const KEPT: usize = 50;
 
@@ -24,6 +28,17 @@ impl Told {
         self.0.insert(place, notice);
         self.0.truncate(KEPT);
         true
+    }
+
+    /// Returns the limits told of that were reset within the last hour, with the reset.
+    pub(crate) fn resets(&self, now: Timestamp) -> Vec<(Notice, Timestamp)> {
+        let is_full = |notice: &&Notice| matches!(notice.kind, NoticeKind::LimitHit | NoticeKind::LimitNear);
+        let reset = |notice: &Notice| {
+            let reset =
+                notice.resets_at.filter(|reset| *reset <= now && now.since(*reset) < RESET_IS_NEWS)?;
+            Some((notice.clone(), reset))
+        };
+        self.0.iter().filter(is_full).filter_map(reset).collect()
     }
 
     /// Returns the events that the notices were made of.

@@ -181,7 +181,7 @@ impl Notice {
         let slot = slot_of(resets_at);
         let dedup = format!("limit_near:{account}:{}:until:{slot}:{percent}", window.name()).into();
         let (kind, window, resets_at) = (NoticeKind::LimitNear, Some(window), Some(resets_at));
-        let text = percent.to_string().into();
+        let text = format!("{percent}% used").into();
         Self { dedup, kind, account, project: None, from, at, window, resets_at, text, source: None }
     }
 
@@ -452,6 +452,17 @@ impl NoticeBoard {
         self.board.changed().map_err(Error::from)?;
         let _ = self.bell.ring();
         Ok(())
+    }
+
+    /// Returns the newest notices that stand on the board, in order.
+    ///
+    /// # Errors
+    ///
+    /// The board cannot be read.
+    pub fn newest(&self, count: u64) -> Result<Vec<Notice>, Error> {
+        let newest = self.board.look(u64::MAX).map_err(Error::from)?.newest;
+        let look = self.board.look(newest.saturating_sub(count)).map_err(Error::from)?;
+        Ok(look.notices.into_iter().map(|(_, row)| Notice::from_row(row)).collect())
     }
 
     /// Brings what lies in the spool to the board; costs one system call where nothing does.

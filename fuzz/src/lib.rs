@@ -6,6 +6,7 @@
 #[cfg(target_os = "linux")]
 mod detect;
 mod hook;
+mod host;
 
 #[cfg(target_os = "linux")]
 pub use detect::{classifier, isolation_key, record, stat_line};

@@ -60,3 +60,8 @@ fn hook_call() {
 fn html_escape() {
     replay("html_escape", claudewatch_fuzz::html_escape);
 }
+
+#[test]
+fn statusline_input() {
+    replay("statusline_input", claudewatch_fuzz::statusline_input);
+}

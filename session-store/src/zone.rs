@@ -198,6 +198,9 @@ impl fmt::Display for Date {
 
 /// Reads a zone straight from the system's file of that name, where there is one.
 fn of_file(name: &str) -> Option<TimeZone> {
+    if std::env::var_os("TZDIR").is_some() {
+        return None;
+    }
     let is_plain = |part: &str| {
         !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-+".contains(&byte))
     };

@@ -170,6 +170,10 @@ impl Show for Screen {
     fn progress(&mut self, progress: Progress) {
         let _ = self.0.send(Message::Progress { done: progress.bytes_done, total: progress.bytes_total });
     }
+
+    fn alert(&mut self, sequence: String) {
+        let _ = self.0.send(Message::Alert(sequence));
+    }
 }
 
 /// Writes a path below the home folder with `~`.
@@ -253,6 +257,14 @@ impl Show for Printer {
     }
 
     fn progress(&mut self, _: Progress) {}
+
+    fn alert(&mut self, sequence: String) {
+        use std::io::Write;
+        // The lines go elsewhere; remarks go to the terminal where there is one.
+        if std::io::stderr().is_terminal() {
+            let _ = std::io::stderr().lock().write_all(sequence.as_bytes());
+        }
+    }
 }
 
 /// One line per change on standard output.
