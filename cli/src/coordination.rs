@@ -1,17 +1,11 @@
-//! Where the monitors of this user and host meet, and what can be seen of them without taking part.
+//! Where the monitors of this user and host meet.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
-use session_analytics::Live;
-use session_coordinator::{
-    AccountId, Candidate, Cursor, Holder, Lease, Member, NoticeBoard, Presence, Registry, RuntimeDir,
-    RuntimePlaces,
-};
+use session_coordinator::{AccountId, Candidate, NoticeBoard, RuntimeDir, RuntimePlaces};
 
 use crate::config::{Config, SessionMode};
-use crate::place;
-use crate::told::Told;
 
 /// An account is known by its config folder, whatever path leads there.
 pub(crate) fn account(dir: &Path) -> AccountId {
@@ -30,7 +24,7 @@ pub(crate) fn nearest_runtime(config: &Config) -> Option<RuntimeDir> {
 
 /// Opens the board where there is one; makes none.
 pub(crate) fn existing_board(config: &Config) -> Option<(RuntimeDir, NoticeBoard)> {
-    if config.mode != SessionMode::Multi {
+    if config.mode != SessionMode::Multi || !config.isolation.uses_board() {
         return None;
     }
     let existing: Vec<Candidate> = candidates(config).into_iter().filter(|it| it.path.is_dir()).collect();
@@ -39,49 +33,7 @@ pub(crate) fn existing_board(config: &Config) -> Option<(RuntimeDir, NoticeBoard
     Some((runtime, board))
 }
 
-/// What can be seen of the live monitors without taking part.
-#[derive(Debug, Default)]
-pub(crate) struct Others {
-    pub(crate) members: Vec<Member>,
-    pub(crate) leader: Option<Holder>,
-    pub(crate) counters: std::collections::BTreeMap<String, u64>,
-    /// What was told lately and may still matter.
-    pub(crate) told: Told,
-    /// The view of all projects, where the leader has it and nothing was written since.
-    pub(crate) live: Option<Live>,
-}
-
-impl Others {
-    /// Looks into the runtime folder, where there is one; makes none.
-    pub(crate) fn look(config: &Config) -> Self {
-        if config.mode != SessionMode::Multi {
-            return Self::default();
-        }
-        let existing: Vec<Candidate> = candidates(config).into_iter().filter(|it| it.path.is_dir()).collect();
-        let Ok((runtime, _)) = RuntimeDir::open_first(&existing) else {
-            return Self::default();
-        };
-        let members = Registry::open(&runtime).and_then(|registry| registry.members()).unwrap_or_default();
-        let board = NoticeBoard::open(&runtime).ok().filter(|_| config.isolation.uses_board());
-        let mut told = Told::default();
-        let look = board.as_ref().and_then(|board| board.since(Cursor::default()).ok());
-        let accounts: Vec<AccountId> = config.claude_dirs.iter().map(|dir| account(dir)).collect();
-        for (_, notice) in look.into_iter().flat_map(|look| look.notices) {
-            if config.notify() && accounts.contains(&notice.account) {
-                told.take(notice);
-            }
-        }
-        Self {
-            live: board.as_ref().and_then(|board| place::published(config, board)),
-            told,
-            members: members.into_iter().filter(|member| member.presence != Presence::Gone).collect(),
-            leader: Lease::holder(&runtime),
-            counters: board.and_then(|board| board.board().counters().ok()).unwrap_or_default(),
-        }
-    }
-}
-
-/// Returns where the runtime folder may be, best first.
+/// Returns where monitors may meet, best first.
 pub(crate) fn candidates(config: &Config) -> Vec<Candidate> {
     let folder = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();

@@ -14,7 +14,9 @@ mod former;
 mod host;
 mod limits;
 mod line;
+mod load;
 mod notify;
+mod others;
 mod output;
 mod owners;
 mod place;
@@ -22,6 +24,7 @@ mod presence;
 mod printable;
 mod projects;
 mod setup;
+mod sight;
 mod table;
 mod told;
 mod tui;
@@ -71,6 +74,20 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(error.code())
         }
     }
+}
+
+/// Answers a hook call as `claudewatch hook --policy enforce` does, with everything of ours below one folder; for fuzzing.
+#[doc(hidden)]
+pub fn answer_hook(folder: &std::path::Path, call: &[u8]) -> Option<String> {
+    let options = ["claude-dir", "data-dir", "runtime-dir"].map(|name| {
+        let mut option = OsString::from(format!("--{name}="));
+        option.push(folder.join(name));
+        option
+    });
+    let args = [OsString::from("claudewatch"), OsString::from("hook")].into_iter().chain(options);
+    let cli = Cli::try_parse_from(args).ok()?;
+    let config = Config::load(&cli.global, &cli.coordination).ok()?;
+    commands::hook::answer(&config, session_coordinator::Policy::Enforce, call)
 }
 
 fn report(error: &CliError) {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use session_analytics::Live;
 use session_coordinator::{
-    Coordinator, CoordinatorOptions, Cursor, Duty, Introduction, Isolation, Member, MemberRole, News, Notice,
+    Coordinator, CoordinatorOptions, Duty, Introduction, Isolation, Member, MemberRole, News, Notice,
     NoticeBoard, Pace, Presence, Progress, RESOURCES_SHARED, Role, Scope, SeenHit, Steer, sources_digest,
 };
 use session_detect::Session;
@@ -242,11 +242,9 @@ impl Place {
         }
     }
 
-    /// Returns what was told before this one came and may still matter.
-    pub(crate) fn told_before(&self) -> Vec<Notice> {
-        let look = self.coordinator.board().and_then(|board| board.since(Cursor::default()).ok());
-        let notices = look.into_iter().flat_map(|look| look.notices);
-        notices.map(|(_, notice)| notice).filter(|notice| notice.is_news(now())).collect()
+    /// Returns the board, while there is one and the isolation allows it.
+    pub(crate) fn board(&self) -> Option<NoticeBoard> {
+        self.coordinator.board()
     }
 
     /// Counts that this one read sources for the others, too.

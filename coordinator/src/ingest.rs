@@ -66,7 +66,11 @@ pub struct Ingestor {
     /// The sources that there are, each with a hash of what its directory entry told before it was read.
     present: HashMap<SourceId, u64>,
     listings: Listings,
+    /// Which sources are read, where not all are.
+    wanted: Option<Wanted>,
 }
+
+type Wanted = Box<dyn Fn(&Source) -> bool + Send>;
 
 /// How far a scan has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -141,7 +145,12 @@ impl Ingestor {
     /// Makes an ingestor for one that leaves the reading to another; [`Ingestor::renew`] makes it ready for work.
     pub fn idle(store: Arc<dyn EventBackend>, config_dirs: Vec<PathBuf>, zone: Zone) -> Self {
         let (known, present, listings) = Default::default();
-        Self { store, config_dirs, zone, known, present, listings }
+        Self { store, config_dirs, zone, known, present, listings, wanted: None }
+    }
+
+    /// Reads some sources only; the others are passed over as if there were none.
+    pub fn only(self, wanted: impl Fn(&Source) -> bool + Send + 'static) -> Self {
+        Self { wanted: Some(Box::new(wanted)), ..self }
     }
 
     /// Looks up again how far each source has been read, because another one may have read on.
@@ -204,7 +213,7 @@ impl Ingestor {
     /// Lets go of the store and leaves the rest to the system, for a process that is about to end: freeing what is known of
     /// thousands of sources piece by piece takes a while.
     pub fn leave(self) {
-        let Self { store, config_dirs: _, zone: _, known, present, listings } = self;
+        let Self { store, config_dirs: _, zone: _, known, present, listings, wanted: _ } = self;
         std::mem::forget((known, present, listings));
         drop(store);
     }
@@ -264,7 +273,14 @@ impl Ingestor {
         self.config_dirs.iter().find_map(|config_dir| Source::at(config_dir, path).ok().flatten())
     }
 
-    fn read(&mut self, sources: Vec<Source>, progress: &(dyn Fn(Progress) + Sync)) -> Result<Scan, Error> {
+    fn read(
+        &mut self,
+        mut sources: Vec<Source>,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Scan, Error> {
+        if let Some(wanted) = &self.wanted {
+            sources.retain(|source| wanted(source));
+        }
         let mut lines_skipped = BTreeMap::new();
         let mut jobs = Vec::new();
         for source in sources {

@@ -62,6 +62,8 @@ pub trait BoardBackend: Send + Sync + fmt::Debug {
 
     /// Makes a member the leader; `false` where one of the same or a greater term has been it.
     ///
+    /// What an earlier leader published is gone then: nobody knows what happened since.
+    ///
     /// # Errors
     ///
     /// The board cannot be written.
@@ -117,7 +119,7 @@ pub trait BoardBackend: Send + Sync + fmt::Debug {
     /// The board cannot be written.
     fn publish(&self, term: u64, name: &str, figures: &Figures) -> Result<bool, Error>;
 
-    /// Returns what was published last under a name.
+    /// Returns what this leader published last under a name.
     ///
     /// # Errors
     ///

@@ -39,7 +39,7 @@ const LINE_WAIT: Duration = Duration::from_secs(2);
 /// How much of a transcript's end is read for it, in bytes.
 const TAIL_BYTES: u64 = 256 << 10;
 /// A limit that was met longer ago is not what the call is about.
-const NEWS: Duration = Duration::from_secs(600);
+const NEWS: Duration = Duration::from_secs(120);
 /// How many of the last notices are looked at for hits.
 const LOOKED_BACK: u64 = 200;
 /// Counts calls that were not understood.
@@ -94,7 +94,11 @@ pub(crate) fn answer(config: &Config, policy: Policy, bytes: &[u8]) -> Option<St
     let claim = register(&claims, &call, &account)?;
     let hook = Hook { config, policy, runtime, claims, claim, call };
     match hook.call.event {
-        HookEvent::StopFailure => hook.tell_of_limit(),
+        HookEvent::StopFailure if hook.call.error == "rate_limit" => {
+            hook.tell_of(hook.hit_in_transcript(LINE_WAIT).or_else(|| hook.hit_in_words()));
+        }
+        // A client that ends at once does not wait for what it called for a failure.
+        HookEvent::SessionEnd => hook.tell_of(hook.hit_in_transcript(Duration::ZERO)),
         HookEvent::PreToolUse if policy != Policy::Off => return hook.advised(),
         _ => {}
     }
@@ -162,11 +166,8 @@ struct Hook<'c> {
 
 impl Hook<'_> {
     /// Tells the others of the limit that ended a turn.
-    fn tell_of_limit(&self) {
-        if self.call.error != "rate_limit" {
-            return;
-        }
-        let Some((at, hit)) = self.limit_hit() else { return };
+    fn tell_of(&self, hit: Option<(Timestamp, LimitHit)>) {
+        let Some((at, hit)) = hit else { return };
         let Ok(board) = NoticeBoard::open(&self.runtime) else { return };
         let account = &self.claim.account;
         let from = MemberId::of(&self.claim.key, &Scope::Project(self.call.folder.clone()));
@@ -189,26 +190,27 @@ impl Hook<'_> {
         let _ = board.board().observe(&BoardSample { account, source: "hook".into(), at, sample });
     }
 
-    /// Returns the quota that was just met, from the transcript's end, or else from the words that the turn ended with.
-    fn limit_hit(&self) -> Option<(Timestamp, LimitHit)> {
-        let zone = &self.config.zone;
-        let since = now().before(NEWS);
-        let begun = Instant::now();
-        while let Some(path) = self.call.own_transcript() {
-            if let Some(found) = last_hit(&end_of(&path), zone).filter(|(at, _)| *at > since) {
-                return Some(found);
+    /// Returns the quota that was just met, by the transcript's end; the line may come a little later than the call.
+    fn hit_in_transcript(&self, wait: Duration) -> Option<(Timestamp, LimitHit)> {
+        let path = self.call.own_transcript()?;
+        let (since, begun) = (now().before(NEWS), Instant::now());
+        loop {
+            let found = last_hit(&end_of(&path), &self.config.zone).filter(|(at, _)| *at > since);
+            if found.is_some() || begun.elapsed() >= wait {
+                return found;
             }
-            if begun.elapsed() > LINE_WAIT {
-                break;
-            }
-            thread::sleep(Duration::from_millis(50));
+            thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Returns the same by the words that the turn ended with, where there is no transcript.
+    fn hit_in_words(&self) -> Option<(Timestamp, LimitHit)> {
         let line = serde_json::json!({
             "type": "assistant", "sessionId": self.call.conversation, "uuid": "hook", "timestamp": now().to_string(),
             "isApiErrorMessage": true, "error": self.call.error,
             "message": {"model": "<synthetic>", "content": [{"type": "text", "text": self.call.last_words}]},
         });
-        last_hit(format!("{line}\n").as_bytes(), zone)
+        last_hit(format!("{line}\n").as_bytes(), &self.config.zone)
     }
 
     /// Works out what to do before a tool call, and does it.

@@ -8,6 +8,7 @@ use super::{command, plan};
 
 /// What the skill says.
 const SKILL: &str = include_str!("skill.md");
+const README: &str = include_str!("plugin.md");
 pub(crate) const MANIFEST: &str = ".claude-plugin/plugin.json";
 
 /// Returns the files of the plugin, by their paths in its folder.
@@ -30,6 +31,7 @@ pub(crate) fn files(program: &Path) -> Vec<(PathBuf, String)> {
     [
         (MANIFEST, text(&manifest)),
         (".claude-plugin/marketplace.json", text(&marketplace)),
+        ("README.md", README.to_owned()),
         ("hooks/hooks.json", text(&hooks)),
         (
             "skills/claudewatch/SKILL.md",

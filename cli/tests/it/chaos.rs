@@ -15,7 +15,7 @@ use session_store::corpus::{Corpus, Counts, Truth};
 use session_store::{EventBackend, EventId, Stores};
 
 use crate::claude::{FakeClaude, make_old};
-use crate::env::{Env, Running, append_bytes, counts, files_below, now, parse};
+use crate::env::{Env, Reply, Running, append_bytes, counts, files_below, now, parse};
 
 const MONITORS: usize = 6;
 
@@ -56,6 +56,22 @@ fn six_monitors_killed_at_any_instant() {
     let seen = std::mem::take(&mut chaos.seen);
     chaos.end();
     check_after(&env, history.path(), &truth, &seen);
+}
+
+/// What a leader told all others is of no use once it is dead and the history went on.
+#[test]
+fn whoever_starts_after_a_kill_shows_what_was_written_meanwhile() {
+    let env = Env::new();
+    for round in 1..=8 {
+        env.write("c", &[Reply::now(&format!("msg_{round}"))]);
+        // One of them leads; the others follow it before it has told them anything.
+        let monitors: Vec<Running> = (0..3).map(|_| env.start(&["--json", "--all"])).collect();
+        for monitor in monitors {
+            let first = parse(&monitor.line());
+            assert_eq!(first["totals"]["messages"], round, "{first}");
+            monitor.kill();
+        }
+    }
 }
 
 /// Tells the writer when nobody is killed any more.

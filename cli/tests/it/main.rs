@@ -8,6 +8,8 @@ mod env;
 
 #[cfg(target_os = "linux")]
 mod chaos;
+#[cfg(target_os = "linux")]
+mod clock;
 mod completions;
 mod config;
 mod coordination;
@@ -19,10 +21,14 @@ mod faults;
 mod hook;
 #[cfg(unix)]
 mod hostile;
+#[cfg(target_os = "linux")]
+mod isolation;
 mod layers;
 mod limits;
 mod monitor;
+mod prune;
 mod real_client;
+mod real_client_hooks;
 mod report;
 #[cfg(target_os = "linux")]
 mod scarce;

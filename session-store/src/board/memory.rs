@@ -87,6 +87,7 @@ impl BoardBackend for MemoryBoard {
         if is_later {
             state.leader =
                 Some(BoardLeader { term, member: member.into(), since, beats: 0, beat_at: Duration::ZERO });
+            state.figures.clear();
         }
         Ok(is_later)
     }

@@ -262,7 +262,11 @@ impl BoardBackend for SqliteBoard {
                 "INSERT INTO leader VALUES (1, ?1, ?2, ?3, 0, 0) ON CONFLICT DO UPDATE
                  SET term = ?1, member = ?2, since = ?3, beats = 0, beat_at = 0 WHERE term < ?1",
             )?;
-            Ok(statement.execute(params![integer(term), member, since.as_millis()])? == 1)
+            let leads = statement.execute(params![integer(term), member, since.as_millis()])? == 1;
+            if leads {
+                transaction.prepare_cached("DELETE FROM figures")?.execute([])?;
+            }
+            Ok(leads)
         })
     }
 
