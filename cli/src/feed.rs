@@ -122,11 +122,9 @@ impl<'c> Feed<'c> {
     /// Takes part in what the others know.
     pub(crate) fn at(self, place: Option<&'c Place>) -> Self {
         let is_read = place.is_none_or(|place| place.duty() != Duty::Rest);
-        let mut feed = Self { place, is_read, ..self };
-        for notice in place.map(Place::told_before).unwrap_or_default() {
-            feed.told.take(notice);
-        }
-        feed
+        let board = place.and_then(Place::board);
+        let told = board.map(|board| Told::on(&board, &self.context.config)).unwrap_or_default();
+        Self { place, is_read, told, ..self }
     }
 
     fn learn<'a>(&mut self, checkpoints: impl Iterator<Item = &'a Checkpoint>) {
@@ -375,7 +373,7 @@ impl<'c> Feed<'c> {
     fn open_own_store(&self) {
         if let Some(place) = self.place {
             drop(self.store.session(place.store()));
-            for event in self.told.events() {
+            for event in self.told.events(now()) {
                 let batch = Batch { ledger: [event].into_iter().collect(), ..Batch::default() };
                 let _ = self.store.session(place.store()).commit(batch);
             }

@@ -5,13 +5,12 @@ use std::path::PathBuf;
 
 use session_analytics::Live;
 use session_coordinator::{
-    AccountId, Candidate, Cursor, Isolation, IsolationKey, Lease, Member, NoticeBoard, Presence, Registry,
-    RuntimeDir,
+    Candidate, Isolation, IsolationKey, Lease, Member, NoticeBoard, Presence, Registry, RuntimeDir,
 };
 use session_store::Timestamp;
 
 use crate::config::{Config, SessionMode};
-use crate::coordination::{account, candidates};
+use crate::coordination::candidates;
 use crate::place;
 use crate::told::Told;
 
@@ -67,7 +66,9 @@ impl Others {
                 Ok(board) => {
                     others.leader = leader(runtime, &board, &others.members);
                     others.counters = board.board().counters().unwrap_or_default();
-                    others.told = told(config, &board);
+                    if config.notify() {
+                        others.told = Told::on(&board, config);
+                    }
                     others.view = place::published(config, &board);
                 }
                 Err(error) => place.trouble = Some(error.to_string()),
@@ -87,19 +88,6 @@ impl Others {
     pub(crate) fn live(&self) -> impl Iterator<Item = &Member> {
         self.members.iter().filter(|member| member.presence == Presence::Alive)
     }
-}
-
-/// Takes what the board tells the accounts of these config folders.
-fn told(config: &Config, board: &NoticeBoard) -> Told {
-    let mut told = Told::default();
-    let accounts: Vec<AccountId> = config.claude_dirs.iter().map(|dir| account(dir)).collect();
-    let look = board.since(Cursor::default()).ok().filter(|_| config.notify());
-    for (_, notice) in look.into_iter().flat_map(|look| look.notices) {
-        if accounts.contains(&notice.account) {
-            told.take(notice);
-        }
-    }
-    told
 }
 
 /// The lock file tells who led last; whoever has ended leads no more.

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use session_analytics::Live;
 use session_coordinator::{
-    Coordinator, CoordinatorOptions, Cursor, Duty, Introduction, Isolation, Member, MemberId, MemberRole,
-    News, Notice, NoticeBoard, Pace, Presence, Progress, RESOURCES_SHARED, Role, Scope, SeenHit, Steer,
+    Coordinator, CoordinatorOptions, Duty, Introduction, Isolation, Member, MemberId, MemberRole, News,
+    Notice, NoticeBoard, Pace, Presence, Progress, RESOURCES_SHARED, Role, Scope, SeenHit, Steer,
     sources_digest,
 };
 use session_detect::Session;
@@ -253,16 +253,9 @@ impl Place {
         self.coordinator.post(notice);
     }
 
-    /// Returns the board, while there is one.
+    /// Returns the board, while there is one and the isolation allows it.
     pub(crate) fn board(&self) -> Option<NoticeBoard> {
         self.coordinator.board()
-    }
-
-    /// Returns what was told before this one came and may still matter.
-    pub(crate) fn told_before(&self) -> Vec<Notice> {
-        let look = self.coordinator.board().and_then(|board| board.since(Cursor::default()).ok());
-        let notices = look.into_iter().flat_map(|look| look.notices);
-        notices.map(|(_, notice)| notice).filter(|notice| notice.is_news(now())).collect()
     }
 
     /// Counts that this one read sources for the others, too.

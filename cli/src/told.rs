@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use session_analytics::{LiveNotice, is_project};
-use session_coordinator::{Notice, NoticeKind};
+use session_coordinator::{AccountId, Cursor, Notice, NoticeBoard, NoticeKind};
 use session_store::{Event, Timestamp};
 
+use crate::config::Config;
+use crate::coordination::account;
 use crate::printable::printable;
 use crate::words::limit_name;
 
@@ -19,6 +21,18 @@ const KEPT: usize = 50;
 pub(crate) struct Told(Vec<Notice>);
 
 impl Told {
+    /// Returns what stands on a board for the accounts of these settings.
+    pub(crate) fn on(board: &NoticeBoard, config: &Config) -> Self {
+        let accounts: Vec<AccountId> = config.claude_dirs.iter().map(|dir| account(dir)).collect();
+        let look = board.since(Cursor::default()).ok();
+        let notices = look.into_iter().flat_map(|look| look.notices).map(|(_, notice)| notice);
+        let mut told = Self::default();
+        for notice in notices.filter(|notice| accounts.contains(&notice.account)) {
+            told.take(notice);
+        }
+        told
+    }
+
     /// Takes in a notice; `false` where it was known.
     pub(crate) fn take(&mut self, notice: Notice) -> bool {
         if self.0.iter().any(|known| known.dedup == notice.dedup) {
@@ -41,9 +55,9 @@ impl Told {
         self.0.iter().filter(is_full).filter_map(reset).collect()
     }
 
-    /// Returns the events that the notices were made of.
-    pub(crate) fn events(&self) -> impl Iterator<Item = Event> {
-        self.0.iter().filter_map(Notice::event)
+    /// Returns the events that what may still matter was made of.
+    pub(crate) fn events(&self, now: Timestamp) -> impl Iterator<Item = Event> {
+        self.0.iter().filter(move |notice| notice.is_news(now)).filter_map(Notice::event)
     }
 
     /// Returns what may still matter at a moment, as seen from a project.

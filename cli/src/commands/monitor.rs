@@ -55,13 +55,17 @@ fn watch(
     let (stores, ingestor) = match &place {
         // Another one reads; should it end before it is done, this one goes on where it was.
         Some(place) if place.duty() == Duty::Rest => context.archive_unread(),
-        _ => {
+        place => {
+            if let Some(place) = place {
+                // Nothing is shown of a part, however long the search for transcripts takes.
+                place.publish_progress(Progress { bytes_done: 0, bytes_total: 1 });
+            }
             let shown = Mutex::new(&mut *screen);
             let tell = |progress| {
                 if let Ok(mut screen) = shown.lock() {
                     screen.progress(progress);
                 }
-                if let Some(place) = &place {
+                if let Some(place) = place {
                     place.publish_progress(progress);
                 }
             };

@@ -44,7 +44,8 @@ pub(crate) fn run(context: &Context) -> Result<(), CliError> {
     let mut others = Others::look(&context.config);
     let folder = std::env::current_dir().map(|dir| dir.display().to_string()).unwrap_or_default();
     let book = context.prices()?;
-    let look = match others.view.take() {
+    // Who looks for trouble wants to see what reading finds.
+    let look = match others.view.take().filter(|_| !context.config.debug) {
         Some(view) => Look::at_view(context, &book, view)?,
         None => Look::at_everything(context, book)?,
     };
@@ -71,6 +72,7 @@ impl Look {
     fn at_view(context: &Context, book: &PriceBook, view: Live) -> Result<Self, CliError> {
         let (stores, mut ingestor) = context.archive_unread();
         ingestor.renew()?;
+        context.tell_trouble(&stores);
         let limits = Known::gather(context, &stores, book, ingestor.checkpoints())?;
         Ok(Self { stores, scan: None, limits, live: view })
     }

@@ -263,7 +263,7 @@ fn bytes_read(pid: u32) -> u64 {
 
 #[test]
 fn the_first_reading_is_done_once() {
-    const BYTES: u64 = 40_000_000;
+    const BYTES: u64 = 12_000_000;
     let (env, truth) = Env::with_corpus(7, BYTES);
     let leader = monitor(&env, &["--json", "--all"]);
     until("it leads", || fs::read(env.path("run/lead.lock")).is_ok_and(|text| !text.is_empty()));
@@ -278,9 +278,10 @@ fn the_first_reading_is_done_once() {
 
 #[test]
 fn a_first_reading_that_was_cut_off_is_finished_by_the_next() {
-    let (env, truth) = Env::with_corpus(8, 40_000_000);
+    let (env, truth) = Env::with_corpus(8, 12_000_000);
     let mut leader = monitor(&env, &["--json", "--all"]);
     until("it leads", || fs::read(env.path("run/lead.lock")).is_ok_and(|text| !text.is_empty()));
+    leader.signal(Signal::SIGSTOP);
     let second = monitor(&env, &["--json", "--all"]);
     until("the second is there", || fs::read_dir(env.path("run/s")).is_ok_and(|files| files.count() == 2));
     leader.child.kill().unwrap();
