@@ -363,7 +363,14 @@ impl Stores {
 
     /// Moves a session's damaged store aside and puts a fresh one in its place.
     fn afresh(&self, name: &str) -> Result<Arc<Store>, Error> {
-        let fresh = Arc::new(Store::open_afresh(&self.path(name), self.0.now)?);
+        let path = self.path(name);
+        let is_replaced = self.state().open.get(name).is_some_and(|damaged| !damaged.is_current());
+        // Another process was faster: what stands there now is its fresh one.
+        let fresh = match is_replaced {
+            true => Store::open(&path, self.0.now),
+            false => Store::open_afresh(&path, self.0.now)?,
+        };
+        let fresh = Arc::new(fresh);
         self.state().open.insert(name.to_owned(), fresh.clone());
         Ok(fresh)
     }

@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ["starter", place, number] => members::start_with_the_others(place.as_ref(), number.parse()?),
         [] | ["quick"] => {
             let share = if words.is_empty() { 1 } else { 10 };
-            println!("{:<52} {:>24}  asked for", "what", "measured");
+            tell("what", "measured", "asked for");
             members::notices(500 / share)?;
             members::takeovers(50 / share)?;
             members::starts(100 / share)?;
