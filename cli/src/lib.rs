@@ -23,6 +23,7 @@ mod place;
 mod presence;
 mod printable;
 mod projects;
+mod sessions;
 mod setup;
 mod sight;
 mod table;

@@ -22,8 +22,7 @@ use crate::coordination;
 use crate::error::CliError;
 use crate::host::cache;
 use crate::line::{bar, percent};
-use crate::printable::printable;
-use crate::table::{Column, Table, shortened, terminal_width};
+use crate::table::{Column, Table, terminal_width};
 use crate::words;
 
 /// No window is longer than a month.
@@ -145,7 +144,7 @@ impl Known {
         for row in &self.rows {
             let mut cells = row.cells(context, self.at);
             if account.is_some() {
-                cells.insert(0, shortened(&printable(&row.limit.account), 24));
+                cells.insert(0, words::shorten(&row.limit.account, 24));
             }
             table.row(cells);
         }

@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use session_analytics::Live;
 use session_coordinator::{
-    Candidate, Isolation, IsolationKey, Lease, Member, NoticeBoard, Presence, Registry, RuntimeDir,
+    AccountId, Candidate, Cursor, Isolation, IsolationKey, Lease, Member, NoticeBoard, Presence, Registry,
+    RuntimeDir,
 };
 use session_store::Timestamp;
 
 use crate::config::{Config, SessionMode};
-use crate::coordination::candidates;
+use crate::coordination::{account, candidates};
+use crate::place;
+use crate::told::Told;
 
 /// The monitors of this user and host, and what stands on their board.
 #[derive(Debug, Default)]
@@ -19,6 +23,10 @@ pub(crate) struct Others {
     pub(crate) leader: Option<Leader>,
     pub(crate) counters: BTreeMap<String, u64>,
     pub(crate) place: Place,
+    /// What was told lately and may still matter.
+    pub(crate) told: Told,
+    /// The view of all projects, where the leader has it and nothing was written since.
+    pub(crate) view: Option<Live>,
 }
 
 /// Who leads now.
@@ -59,6 +67,8 @@ impl Others {
                 Ok(board) => {
                     others.leader = leader(runtime, &board, &others.members);
                     others.counters = board.board().counters().unwrap_or_default();
+                    others.told = told(config, &board);
+                    others.view = place::published(config, &board);
                 }
                 Err(error) => place.trouble = Some(error.to_string()),
             }
@@ -77,6 +87,19 @@ impl Others {
     pub(crate) fn live(&self) -> impl Iterator<Item = &Member> {
         self.members.iter().filter(|member| member.presence == Presence::Alive)
     }
+}
+
+/// Takes what the board tells the accounts of these config folders.
+fn told(config: &Config, board: &NoticeBoard) -> Told {
+    let mut told = Told::default();
+    let accounts: Vec<AccountId> = config.claude_dirs.iter().map(|dir| account(dir)).collect();
+    let look = board.since(Cursor::default()).ok().filter(|_| config.notify());
+    for (_, notice) in look.into_iter().flat_map(|look| look.notices) {
+        if accounts.contains(&notice.account) {
+            told.take(notice);
+        }
+    }
+    told
 }
 
 /// The lock file tells who led last; whoever has ended leads no more.

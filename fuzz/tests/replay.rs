@@ -57,6 +57,11 @@ fn hook_call() {
 }
 
 #[test]
+fn html_escape() {
+    replay("html_escape", claudewatch_fuzz::html_escape);
+}
+
+#[test]
 fn statusline_input() {
     replay("statusline_input", claudewatch_fuzz::statusline_input);
 }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::backend::{Batch, Checkpoint, EventBackend, Selection};
 use crate::cell::{Cell, CellKey, CellSum, fold_cells};
 use crate::error::{Error, ErrorKind};
-use crate::event::{Event, Fact};
+use crate::event::{Event, Fact, Ownership};
 use crate::id::{ConversationId, EventId};
 use crate::join::{Change, Join};
 use crate::ledger::Ledger;
@@ -385,9 +385,20 @@ impl Stores {
     /// Divides a batch by the stores it goes to.
     fn divided(&self, batch: Batch) -> BTreeMap<Option<String>, Batch> {
         let mut parts: BTreeMap<Option<String>, Batch> = BTreeMap::new();
+        let mut ran: BTreeMap<(String, ConversationId), (Timestamp, Timestamp)> = BTreeMap::new();
         for event in batch.ledger {
-            let part = parts.entry(self.owner(&event.owner.conversation)).or_default();
-            let _ = part.ledger.apply(event);
+            let owner = self.owner(&event.owner.conversation);
+            if let Some(name) = owner.clone() {
+                let (from, until) =
+                    ran.entry((name, event.owner.conversation.clone())).or_insert((event.at, event.at));
+                (*from, *until) = ((*from).min(event.at), (*until).max(event.at));
+            }
+            let _ = parts.entry(owner).or_default().ledger.apply(event);
+        }
+        // Whose it was has to be known also when the store is no more.
+        for ((name, conversation), (from, until)) in ran {
+            let told = Ownership::event(&conversation, &name, from, until);
+            let _ = parts.entry(Some(name)).or_default().ledger.apply(told);
         }
         for checkpoint in batch.checkpoints {
             let conversation = match &checkpoint.kind {

@@ -14,8 +14,10 @@ mod completions;
 mod config;
 mod coordination;
 mod detect;
+mod doctor;
 mod events;
 mod explain;
+mod export;
 #[cfg(unix)]
 mod faults;
 mod hook;
@@ -25,6 +27,7 @@ mod hostile;
 mod isolation;
 mod layers;
 mod limits;
+mod metrics;
 mod monitor;
 mod prune;
 mod real_client;
@@ -36,5 +39,7 @@ mod scarce;
 #[cfg(unix)]
 mod screen;
 mod setup;
+#[cfg(target_os = "linux")]
+mod sharing;
 mod status;
 mod statusline;

@@ -1,0 +1,9 @@
+//! Tests of session-analytics at its boundary, in one binary.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails best where it stands")]
+
+mod history;
+
+#[cfg(target_os = "linux")]
+mod browser;
+mod page;
