@@ -11,6 +11,7 @@ mod host;
 #[cfg(target_os = "linux")]
 pub use detect::{classifier, isolation_key, record, stat_line};
 pub use hook::hook_call;
+pub use host::statusline_input;
 use session_store::{
     CellSum, Change, Conversation, CostState, Event, Fact, Join, LINE_BYTES_MAX, Ledger, LimitCause,
     LimitHit, LimitWindow, Owner, Position, ProblemKind, Reading, Reset, Role, Setting, SourceKind, Tail,

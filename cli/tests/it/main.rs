@@ -32,6 +32,7 @@ mod monitor;
 mod prune;
 mod real_client;
 mod real_client_hooks;
+mod real_status_line;
 mod report;
 #[cfg(target_os = "linux")]
 mod scarce;
