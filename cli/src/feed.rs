@@ -51,6 +51,8 @@ pub(crate) struct Feed<'c> {
     is_read: bool,
     has_followed: bool,
     is_published: bool,
+    /// Which state of the transcripts was read.
+    digest: u64,
 }
 
 /// Everything that a feed hears.
@@ -108,6 +110,7 @@ impl<'c> Feed<'c> {
             is_read: true,
             has_followed: false,
             is_published: true,
+            digest: sources.digest(),
         };
         feed.learn(sources.checkpoints());
         feed
@@ -184,7 +187,7 @@ impl<'c> Feed<'c> {
             self.learn(checkpoints.iter());
         }
         let live = self.computed()?;
-        self.is_published = self.place.is_none_or(|place| place.publish(&live));
+        self.is_published = self.place.is_none_or(|place| place.publish(&live, self.digest));
         Ok(live)
     }
 
@@ -262,6 +265,7 @@ impl<'c> Feed<'c> {
             Update::Read(scan) => {
                 let is_news = scan.sources_read > 0 || !std::mem::replace(&mut self.is_read, true);
                 self.learn(scan.touched.iter());
+                self.digest = scan.digest;
                 if let Some(place) = self.place.filter(|_| scan.sources_read > 0) {
                     place.count_reading(scan.sources_read);
                     if scan.change == Change::Grew {

@@ -22,7 +22,6 @@ use crate::coordination;
 use crate::error::CliError;
 use crate::host::cache;
 use crate::line::{bar, percent};
-use crate::printable::printable;
 use crate::table::{Column, Table, terminal_width};
 use crate::words;
 

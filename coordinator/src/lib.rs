@@ -47,7 +47,7 @@ pub use coordinator::{
     CONFLICTS_RESOLVED, Coordinator, CoordinatorOptions, NOTICES, News, Pace, RESOURCES_SHARED, Standing,
 };
 pub use error::{Error, ErrorKind};
-pub use ingest::{Ingestor, Progress, Scan, SeenHit};
+pub use ingest::{Ingestor, Progress, Scan, SeenHit, sources_digest};
 pub use journal::{Entry, Journal};
 pub use lease::{Acquire, AcquireError, Holder, Lease, Term};
 pub use life::{Input, Life, LifeOptions, Output, Role};
@@ -58,7 +58,7 @@ pub use registry::{Introduction, JoinError, Member, MemberId, MemberRole, Member
 pub use runtime::{Candidate, FileId, RuntimeDir, RuntimePlaces};
 pub use scope::{Asset, Isolation, Party, Scope, UnknownIsolation};
 pub use session_detect::IsolationKey;
-pub use watch::{FileWatch, Native, Poll, WatchError, WatchEvent};
+pub use watch::{FileWatch, Native, Poll, WatchError, WatchEvent, Watches, watches_of};
 
 /// Returns how many threads read: more than four do not help, because the disk and the memory are the limit.
 fn threads() -> usize {

@@ -69,6 +69,8 @@ pub enum Fact {
     Conversation(Conversation),
     /// A reply that came to nothing.
     Failure(Failure),
+    /// A session ran a conversation.
+    Ownership(Ownership),
 }
 
 /// A reply of a model, with what it used.
@@ -252,6 +254,31 @@ impl Failure {
     }
 }
 
+/// A session ran a conversation, from the time of the event at least.
+///
+/// Another session may go on with the conversation later; then there are two of these, and [`crate::Ledger::session_of`]
+/// says whose a moment was.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ownership {
+    /// The session, by the name of its store.
+    pub session: Arc<str>,
+    /// Until when at least.
+    pub until: Timestamp,
+}
+
+impl Ownership {
+    /// Makes the event that a session ran a conversation from one moment to another; all of the same two are records of one.
+    pub fn event(conversation: &ConversationId, session: &str, from: Timestamp, until: Timestamp) -> Event {
+        let owner = Owner { role: Role::Main, since: from, conversation: conversation.clone(), agent: None };
+        Event {
+            id: EventId::new(format!("owner:{conversation}:{session}")),
+            at: from,
+            owner,
+            fact: Fact::Ownership(Self { session: session.into(), until }),
+        }
+    }
+}
+
 /// What is known of a conversation as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Conversation {
@@ -274,6 +301,16 @@ pub struct Setting {
     pub version: Option<Arc<str>>,
     /// How Claude Code was started, such as `cli`, `sdk-cli` or `claude-vscode`.
     pub entrypoint: Option<Arc<str>>,
+}
+
+impl Event {
+    /// Returns whether all that it tells of ended before a moment; a conversation ends with its latest line.
+    pub fn ended_before(&self, at: Timestamp) -> bool {
+        match &self.fact {
+            Fact::Conversation(conversation) => conversation.last.at < at,
+            _ => self.at < at,
+        }
+    }
 }
 
 impl Turn {

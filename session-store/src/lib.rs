@@ -34,6 +34,9 @@ mod store;
 #[cfg(feature = "sqlite")]
 mod stores;
 
+#[cfg(feature = "sqlite")]
+mod retention;
+
 #[cfg(feature = "corpus")]
 pub mod corpus;
 
@@ -57,15 +60,17 @@ pub use cell::{CELL_WIDTH, Cell, CellKey, CellSum, PriceClass, PromptBand, fold_
 pub use error::{Error, ErrorKind};
 pub use event::{
     Compaction, Conversation, CostState, Event, Fact, Failure, LimitCause, LimitHit, LimitSample,
-    LimitWindow, ModelCost, Owner, Reset, Role, Setting, Tariff, Turn,
+    LimitWindow, ModelCost, Owner, Ownership, Reset, Role, Setting, Tariff, Turn,
 };
 pub use id::{AgentId, ConversationId, EventId, ModelId, SourceId};
 pub use join::{Change, Join};
 pub use ledger::Ledger;
 #[cfg(feature = "sqlite")]
+pub use retention::{Expired, Leftover, LeftoverKind, PrunePlan, Pruned, SessionSurvey, Survey};
+#[cfg(feature = "sqlite")]
 pub use store::Store;
 #[cfg(feature = "sqlite")]
-pub use stores::Stores;
+pub use stores::{Part, Stores};
 pub use time::Timestamp;
 #[cfg(feature = "transcript")]
 pub use transcript::{

@@ -7,10 +7,10 @@ use session_analytics::{MetricsInput, metrics_text};
 
 use crate::args::MetricsArgs;
 use crate::context::{Context, figures};
-use crate::coordination::Others;
 use crate::error::CliError;
 use crate::feed::Feed;
 use crate::limits::Known;
+use crate::others::Others;
 use crate::output::Output;
 use crate::presence::Presence;
 
@@ -20,7 +20,7 @@ pub(crate) fn run(context: &Context, args: &MetricsArgs) -> Result<(), CliError>
     let figures = figures(&archive.store)?;
     let live = Feed::new(context, archive.store.clone(), book.clone(), None, &archive.ingestor).live()?;
     let others = Others::look(&context.config);
-    let types = Presence::look(context, &live, &others).types();
+    let types = Presence::look(context, &archive.store, &live, &others).types();
     let sessions: BTreeMap<String, usize> =
         types.into_iter().map(|(kind, count)| (kind.name().to_owned(), count)).collect();
     let known = Known::gather(context, &archive.store, &book, archive.ingestor.checkpoints())?;

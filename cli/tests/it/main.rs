@@ -22,10 +22,13 @@ mod faults;
 mod hook;
 #[cfg(unix)]
 mod hostile;
+#[cfg(target_os = "linux")]
+mod isolation;
 mod layers;
 mod limits;
 mod metrics;
 mod monitor;
+mod prune;
 mod real_client;
 mod real_client_hooks;
 mod report;
@@ -34,5 +37,7 @@ mod scarce;
 #[cfg(unix)]
 mod screen;
 mod setup;
+#[cfg(target_os = "linux")]
+mod sharing;
 mod status;
 mod statusline;

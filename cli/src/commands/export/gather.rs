@@ -14,10 +14,10 @@ use session_store::{EventBackend, Ledger, Selection, Timestamp};
 use crate::args::SpanArgs;
 use crate::commands::report::{note_problems, range};
 use crate::context::{Context, now};
-use crate::coordination::Others;
 use crate::error::CliError;
 use crate::feed::Feed;
 use crate::limits::Known;
+use crate::others::Others;
 use crate::presence::Presence;
 use crate::sessions;
 
@@ -46,7 +46,7 @@ impl Gathered {
         let archive = context.archive()?;
         let live = Feed::new(context, archive.store.clone(), book.clone(), None, &archive.ingestor).live()?;
         let others = Others::look(&context.config);
-        let presence = Presence::look(context, &live, &others);
+        let presence = Presence::look(context, &archive.store, &live, &others);
         let known = sessions::known(&archive.store, &presence)?;
 
         let facts = archive.store.events(&Selection::facts())?;

@@ -11,7 +11,7 @@ use session_coordinator::{CONFLICTS_RESOLVED, NOTICES, RESOURCES_SHARED};
 
 use super::gather::Gathered;
 use crate::commands::detect::DetectOut;
-use crate::commands::status::{SessionOut, session_out};
+use crate::commands::status::json::{SessionOut, session_out};
 use crate::limits::LimitOut;
 use crate::presence::Participant;
 
@@ -76,7 +76,7 @@ pub(super) fn report(gathered: &Gathered) -> String {
         schema_version: SCHEMA_VERSION,
         generated_at: overview.at.to_string(),
         timezone: overview.zone.to_string(),
-        active_sessions: gathered.presence.sessions().len(),
+        active_sessions: gathered.presence.live().count(),
         session_types: types.into_iter().map(|(kind, count)| (kind.name(), count)).collect(),
         total_usage: UsageOut {
             combined_tokens: overview.totals.usage().total(),
@@ -195,7 +195,12 @@ struct HitOut<'a> {
 
 /// Writes the analytics of each session that is known.
 pub(super) fn analytics(gathered: &Gathered) -> String {
+    // One that ended and whose usage is not for this session to see has nothing to tell.
+    let is_alive = |line: &SessionLine| {
+        gathered.presence.live().any(|session| session[0].key.as_str() == &*line.info.isolation_key)
+    };
     let lines = gathered.overview.sessions.iter();
+    let lines = lines.filter(|line| !line.conversations.is_empty() || is_alive(line));
     document(&AnalyticsOut {
         schema_version: SCHEMA_VERSION,
         generated_at: gathered.overview.at.to_string(),
