@@ -263,8 +263,8 @@ fn slots(days: Option<(Date, Date)>) -> (Step, Vec<Date>) {
         all.push(day);
     }
     let (step, start): (Step, fn(Date) -> Date) = match all.len() {
-        0..=DAYS_MAX => return (Step::Day, all),
-        ..=WEEK_DAYS_MAX => (Step::Week, Date::monday),
+        days if days <= DAYS_MAX => return (Step::Day, all),
+        days if days <= WEEK_DAYS_MAX => (Step::Week, Date::monday),
         _ => (Step::Month, Date::first_of_month),
     };
     for day in &mut all {
