@@ -2,9 +2,7 @@
 
 mod debug;
 mod deeds;
-mod json;
-
-pub(super) use json::{SessionOut, session_out};
+pub(super) mod json;
 
 use std::collections::BTreeSet;
 

@@ -11,7 +11,7 @@ use session_coordinator::{CONFLICTS_RESOLVED, NOTICES, RESOURCES_SHARED};
 
 use super::gather::Gathered;
 use crate::commands::detect::DetectOut;
-use crate::commands::status::{SessionOut, session_out};
+use crate::commands::status::json::{SessionOut, session_out};
 use crate::limits::LimitOut;
 use crate::presence::Participant;
 
@@ -195,7 +195,12 @@ struct HitOut<'a> {
 
 /// Writes the analytics of each session that is known.
 pub(super) fn analytics(gathered: &Gathered) -> String {
+    // One that ended and whose usage is not for this session to see has nothing to tell.
+    let is_alive = |line: &SessionLine| {
+        gathered.presence.live().any(|session| session[0].key.as_str() == &*line.info.isolation_key)
+    };
     let lines = gathered.overview.sessions.iter();
+    let lines = lines.filter(|line| !line.conversations.is_empty() || is_alive(line));
     document(&AnalyticsOut {
         schema_version: SCHEMA_VERSION,
         generated_at: gathered.overview.at.to_string(),
