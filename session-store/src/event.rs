@@ -69,6 +69,8 @@ pub enum Fact {
     Conversation(Conversation),
     /// A reply that came to nothing.
     Failure(Failure),
+    /// Which session ran a conversation.
+    Ran(Ran),
 }
 
 /// A reply of a model, with what it used.
@@ -239,6 +241,15 @@ pub enum Failure {
     Interrupted,
     /// The model declined to answer.
     Refused,
+}
+
+/// A session ran the event's conversation, from the event's time on, which is the start of a quarter hour.
+///
+/// Noted when an ended session's store goes into the archive, so that its figures can still be told apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ran {
+    /// The name of the session's store.
+    pub session: Arc<str>,
 }
 
 impl Failure {

@@ -14,9 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::backend::{Batch, Checkpoint, EventBackend, Selection};
-use crate::cell::{Cell, CellKey, CellSum, fold_cells};
+use crate::cell::{CELL_WIDTH, Cell, CellKey, CellSum, fold_cells};
 use crate::error::{Error, ErrorKind};
-use crate::event::{Event, Fact};
+use crate::event::{Event, Fact, Owner, Ran, Role};
 use crate::id::{ConversationId, EventId};
 use crate::join::{Change, Join};
 use crate::ledger::Ledger;
@@ -203,7 +203,9 @@ impl Stores {
         }
         let store = self.session(name);
         store.close()?;
-        let (ledger, checkpoints) = (store.events(&Selection::all())?, store.checkpoints()?);
+        let (mut ledger, checkpoints) = (store.events(&Selection::all())?, store.checkpoints()?);
+        let runs = begun(ledger.iter().map(|event| (event.owner.conversation.clone(), event.at)));
+        ledger.extend(runs.into_iter().map(|(conversation, since)| ran(name, conversation, since)));
         // A checkpoint that the archive has newer must not go back.
         let newer = self.0.archive.checkpoints()?;
         let checkpoints = latest(newer.into_iter().chain(checkpoints)).into_values().collect();
@@ -214,6 +216,33 @@ impl Stores {
         self.state().open.remove(name);
         Store::delete(&path)?;
         Ok(true)
+    }
+
+    /// Returns which session ran which conversation from when on, by the names of the sessions' stores: those that have a
+    /// store, and those whose store went into the archive.
+    ///
+    /// # Errors
+    ///
+    /// A store cannot be read.
+    pub fn runs(&self) -> Result<Vec<(Arc<str>, ConversationId, Timestamp)>, Error> {
+        let archived = Selection { conversations: false, ..Selection::facts() };
+        let mut runs = Vec::new();
+        for event in self.0.archive.events(&archived)? {
+            if let Fact::Ran(ran) = event.fact {
+                runs.push((ran.session, event.owner.conversation, event.at));
+            }
+        }
+        for name in self.sessions()? {
+            let Some(store) = self.seen(&name) else { continue };
+            let name: Arc<str> = name.into();
+            let cells = store.cells(Timestamp::MIN..Timestamp::MAX, &[])?;
+            let turns = cells.into_iter().map(|cell| (cell.key.conversation, cell.key.start));
+            let facts = store.events(&Selection::facts())?;
+            let begun = begun(turns.chain(facts.into_iter().map(|event| (event.owner.conversation, event.at))));
+            runs.extend(begun.into_iter().map(|(conversation, since)| (name.clone(), conversation, since)));
+        }
+        runs.sort();
+        Ok(runs)
     }
 
     /// Returns all stores that exist: the archive first.
@@ -387,6 +416,28 @@ impl EventBackend for Stores {
 
     fn turns_of(&self, ids: &[EventId]) -> Result<Ledger, Error> {
         self.read(|stores| joined(stores.iter().map(|store| store.turns_of(ids))))
+    }
+}
+
+/// Returns when each conversation began, to the quarter hour, in which sums are kept.
+fn begun(
+    told: impl Iterator<Item = (ConversationId, Timestamp)>,
+) -> BTreeMap<ConversationId, Timestamp> {
+    let mut begun: BTreeMap<ConversationId, Timestamp> = BTreeMap::new();
+    for (conversation, at) in told {
+        let at = at.floor(CELL_WIDTH);
+        let first = begun.entry(conversation).or_insert(at);
+        *first = (*first).min(at);
+    }
+    begun
+}
+
+fn ran(session: &str, conversation: ConversationId, since: Timestamp) -> Event {
+    Event {
+        id: EventId::new(format!("ran:{session}:{conversation}")),
+        at: since,
+        owner: Owner { role: Role::Main, since, conversation, agent: None },
+        fact: Fact::Ran(Ran { session: session.into() }),
     }
 }
 

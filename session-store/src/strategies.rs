@@ -24,7 +24,7 @@ use proptest::sample::select;
 
 use crate::event::{
     Compaction, Conversation, CostState, Event, Fact, Failure, LimitCause, LimitHit, LimitSample,
-    LimitWindow, ModelCost, Owner, Reset, Role, Setting, Tariff, Turn,
+    LimitWindow, ModelCost, Owner, Ran, Reset, Role, Setting, Tariff, Turn,
 };
 use crate::id::{AgentId, ConversationId, EventId, ModelId};
 use crate::ledger::Ledger;
@@ -188,6 +188,7 @@ pub fn facts() -> impl Strategy<Value = Fact> {
         1 => compaction,
         2 => conversations().prop_map(Fact::Conversation),
         1 => failures().prop_map(Fact::Failure),
+        1 => select(vec!["s-one", "s-two"]).prop_map(|session| Fact::Ran(Ran { session: session.into() })),
     ]
 }
 
@@ -202,6 +203,7 @@ pub fn events() -> impl Strategy<Value = Event> {
             Fact::Compaction(_) => "compaction:",
             Fact::Conversation(_) => "conversation:",
             Fact::Failure(_) => "failure:",
+            Fact::Ran(_) => "ran:",
         };
         Event { id: EventId::new(format!("{kind}{number}")), at, owner, fact }
     })

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::cell::{PriceClass, PromptBand};
 use crate::event::{
     Compaction, Conversation, CostState, Fact, Failure, LimitCause, LimitHit, LimitSample, LimitWindow,
-    ModelCost, Owner, Reset, Role, Setting, Tariff, Turn,
+    ModelCost, Owner, Ran, Reset, Role, Setting, Tariff, Turn,
 };
 use crate::id::{AgentId, ConversationId, ModelId};
 use crate::time::Timestamp;
@@ -125,6 +125,7 @@ enum Body {
     Compaction { by_user: bool, tokens_before: u64 },
     Conversation { first: SettingBody, last: SettingBody },
     Failure { kind: FailureBody },
+    Ran { session: String },
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -189,6 +190,7 @@ pub(crate) fn fact_row(fact: &Fact) -> Option<(&'static str, String)> {
             CONVERSATION,
             Body::Conversation { first: SettingBody::of(&told.first), last: SettingBody::of(&told.last) },
         ),
+        Fact::Ran(ran) => ("ran", Body::Ran { session: ran.session.to_string() }),
         Fact::Failure(failure) => ("failure", Body::Failure { kind: FailureBody::of(*failure) }),
     };
     serde_json::to_string(&body).ok().map(|body| (kind, body))
@@ -223,6 +225,7 @@ pub(crate) fn fact(body: &str) -> Option<Fact> {
         Body::Conversation { first, last } => {
             Fact::Conversation(Conversation { first: first.into_setting(), last: last.into_setting() })
         }
+        Body::Ran { session } => Fact::Ran(Ran { session: session.into() }),
         Body::Failure { kind } => Fact::Failure(kind.into_failure()),
     })
 }
