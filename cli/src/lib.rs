@@ -17,6 +17,7 @@ mod place;
 mod presence;
 mod printable;
 mod projects;
+mod sessions;
 mod table;
 mod told;
 mod tui;
