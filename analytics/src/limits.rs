@@ -59,8 +59,8 @@ impl Limits {
     /// Merges readings.
     ///
     /// One account and window has one truth: of the windows told of, the one that ends last, where two overlap the one
-    /// that was told of last by two readings or by a refusal. Within it the greatest value stands; a lower one counts when a
-    /// second one as low follows, both of them later. The order of the readings does not matter, and telling one twice changes
+    /// that was told of last by two readings or by a refusal. Within it the greatest value stands; a lower one counts when who
+    /// told it tells a lower one again, both of them later. The order of the readings does not matter, and telling one twice changes
     /// nothing. Readings of no known kind of limit, but with a known one's reset, belong to that.
     pub fn merge(readings: impl IntoIterator<Item = Reading>, now: Timestamp) -> Self {
         let mut limits = Self::default();
@@ -287,8 +287,8 @@ impl Told {
 #[derive(Debug, Default)]
 struct Standing<'a> {
     reading: Option<&'a Reading>,
-    /// A lower one, which another one may confirm.
-    lower: Option<&'a Reading>,
+    /// The lower ones since, one of each teller, which the same may confirm: a single one may be a terminal that wakes up.
+    lower: BTreeMap<&'a str, &'a Reading>,
     /// The greatest value that was told beside refusals: requests can be refused before the whole is used.
     told: Option<u32>,
 }
@@ -306,19 +306,22 @@ impl<'a> Standing<'a> {
             return;
         }
         let falls = self.value().is_some_and(|standing| value < standing);
-        match self.lower.take() {
-            _ if !falls => self.stand(reading),
-            // Two lower ones in a row: the fall is true, and the greater of the two is what it fell to.
+        if !falls {
+            return self.stand(reading);
+        }
+        match self.lower.insert(&reading.by, reading) {
+            // Told twice, the fall is true, and the greater of the two is what it fell to.
             Some(first) if reading.at > first.at => {
                 self.told = None;
                 self.stand(if first.value() > Some(value) { first } else { reading });
             }
-            _ => self.lower = Some(reading),
+            _ => {}
         }
     }
 
     fn stand(&mut self, reading: &'a Reading) {
         self.reading = Some(reading);
+        self.lower.clear();
         if !reading.is_refusal() {
             self.told = reading.value();
         }

@@ -1,6 +1,6 @@
 //! What a token costs: a dated price book, and the sum of a usage by it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use session_store::{Date, ModelId, PriceClass, PromptBand, Timestamp, Usage, Zon
 
 use crate::money::Usd;
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Prices by model and date.
 ///
@@ -227,22 +227,36 @@ impl PriceBook {
     }
 }
 
+/// Prices that are remembered for a day; only transcripts made up to be slow have more.
+const KNOWN_MAX: usize = 64;
+
 /// A book and what was looked up in it: a report asks thousands of times for a few prices.
 pub(crate) struct Prices<'a> {
     book: &'a PriceBook,
-    /// By model, class and day (UTC), within which no price changes.
-    known: HashMap<(ModelId, PriceClass, Timestamp), Option<Price>>,
+    /// The day (UTC) that was asked for last; within it no price changes.
+    day: Timestamp,
+    /// What was asked for on that day: most often less than twenty, which are found sooner than hashed.
+    known: Vec<(ModelId, PriceClass, Option<Price>)>,
 }
 
 impl<'a> Prices<'a> {
     pub(crate) fn of(book: &'a PriceBook) -> Self {
-        Self { book, known: HashMap::new() }
+        Self { book, day: Timestamp::MIN, known: Vec::new() }
     }
 
     /// Returns what [`PriceBook::price`] does.
     pub(crate) fn price(&mut self, model: &ModelId, at: Timestamp, class: PriceClass) -> Option<&Price> {
-        let place = (model.clone(), class, at.floor(DAY));
-        self.known.entry(place).or_insert_with(|| self.book.price(model, at, class)).as_ref()
+        let day = at.floor(DAY);
+        if day != self.day || self.known.len() >= KNOWN_MAX {
+            self.known.clear();
+            self.day = day;
+        }
+        let is_it = |known: &(ModelId, PriceClass, Option<Price>)| known.1 == class && known.0 == *model;
+        let place = self.known.iter().position(is_it).unwrap_or_else(|| {
+            self.known.push((model.clone(), class, self.book.price(model, at, class)));
+            self.known.len() - 1
+        });
+        self.known[place].2.as_ref()
     }
 }
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use session_store::{
     Cell, CellKey, CellSum, ConversationId, Date, Fact, Join, Ledger, LimitCause, LimitWindow, ModelId,
-    Timestamp, Usage, Zone, fold_cells,
+    PriceClass, Timestamp, Usage, Zone, fold_cells,
 };
 
 use crate::block::{self, Block};
 use crate::money::Usd;
-use crate::pricing::{PriceBook, Prices};
+use crate::pricing::{DAY, PriceBook, Prices};
 use crate::sessions::{SessionInfo, Sessions};
 
 /// What a report is made of: sums of turns, and everything else that happened.
@@ -345,6 +345,20 @@ struct Builder<'a> {
     problems: Problems,
 }
 
+/// What some cells that follow each other add to one row, all at one price.
+struct Share<'a> {
+    place: RowKey<'a>,
+    /// The day (UTC), within which no price changes.
+    day: Timestamp,
+    model: &'a ModelId,
+    class: PriceClass,
+    sum: CellSum,
+}
+
+/// Shares that are looked through for each cell. A day of daily rows has less than twenty; of conversations there may be
+/// hundreds, and those of one cell are near the end.
+const SHARES_MAX: usize = 32;
+
 /// What a row is about. Most cells fall into a row that there is, so its name is made at the end.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum RowKey<'a> {
@@ -360,7 +374,9 @@ enum RowKey<'a> {
 const UNKNOWN: &str = "unknown";
 
 impl<'a> Builder<'a> {
+    /// Adds cells up by row and price before each sum is priced once.
     fn count_cells(&mut self, cells: &'a [Cell]) {
+        let mut shares: Vec<Share<'a>> = Vec::new();
         for cell in cells {
             let key = &cell.key;
             if !self.covers(key.start)
@@ -370,18 +386,36 @@ impl<'a> Builder<'a> {
                 continue;
             }
             let place = self.row_key(key.start, &key.conversation, Some(&key.model));
-            let price = self.prices.price(&key.model, key.start, key.class);
+            let day = key.start.floor(DAY);
+            if shares.len() >= SHARES_MAX || shares.first().is_some_and(|share| share.day != day) {
+                self.count_shares(&mut shares);
+            }
+            let is_its = |share: &&mut Share<'_>| {
+                share.class == key.class && share.place == place && *share.model == key.model
+            };
+            match shares.iter_mut().rev().find(is_its) {
+                Some(share) => share.sum.add(&cell.sum),
+                None => {
+                    let (model, class, sum) = (&key.model, key.class, cell.sum);
+                    shares.push(Share { place, day, model, class, sum });
+                }
+            }
+        }
+        self.count_shares(&mut shares);
+    }
+
+    fn count_shares(&mut self, shares: &mut Vec<Share<'a>>) {
+        for Share { place, day, model, class, sum } in shares.drain(..) {
+            let price = self.prices.price(model, day, class);
             if price.is_none() {
-                self.problems.unpriced_models.insert(key.model.clone());
+                self.problems.unpriced_models.insert(model.clone());
             }
-            self.problems.under_reported_messages += cell.sum.under_reported;
-            let row = self.rows.entry(place).or_default();
-            row.totals.sum.add(&cell.sum);
-            if !row.totals.models.contains(&key.model) {
-                row.totals.models.insert(key.model.clone());
-            }
-            row.totals.estimated |= price.is_some_and(|price| price.estimated);
-            row.totals.cost += price.map_or(Usd::ZERO, |price| price.cost(&cell.sum.usage));
+            self.problems.under_reported_messages += sum.under_reported;
+            let totals = &mut self.rows.entry(place).or_default().totals;
+            totals.sum.add(&sum);
+            totals.models.insert(model.clone());
+            totals.estimated |= price.is_some_and(|price| price.estimated);
+            totals.cost += price.map_or(Usd::ZERO, |price| price.cost(&sum.usage));
         }
     }
 
@@ -475,9 +509,8 @@ impl<'a> Builder<'a> {
         let in_project = project.as_ref().is_none_or(|wanted| {
             self.projects.get(conversation).is_some_and(|project| is_project(project, wanted))
         });
-        let is_session = |wanted: &dyn Fn(&SessionInfo) -> bool| {
-            self.sessions.of(conversation, at).is_some_and(wanted)
-        };
+        let is_session =
+            |wanted: &dyn Fn(&SessionInfo) -> bool| self.sessions.of(conversation, at).is_some_and(wanted);
         in_project
             && prefix.as_ref().is_none_or(|prefix| conversation.as_str().starts_with(prefix))
             && session.as_ref().is_none_or(|it| is_session(&|info| info.session_id.starts_with(it.as_str())))

@@ -1,10 +1,11 @@
 //! The command line. The doc comments are the help.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use session_coordinator::Policy;
+use session_coordinator::{Policy, Priority};
 
 /// Watches every Claude Code session: usage, cost and limits, live and right.
 ///
@@ -127,6 +128,16 @@ pub(crate) enum Command {
     Status,
     /// Which session this is, and why; warns where two sessions could be mistaken for each other.
     Detect(DetectArgs),
+    /// Each limit of each account: how much is used, by whom, who says so, and when it is reset.
+    Limits(LimitsArgs),
+    /// Waits until no limit is hit.
+    Wait(WaitArgs),
+    /// One line for Claude Code's status line, whose JSON is read on standard input.
+    Statusline,
+    /// How much sessions matter when limits run out: shows it, or sets it for a project, session or pattern.
+    Priority(PriorityArgs),
+    /// Put the hooks and the status line into Claude Code's settings, or take them out again.
+    Setup(SetupArgs),
     /// One call of a Claude Code hook: the call as JSON on standard input. Silent and successful on any trouble of ours.
     Hook(HookArgs),
     /// The monitor over a generated history that goes on live, in a scratch folder.
@@ -167,6 +178,55 @@ pub(crate) enum EventsCommand {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct PriorityArgs {
+    /// A project by its path (and all below), a session by its id or place (pts/3), a conversation, or a pattern with * or ?.
+    #[arg(requires = "level")]
+    pub(crate) scope: Option<String>,
+    /// How much it matters.
+    #[arg(value_enum)]
+    pub(crate) level: Option<PriorityName>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PriorityName {
+    /// Never slowed, only told.
+    Critical,
+    /// Slowed when the limits run out; starts nothing new while one is spent.
+    Normal,
+    /// Slowed first, and stopped while a limit is spent.
+    Background,
+}
+
+impl From<PriorityName> for Priority {
+    fn from(name: PriorityName) -> Self {
+        match name {
+            PriorityName::Critical => Self::Critical,
+            PriorityName::Normal => Self::Normal,
+            PriorityName::Background => Self::Background,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SetupArgs {
+    /// Take out what is ours, and put the settings back as they were.
+    #[arg(long)]
+    pub(crate) uninstall: bool,
+    /// Show what would be changed, and change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print the settings as they would be, and change nothing.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) print: bool,
+    /// Do not ask.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Write a Claude Code plugin into this folder instead, with the hooks and a skill.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["uninstall", "dry_run", "print"])]
+    pub(crate) plugin: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct HookArgs {
     /// What is done about limits: nothing, nothing but a record of what would be done, or waits and refusals
     /// [default: observe].
@@ -202,6 +262,47 @@ pub(crate) struct DetectArgs {
     /// Print the facts themselves, without secrets, as a record for --facts.
     #[arg(long)]
     pub(crate) record: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LimitsArgs {
+    /// End with code 10 where a limit is near (75 % used, or Claude Code warned), with 11 where one is hit.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WaitArgs {
+    /// Until what is hit has been reset; the same as without options.
+    #[arg(long, conflicts_with = "below")]
+    pub(crate) until_reset: bool,
+    /// Until less than this is used of every limit, in percent.
+    #[arg(long, value_name = "PERCENT", value_parser = percentage)]
+    pub(crate) below: Option<f64>,
+    /// Give up after this time and end with code 4: seconds, or such as 90s, 10m, 5h.
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+fn percentage(text: &str) -> Result<f64, String> {
+    let number = text.trim_end_matches('%').parse::<f64>().ok().filter(|it| (0.0..=100.0).contains(it));
+    number.ok_or_else(|| "not a percentage from 0 to 100".to_owned())
+}
+
+/// Reads a span of time: a number of seconds, or one with a unit.
+fn span(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.trim_end_matches(|char: char| char.is_ascii_alphabetic()).len());
+    let factor = match unit {
+        "" | "s" => 1.0,
+        "ms" => 0.001,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
+        _ => return Err("units are ms, s, m, h and d".to_owned()),
+    };
+    let seconds =
+        number.parse::<f64>().ok().map(|number| number * factor).filter(|it| (0.0..1e9).contains(it));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "not a span of time".to_owned())
 }
 
 #[derive(Debug, Args)]

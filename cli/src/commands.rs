@@ -6,14 +6,21 @@ mod detect;
 mod events;
 mod explain;
 pub(crate) mod hook;
+mod limits;
 mod monitor;
+mod priority;
 mod report;
+mod setup;
 mod status;
+mod statusline;
+mod wait;
 
 use crate::args::{Cli, Command};
 use crate::config::Config;
 use crate::context::Context;
 use crate::error::CliError;
+
+pub(crate) use statusline::run as statusline;
 
 /// Runs the command; returns the exit code.
 pub(crate) fn run(cli: Cli, mut config: Config) -> Result<u8, CliError> {
@@ -26,12 +33,20 @@ pub(crate) fn run(cli: Cli, mut config: Config) -> Result<u8, CliError> {
         Some(Command::Report(args)) => report::run(&context, &args)?,
         Some(Command::Explain(args)) => explain::run(&context, &args)?,
         Some(Command::Status) => status::run(&context)?,
+        Some(Command::Limits(args)) => {
+            if let Some(code) = limits::run(&context, &args)? {
+                return Ok(code);
+            }
+        }
+        Some(Command::Wait(args)) => return wait::run(&context, &args),
         Some(Command::Detect(args)) => detect::run(&context, &args)?,
         Some(Command::Events(command)) => events::run(&context, &command)?,
         Some(Command::Completions { shell }) => completions::completions(shell)?,
         Some(Command::Man { command }) => completions::man(&command)?,
+        Some(Command::Priority(args)) => priority::run(&context, &args)?,
+        Some(Command::Setup(args)) => setup::run(&context, &args)?,
         Some(Command::Hook(args)) => hook::run(&context.config, &args),
-        Some(Command::Demo) => {}
+        Some(Command::Demo | Command::Statusline) => {}
         None if cli.status => status::run(&context)?,
         None => monitor::run(&context, monitor::Mode::Watch)?,
     }

@@ -5,12 +5,14 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use session_coordinator::{Isolation, Policy, Priorities, Priority};
 use session_store::Zone;
 
 use crate::args::{ColorWhen, CoordinationArgs, GlobalArgs, IsolationLevel};
 use crate::error::CliError;
+use crate::notify::{QuietHours, TerminalWay, Ways};
 
 /// What was decided for this run.
 #[derive(Clone, Debug)]
@@ -31,6 +33,14 @@ pub(crate) struct Config {
     pub(crate) debug: bool,
     pub(crate) quiet: bool,
     pub(crate) all: bool,
+    /// The user's form of the status line.
+    pub(crate) statusline_template: Option<String>,
+    /// The status line command the user had before.
+    pub(crate) statusline_command: Option<String>,
+    /// How long that one may take.
+    pub(crate) statusline_timeout: Duration,
+    /// How the user is told of limits.
+    pub(crate) ways: Ways,
     /// What hooks do about limits.
     pub(crate) policy: Policy,
     /// How much this very session matters, where its environment says so.
@@ -66,7 +76,7 @@ impl SessionMode {
 }
 
 /// The keys a configuration file may have.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 26] = [
     "claude_dir",
     "data_dir",
     "runtime_dir",
@@ -83,6 +93,14 @@ const KEYS: [&str; 18] = [
     "quiet",
     "json",
     "all",
+    "statusline_template",
+    "statusline_command",
+    "statusline_timeout_ms",
+    "no_notifications",
+    "notify_command",
+    "no_notify_desktop",
+    "notify_terminal",
+    "quiet_hours",
     "policy",
     "priority",
 ];
@@ -109,6 +127,10 @@ impl Config {
             debug: layers.flag(args.debug, "debug")?,
             quiet: layers.flag(args.quiet, "quiet")?,
             all: layers.flag(false, "all")?,
+            statusline_template: layers.text("statusline_template")?,
+            statusline_command: layers.text("statusline_command")?,
+            statusline_timeout: statusline_timeout(&layers)?,
+            ways: ways(&layers)?,
             policy: policy(&layers)?,
             priority: own_priority()?,
             priorities: priorities(&layers)?,
@@ -380,6 +402,46 @@ fn color(args: &GlobalArgs, layers: &Layers) -> Result<ColorWhen, CliError> {
         Some("never") => Ok(ColorWhen::Never),
         Some(other) => Err(CliError::usage(format!("color: `{other}` is none of auto, always, never"))),
     }
+}
+
+fn statusline_timeout(layers: &Layers) -> Result<Duration, CliError> {
+    const DEFAULT: Duration = Duration::from_secs(1);
+    let key = "statusline_timeout_ms";
+    let wrong = || layers.wrong(key, "a number of milliseconds, 1 to 60000");
+    let millis = match set_variable(&variable(key)) {
+        Some(value) => value.to_str().and_then(|value| value.parse().ok()),
+        None => match layers.file.get(key) {
+            None => return Ok(DEFAULT),
+            Some(value) => value.as_integer(),
+        },
+    };
+    let millis: i64 = millis.filter(|millis| (1..=60_000).contains(millis)).ok_or_else(wrong)?;
+    Ok(Duration::from_millis(millis.unsigned_abs()))
+}
+
+fn ways(layers: &Layers) -> Result<Ways, CliError> {
+    let terminal = match layers.text("notify_terminal")?.as_deref() {
+        None | Some("osc9") => TerminalWay::Sequence,
+        Some("bell") => TerminalWay::Bell,
+        Some("off") => TerminalWay::Off,
+        Some(other) => {
+            return Err(CliError::usage(format!("notify_terminal: `{other}` is none of osc9, bell, off")));
+        }
+    };
+    let quiet = match layers.text("quiet_hours")? {
+        None => None,
+        Some(text) => Some(QuietHours::parse(&text).ok_or_else(|| {
+            CliError::usage(format!("quiet_hours: `{text}` is no part of a day"))
+                .hinted("such as 22:00-07:00")
+        })?),
+    };
+    Ok(Ways {
+        is_off: layers.flag(false, "no_notifications")?,
+        command: layers.text("notify_command")?,
+        no_desktop: layers.flag(false, "no_notify_desktop")?,
+        terminal,
+        quiet,
+    })
 }
 
 fn policy(layers: &Layers) -> Result<Policy, CliError> {

@@ -14,6 +14,27 @@ pub(crate) fn account(dir: &Path) -> AccountId {
     AccountId::new(dir.canonicalize().as_deref().unwrap_or(dir).to_string_lossy())
 }
 
+/// Returns the runtime folder for one who must be quick; no folder above it is made, and nothing is said of trouble.
+pub(crate) fn nearest_runtime(config: &Config) -> Option<RuntimeDir> {
+    if config.mode != SessionMode::Multi {
+        return None;
+    }
+    let mut candidates = candidates(config);
+    candidates.iter_mut().for_each(|candidate| candidate.make_parents = false);
+    RuntimeDir::open_first(&candidates).ok().map(|(runtime, _)| runtime)
+}
+
+/// Opens the board where there is one; makes none.
+pub(crate) fn existing_board(config: &Config) -> Option<(RuntimeDir, NoticeBoard)> {
+    if config.mode != SessionMode::Multi {
+        return None;
+    }
+    let existing: Vec<Candidate> = candidates(config).into_iter().filter(|it| it.path.is_dir()).collect();
+    let (runtime, _) = RuntimeDir::open_first(&existing).ok()?;
+    let board = NoticeBoard::open(&runtime).ok()?;
+    Some((runtime, board))
+}
+
 /// What can be seen of the live monitors without taking part.
 #[derive(Debug, Default)]
 pub(crate) struct Others {

@@ -16,6 +16,12 @@ pub(crate) mod exit {
     pub(crate) const USAGE: u8 = 2;
     /// A store or source could not be read or written.
     pub(crate) const STORE: u8 = 3;
+    /// What was waited for did not come in time.
+    pub(crate) const TIMED_OUT: u8 = 4;
+    /// A limit is near.
+    pub(crate) const NEAR: u8 = 10;
+    /// A limit is hit.
+    pub(crate) const HIT: u8 = 11;
 }
 
 /// Why the program ends without doing what was asked.

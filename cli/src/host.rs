@@ -2,4 +2,6 @@
 //!
 //! They are internal to Claude Code and may change with any release, so every field may be missing or of another type.
 
+pub(crate) mod cache;
 pub(crate) mod hook;
+pub(crate) mod statusline;

@@ -10,7 +10,11 @@ mod context;
 mod coordination;
 mod error;
 mod feed;
+mod former;
 mod host;
+mod limits;
+mod line;
+mod notify;
 mod output;
 mod owners;
 mod place;
@@ -18,6 +22,7 @@ mod presence;
 mod printable;
 mod projects;
 mod sessions;
+mod setup;
 mod table;
 mod told;
 mod tui;
@@ -48,6 +53,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    if let Some(args::Command::Statusline) = cli.command {
+        // A mistake in the configuration is told by every other command; this one has no place for errors.
+        return ExitCode::from(commands::statusline(
+            Config::load(&cli.global, &cli.coordination).ok().as_ref(),
+        ));
+    }
     let result = Config::load(&cli.global, &cli.coordination).and_then(|config| {
         start_log(config.debug);
         commands::run(cli, config)
@@ -61,6 +72,20 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(error.code())
         }
     }
+}
+
+/// Answers a hook call as `claudewatch hook --policy enforce` does, with everything of ours below one folder; for fuzzing.
+#[doc(hidden)]
+pub fn answer_hook(folder: &std::path::Path, call: &[u8]) -> Option<String> {
+    let options = ["claude-dir", "data-dir", "runtime-dir"].map(|name| {
+        let mut option = OsString::from(format!("--{name}="));
+        option.push(folder.join(name));
+        option
+    });
+    let args = [OsString::from("claudewatch"), OsString::from("hook")].into_iter().chain(options);
+    let cli = Cli::try_parse_from(args).ok()?;
+    let config = Config::load(&cli.global, &cli.coordination).ok()?;
+    commands::hook::answer(&config, session_coordinator::Policy::Enforce, call)
 }
 
 fn report(error: &CliError) {

@@ -192,6 +192,14 @@ impl Ingestor {
             .collect()
     }
 
+    /// Lets go of the store and leaves the rest to the system, for a process that is about to end: freeing what is known of
+    /// thousands of sources piece by piece takes a while.
+    pub fn leave(self) {
+        let Self { store, config_dirs: _, zone: _, known, listings } = self;
+        std::mem::forget((known, listings));
+        drop(store);
+    }
+
     /// Returns the config folders.
     pub fn config_dirs(&self) -> &[PathBuf] {
         &self.config_dirs

@@ -154,6 +154,13 @@ impl Lease {
         read(&open_plain(File::options().read(true), &path).ok()?)
     }
 
+    /// Returns whether somebody holds the lease at this moment.
+    pub fn is_held(runtime: &RuntimeDir) -> bool {
+        let file = open_plain(File::options().read(true), &runtime.file(LOCK));
+        // Looked at by sharing it: two that merely look do not take each other for a leader.
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
     fn begin(lock: File, path: PathBuf, member: &MemberId) -> Result<Self, Error> {
         let mark = open_plain(File::options().write(true), &path)?;
         let before = read(&lock).map_or_else(Term::default, |holder| holder.term);

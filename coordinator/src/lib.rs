@@ -33,6 +33,8 @@ mod monitor;
 mod search;
 mod watch;
 
+use std::sync::OnceLock;
+
 pub use account::AccountId;
 pub use advice::{
     Act, Advice, Cause, Policy, Question, STAGGER, WAIT_MAX, Why, WindowStanding, advise, pace_line,
@@ -60,5 +62,7 @@ pub use watch::{FileWatch, Native, Poll, WatchError, WatchEvent};
 
 /// Returns how many threads read: more than four do not help, because the disk and the memory are the limit.
 fn threads() -> usize {
-    std::thread::available_parallelism().map_or(2, |threads| threads.get().min(4))
+    // Asking reads several files each time.
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    *THREADS.get_or_init(|| std::thread::available_parallelism().map_or(2, |threads| threads.get().min(4)))
 }

@@ -121,7 +121,7 @@ impl Notice {
         resets_at: Option<Timestamp>,
     ) -> Self {
         let (sort, moment) = resets_at.map_or(("at", at), |resets_at| ("until", resets_at));
-        let slot = moment.as_millis().saturating_add(SAME_RESET_MS / 2).div_euclid(SAME_RESET_MS);
+        let slot = slot_of(moment);
         let dedup = format!("limit_hit:{account}:{}:{sort}:{slot}", window.name()).into();
         let (kind, window, text) = (NoticeKind::LimitHit, Some(window), "".into());
         Self { dedup, kind, account, project: None, from, at, window, resets_at, text, source: None }
@@ -164,6 +164,47 @@ impl Notice {
     pub fn is_news(&self, now: Timestamp) -> bool {
         let binds = self.kind != NoticeKind::LimitHit || self.resets_at.is_none_or(|reset| now < reset);
         now.since(self.at) < NEWS && binds
+    }
+
+    /// Makes the notice that so many whole percent of a limit are used; one for each window and percentage.
+    pub fn limit_near(
+        account: AccountId,
+        from: MemberId,
+        at: Timestamp,
+        window: LimitWindow,
+        resets_at: Timestamp,
+        percent: u32,
+    ) -> Self {
+        let slot = slot_of(resets_at);
+        let dedup = format!("limit_near:{account}:{}:until:{slot}:{percent}", window.name()).into();
+        let (kind, window, resets_at) = (NoticeKind::LimitNear, Some(window), Some(resets_at));
+        let text = percent.to_string().into();
+        Self { dedup, kind, account, project: None, from, at, window, resets_at, text, source: None }
+    }
+
+    /// Makes the notice that a limit was reset.
+    pub fn limit_reset(
+        account: AccountId,
+        from: MemberId,
+        at: Timestamp,
+        window: LimitWindow,
+        resets_at: Timestamp,
+    ) -> Self {
+        let slot = slot_of(resets_at);
+        let dedup = format!("limit_reset:{account}:{}:until:{slot}", window.name()).into();
+        let (kind, window, resets_at) = (NoticeKind::LimitReset, Some(window), Some(resets_at));
+        Self {
+            dedup,
+            kind,
+            account,
+            project: None,
+            from,
+            at,
+            window,
+            resets_at,
+            text: "".into(),
+            source: None,
+        }
     }
 
     pub(crate) fn to_row(&self) -> BoardNotice {
@@ -286,6 +327,21 @@ impl NoticeBoard {
     pub fn open(runtime: &RuntimeDir) -> Result<Self, Error> {
         let path = runtime.file(FILE);
         let board = SqliteBoard::open(&path)?;
+        Self::around(runtime, path, board)
+    }
+
+    /// Opens the board for one who must be quick: it waits no longer than this for another process, each time.
+    ///
+    /// # Errors
+    ///
+    /// As [`NoticeBoard::open`].
+    pub fn open_within(runtime: &RuntimeDir, patience: Duration) -> Result<Self, Error> {
+        let path = runtime.file(FILE);
+        let board = SqliteBoard::open_within(&path, patience)?;
+        Self::around(runtime, path, board)
+    }
+
+    fn around(runtime: &RuntimeDir, path: PathBuf, board: SqliteBoard) -> Result<Self, Error> {
         // A log of another file would be taken for this one's if the folder was replaced while it was opened.
         let file = FileId::at(&path);
         if !runtime.is_current() || file.is_none() {
@@ -413,6 +469,11 @@ impl NoticeBoard {
             published: look.published,
         })
     }
+}
+
+/// Returns a number that moments within about five minutes share.
+fn slot_of(moment: Timestamp) -> i64 {
+    moment.as_millis().saturating_add(SAME_RESET_MS / 2).div_euclid(SAME_RESET_MS)
 }
 
 impl From<session_store::Posted> for Fate {

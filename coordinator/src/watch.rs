@@ -25,7 +25,8 @@ pub trait FileWatch: Send + std::fmt::Debug {
     /// Returns what keeps the watch from being immediate, such as too few inotify watches.
     fn degraded(&self) -> Option<&WatchError>;
 
-    /// Returns whether a watched folder has appeared or was replaced, so that the watch should be set anew.
+    /// Returns whether a watched folder has appeared or was replaced, or events were dropped, so that the watch should be
+    /// set anew.
     fn is_outdated(&self) -> bool;
 }
 

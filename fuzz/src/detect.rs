@@ -1,8 +1,10 @@
 //! What the targets of `session-detect` check.
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 
+use session_detect::claude::{self, RECORD_MAX, Record, RecordError};
 use session_detect::{Confidence, Facts, IsolationKey, ProcFs, ProcessId, SessionId, classify};
 use tempfile::TempDir;
 
@@ -62,7 +64,7 @@ thread_local! {
         let folder = tempfile::tempdir().expect("a folder");
         let own = folder.path().join("40");
         fs::create_dir_all(own.join("ns")).expect("create");
-        std::os::unix::fs::symlink("pid:[4026531836]", own.join("ns/pid")).expect("link");
+        symlink("pid:[4026531836]", own.join("ns/pid")).expect("link");
         (folder, own)
     };
 }
@@ -91,4 +93,77 @@ pub fn stat_line(data: &[u8]) {
             (Some("pts/1"), &*String::from_utf8_lossy(comm))
         );
     });
+}
+
+thread_local! {
+    /// A folder that looks like `/proc`, in which process 40 is a Claude Code, and a config folder.
+    static CLAUDE: (TempDir, PathBuf, PathBuf) = {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (proc, config) = (folder.path().join("proc"), folder.path().join("config"));
+        let own = proc.join("40");
+        fs::create_dir_all(own.join("ns")).expect("create");
+        fs::create_dir_all(config.join("sessions")).expect("create");
+        let write = |name: &str, text: &str| fs::write(own.join(name), text).expect("write");
+        write("stat", "40 (claude) S 0 40 40 34817 40 0 0 0 0 0 0 0 0 0 20 0 1 0 1234 9 9\n");
+        write("cmdline", "claude\0");
+        write("environ", "TERM=xterm\0");
+        write("status", "Uid:\t0\t0\t0\t0\nNSpid:\t40\n");
+        symlink("/home/herb/.local/share/claude/versions/2.1.330", own.join("exe")).expect("link");
+        symlink("pid:[4026531836]", own.join("ns/pid")).expect("link");
+        symlink("40", proc.join("self")).expect("link");
+        (folder, proc, config)
+    };
+}
+
+/// A record of a Claude Code, `sessions/<pid>.json`: any bytes are one or are refused, what is kept of them is short and can
+/// do no harm in a path, and whoever looks for Claude Code beside such a record finds the true process and no other.
+pub fn record(data: &[u8]) {
+    let parsed = Record::parse(data, 40);
+    assert_eq!(Record::parse(data, 40), parsed);
+    assert_eq!(matches!(parsed, Err(RecordError::TooLarge)), data.len() > RECORD_MAX);
+    match &parsed {
+        Ok(record) => {
+            check_record(record);
+            assert_eq!(Record::parse(data, 41), Err(RecordError::OtherProcess { found: 40 }));
+        }
+        Err(RecordError::OtherProcess { found }) => {
+            assert_ne!(*found, 40);
+            check_record(&Record::parse(data, *found).expect("it is of that process"));
+        }
+        Err(_) => {}
+    }
+    CLAUDE.with(|(_, proc, config)| {
+        for name in ["40.json", "pid-40.json", "41.json"] {
+            fs::write(config.join("sessions").join(name), data).expect("write");
+        }
+        let found = claude::find_in(&ProcFs::at(proc), std::slice::from_ref(config));
+        let pids: Vec<u32> = found.running.iter().map(|running| running.pid).collect();
+        assert_eq!(pids, [40], "the one that lives");
+        let told = found.running.iter().filter_map(|running| running.record.as_ref());
+        told.chain(found.stale.iter().map(|stale| &stale.record)).for_each(check_record);
+        let is_its = parsed.as_ref().is_ok_and(|record| record.process_start.as_deref() == Some("1234"));
+        if is_its && !String::from_utf8_lossy(data).contains("pidDomain") {
+            assert_eq!(found.running[0].record.as_ref(), parsed.as_ref().ok(), "its own record is believed");
+        }
+        let started = |record: &Record| record.process_start.as_deref().is_none_or(|start| start == "1234");
+        assert!(
+            found.running[0].record.as_ref().is_none_or(started),
+            "a record of another process is believed"
+        );
+    });
+}
+
+fn check_record(record: &Record) {
+    if let Some(id) = &record.conversation {
+        assert!((1..=64).contains(&id.len()));
+        assert!(id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "{id:?} in a file name");
+    }
+    let folder = record.working_folder.as_deref().map(Path::as_os_str).unwrap_or_default();
+    assert!(folder.len() <= 4 << 10 && !folder.as_encoded_bytes().contains(&0));
+    let Record { process_start, version, kind, entrypoint, waiting_for, name, status, .. } = record;
+    let texts = [process_start, version, kind, entrypoint, waiting_for, name].into_iter().flatten();
+    let status = status.as_ref().map(|status| status.name());
+    for text in texts.map(String::as_str).chain(status) {
+        assert!((1..=256).contains(&text.len()), "{} bytes are kept", text.len());
+    }
 }

@@ -5,9 +5,11 @@
 
 #[cfg(target_os = "linux")]
 mod detect;
+mod hook;
 
 #[cfg(target_os = "linux")]
-pub use detect::{classifier, isolation_key, stat_line};
+pub use detect::{classifier, isolation_key, record, stat_line};
+pub use hook::hook_call;
 use session_store::{
     CellSum, Change, Conversation, CostState, Event, Fact, Join, LINE_BYTES_MAX, Ledger, LimitCause,
     LimitHit, LimitWindow, Owner, Position, ProblemKind, Reading, Reset, Role, Setting, SourceKind, Tail,

@@ -42,6 +42,16 @@ fn classifier() {
 }
 
 #[test]
+fn record() {
+    replay("record", claudewatch_fuzz::record);
+}
+
+#[test]
 fn stat_line() {
     replay("stat_line", claudewatch_fuzz::stat_line);
+}
+
+#[test]
+fn hook_call() {
+    replay("hook_call", claudewatch_fuzz::hook_call);
 }

@@ -62,6 +62,8 @@ pub trait BoardBackend: Send + Sync + fmt::Debug {
 
     /// Makes a member the leader; `false` where one of the same or a greater term has been it.
     ///
+    /// What an earlier leader published is gone then: nobody knows what happened since.
+    ///
     /// # Errors
     ///
     /// The board cannot be written.
@@ -117,7 +119,7 @@ pub trait BoardBackend: Send + Sync + fmt::Debug {
     /// The board cannot be written.
     fn publish(&self, term: u64, name: &str, figures: &Figures) -> Result<bool, Error>;
 
-    /// Returns what was published last under a name.
+    /// Returns what this leader published last under a name.
     ///
     /// # Errors
     ///
@@ -150,6 +152,14 @@ pub trait BoardBackend: Send + Sync + fmt::Debug {
     ///
     /// The board cannot be read.
     fn lines(&self) -> Result<Vec<BoardLine>, Error>;
+
+    /// Returns `true` to the first who asks for a deed by this name, and to nobody after; what was asked for a month before is
+    /// forgotten.
+    ///
+    /// # Errors
+    ///
+    /// The board cannot be read or, by the first, not be written.
+    fn is_first(&self, deed: &str, at: Timestamp) -> Result<bool, Error>;
 
     /// Returns the samples of all accounts, in the order of account, window, source and time.
     ///
@@ -299,6 +309,8 @@ pub struct BoardLine {
 pub(crate) const SAMPLES_KEPT: usize = 2;
 /// How long samples are kept after the end of their window.
 pub(crate) const SAMPLES_LAST: Duration = Duration::from_secs(86_400);
+/// How long deeds are known.
+pub(crate) const DEEDS_LAST: Duration = Duration::from_secs(31 * 86_400);
 /// How long lines are kept.
 pub(crate) const LINES_LAST: Duration = Duration::from_secs(7 * 86_400);
 

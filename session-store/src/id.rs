@@ -82,8 +82,8 @@ impl SourceId {
         if is_plain { Self(path.into()) } else { Self(path.components().collect::<PathBuf>().into()) }
     }
 
-    /// Makes an id of the path of an id.
-    #[cfg(feature = "sqlite")]
+    /// Makes an id of a path that is plain already, such as that of an id.
+    #[cfg(feature = "transcript")]
     pub(crate) fn again(path: &Path) -> Self {
         Self(path.into())
     }

@@ -129,6 +129,13 @@ impl Store {
             Ok(disk) => state.disk = Some(Arc::new(disk)),
             Err(trouble) => {
                 state.disk = Sqlite::open(path, OpenMode::ReadOnly).ok().map(Arc::new);
+                // SQLite says that it cannot open what it can read but not write.
+                let trouble = match trouble.kind() {
+                    ErrorKind::Unreadable if state.disk.is_some() => {
+                        Error::new(ErrorKind::Unwritable).at(path).because(trouble)
+                    }
+                    _ => trouble,
+                };
                 state.take_refuge(trouble);
             }
         }

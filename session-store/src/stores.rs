@@ -238,7 +238,8 @@ impl Stores {
             let cells = store.cells(Timestamp::MIN..Timestamp::MAX, &[])?;
             let turns = cells.into_iter().map(|cell| (cell.key.conversation, cell.key.start));
             let facts = store.events(&Selection::facts())?;
-            let begun = begun(turns.chain(facts.into_iter().map(|event| (event.owner.conversation, event.at))));
+            let begun =
+                begun(turns.chain(facts.into_iter().map(|event| (event.owner.conversation, event.at))));
             runs.extend(begun.into_iter().map(|(conversation, since)| (name.clone(), conversation, since)));
         }
         runs.sort();
@@ -374,6 +375,9 @@ impl EventBackend for Stores {
 
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
         self.read(|stores| {
+            if let [only] = stores {
+                return only.checkpoints();
+            }
             let all = stores.iter().map(Snapshot::checkpoints).collect::<Result<Vec<_>, _>>()?;
             Ok(latest(all.into_iter().flatten()).into_values().collect())
         })
@@ -420,9 +424,7 @@ impl EventBackend for Stores {
 }
 
 /// Returns when each conversation began, to the quarter hour, in which sums are kept.
-fn begun(
-    told: impl Iterator<Item = (ConversationId, Timestamp)>,
-) -> BTreeMap<ConversationId, Timestamp> {
+fn begun(told: impl Iterator<Item = (ConversationId, Timestamp)>) -> BTreeMap<ConversationId, Timestamp> {
     let mut begun: BTreeMap<ConversationId, Timestamp> = BTreeMap::new();
     for (conversation, at) in told {
         let at = at.floor(CELL_WIDTH);

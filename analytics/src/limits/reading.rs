@@ -29,8 +29,10 @@ pub struct Reading {
     pub status: LimitStatus,
     /// When the window ends.
     pub resets_at: Option<Timestamp>,
-    /// Who told it.
+    /// By what way it came.
     pub source: LimitSource,
+    /// Who told it, such as a conversation; who tells of a fall has to tell it twice.
+    pub by: Arc<str>,
 }
 
 /// Whether requests are accepted, as Claude Code says it.
@@ -117,7 +119,7 @@ impl Refusal {
 
 impl Reading {
     /// Takes what a transcript tells of a refused request; a busy server tells nothing of a limit.
-    pub fn of_hit(account: Arc<str>, hit: &LimitHit, at: Timestamp) -> Option<Self> {
+    pub fn of_hit(account: Arc<str>, hit: &LimitHit, at: Timestamp, by: Arc<str>) -> Option<Self> {
         (hit.cause == LimitCause::Quota).then(|| Self {
             account,
             window: hit.window.clone(),
@@ -126,11 +128,18 @@ impl Reading {
             status: LimitStatus::Rejected,
             resets_at: hit.resets_at.0,
             source: LimitSource::Transcript,
+            by,
         })
     }
 
     /// Takes a sample of a limit.
-    pub fn of_sample(account: Arc<str>, sample: &LimitSample, at: Timestamp, source: LimitSource) -> Self {
+    pub fn of_sample(
+        account: Arc<str>,
+        sample: &LimitSample,
+        at: Timestamp,
+        source: LimitSource,
+        by: Arc<str>,
+    ) -> Self {
         Self {
             account,
             window: sample.window.clone(),
@@ -139,6 +148,7 @@ impl Reading {
             status: LimitStatus::from_name(&sample.status),
             resets_at: sample.resets_at,
             source,
+            by,
         }
     }
 

@@ -23,6 +23,7 @@ fn read(at: i64, percent: u32) -> Reading {
         status: LimitStatus::Allowed,
         resets_at: Some(minutes(60)),
         source: LimitSource::StatusLine,
+        by: "one".into(),
     }
 }
 
@@ -58,7 +59,10 @@ fn within_a_window_the_greatest_stands() {
     // An idle terminal repeats what it knows: a single lower value is no fall.
     check(&[read(-9, 60), read(-5, 40)], &five(60, -9, "allowed"));
     check(&[read(-9, 60), read(-5, 40), read(-5, 40)], &five(60, -9, "allowed"));
-    // Two in a row are one, to the greater of the two.
+    let other = |reading: Reading| Reading { by: "other".into(), ..reading };
+    // Nor are two of two terminals, for both may have slept.
+    check(&[read(-9, 60), read(-7, 41), other(read(-5, 40))], &five(60, -9, "allowed"));
+    // Told twice by one it is, to the greater of the two.
     check(&[read(-9, 60), read(-7, 41), read(-5, 40)], &five(41, -7, "allowed"));
     check(&[read(-9, 60), read(-7, 41), read(-6, 61), read(-5, 40)], &five(61, -6, "allowed"));
     // The same value told again is newer.
@@ -111,7 +115,7 @@ fn a_refusal_is_the_whole() {
         resets_at: session_store::Reset(None),
         window: LimitWindow::Unspecified,
     };
-    assert_eq!(Reading::of_hit("a".into(), &busy, NOW), None, "a busy server is no limit");
+    assert_eq!(Reading::of_hit("a".into(), &busy, NOW, "c".into()), None, "a busy server is no limit");
 }
 
 #[test]
@@ -217,8 +221,9 @@ fn readings() -> impl Strategy<Value = Vec<Reading>> {
             1 => Just(Some(1_000_000)),
         ],
         select(vec![LimitSource::Cache, LimitSource::StatusLine, LimitSource::Transcript]),
+        select(vec!["one", "other"]),
     );
-    let reading = reading.prop_map(|(account, window, at, used, status, reset, source)| Reading {
+    let reading = reading.prop_map(|(account, window, at, used, status, reset, source, by)| Reading {
         account: account.into(),
         window: LimitWindow::from_name(window),
         at: minutes(at),
@@ -226,6 +231,7 @@ fn readings() -> impl Strategy<Value = Vec<Reading>> {
         status,
         resets_at: reset.map(minutes),
         source,
+        by: by.into(),
     });
     vec(reading, 0..24)
 }

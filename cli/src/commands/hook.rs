@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use session_analytics::{LimitSource, LimitStatus, Limits, Reading, SAME_RESET};
+use session_analytics::{LimitStatus, Limits, Reading, SAME_RESET};
 use session_coordinator::{
     AccountId, Act, Advice, Cause, Claim, Claims, Cursor, Entry, Fate, Journal, Load, MemberId, NOTICES,
-    Notice, NoticeBoard, NoticeKind, Policy, Question, RuntimeDir, Scope, Strain, Subject, Why,
-    WindowStanding, advise, is_overstrained,
+    Notice, NoticeBoard, Policy, Question, RuntimeDir, Scope, Strain, Subject, Why, WindowStanding, advise,
+    is_overstrained,
 };
 use session_detect::claude::Starter;
 use session_detect::{Facts, Session, classify, detect_process};
@@ -27,6 +27,7 @@ use crate::config::{Config, SessionMode};
 use crate::context::now;
 use crate::coordination::{account, candidates};
 use crate::host::hook::{HookCall, HookEvent, Unread, message, refusal};
+use crate::limits;
 use crate::words::{limit_name, moment, span};
 
 /// The longest call that is read, in bytes; tools' results are long, but nothing of them is needed.
@@ -38,7 +39,7 @@ const LINE_WAIT: Duration = Duration::from_secs(2);
 /// How much of a transcript's end is read for it, in bytes.
 const TAIL_BYTES: u64 = 256 << 10;
 /// A limit that was met longer ago is not what the call is about.
-const NEWS: Duration = Duration::from_secs(600);
+const NEWS: Duration = Duration::from_secs(120);
 /// How many of the last notices are looked at for hits.
 const LOOKED_BACK: u64 = 200;
 /// Counts calls that were not understood.
@@ -93,7 +94,11 @@ pub(crate) fn answer(config: &Config, policy: Policy, bytes: &[u8]) -> Option<St
     let claim = register(&claims, &call, &account)?;
     let hook = Hook { config, policy, runtime, claims, claim, call };
     match hook.call.event {
-        HookEvent::StopFailure => hook.tell_of_limit(),
+        HookEvent::StopFailure if hook.call.error == "rate_limit" => {
+            hook.tell_of(hook.hit_in_transcript(LINE_WAIT).or_else(|| hook.hit_in_words()));
+        }
+        // A client that ends at once does not wait for what it called for a failure.
+        HookEvent::SessionEnd => hook.tell_of(hook.hit_in_transcript(Duration::ZERO)),
         HookEvent::PreToolUse if policy != Policy::Off => return hook.advised(),
         _ => {}
     }
@@ -161,11 +166,8 @@ struct Hook<'c> {
 
 impl Hook<'_> {
     /// Tells the others of the limit that ended a turn.
-    fn tell_of_limit(&self) {
-        if self.call.error != "rate_limit" {
-            return;
-        }
-        let Some((at, hit)) = self.limit_hit() else { return };
+    fn tell_of(&self, hit: Option<(Timestamp, LimitHit)>) {
+        let Some((at, hit)) = hit else { return };
         let Ok(board) = NoticeBoard::open(&self.runtime) else { return };
         let account = &self.claim.account;
         let from = MemberId::of(&self.claim.key, &Scope::Project(self.call.folder.clone()));
@@ -188,26 +190,27 @@ impl Hook<'_> {
         let _ = board.board().observe(&BoardSample { account, source: "hook".into(), at, sample });
     }
 
-    /// Returns the quota that was just met, from the transcript's end, or else from the words that the turn ended with.
-    fn limit_hit(&self) -> Option<(Timestamp, LimitHit)> {
-        let zone = &self.config.zone;
-        let since = now().before(NEWS);
-        let begun = Instant::now();
-        while let Some(path) = self.call.own_transcript() {
-            if let Some(found) = last_hit(&end_of(&path), zone).filter(|(at, _)| *at > since) {
-                return Some(found);
+    /// Returns the quota that was just met, by the transcript's end; the line may come a little later than the call.
+    fn hit_in_transcript(&self, wait: Duration) -> Option<(Timestamp, LimitHit)> {
+        let path = self.call.own_transcript()?;
+        let (since, begun) = (now().before(NEWS), Instant::now());
+        loop {
+            let found = last_hit(&end_of(&path), &self.config.zone).filter(|(at, _)| *at > since);
+            if found.is_some() || begun.elapsed() >= wait {
+                return found;
             }
-            if begun.elapsed() > LINE_WAIT {
-                break;
-            }
-            thread::sleep(Duration::from_millis(50));
+            thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Returns the same by the words that the turn ended with, where there is no transcript.
+    fn hit_in_words(&self) -> Option<(Timestamp, LimitHit)> {
         let line = serde_json::json!({
             "type": "assistant", "sessionId": self.call.conversation, "uuid": "hook", "timestamp": now().to_string(),
             "isApiErrorMessage": true, "error": self.call.error,
             "message": {"model": "<synthetic>", "content": [{"type": "text", "text": self.call.last_words}]},
         });
-        last_hit(format!("{line}\n").as_bytes(), zone)
+        last_hit(format!("{line}\n").as_bytes(), &self.config.zone)
     }
 
     /// Works out what to do before a tool call, and does it.
@@ -297,27 +300,15 @@ impl Hook<'_> {
 
 /// Returns how the account's windows stand, by what all sessions told; `None` where the board cannot be read.
 fn standings(board: &NoticeBoard, account: &AccountId, now: Timestamp) -> Option<Vec<WindowStanding>> {
-    let mut readings: Vec<Reading> = Vec::new();
-    for told in board.board().observed().ok()?.into_iter().filter(|it| *it.account == *account.as_str()) {
-        let source = LimitSource::from_name(&told.source);
-        readings.extend(source.map(|source| Reading::of_sample(told.account, &told.sample, told.at, source)));
-    }
+    let samples = board.board().observed().ok()?;
+    let of_account = samples.iter().filter(|it| *it.account == *account.as_str());
+    let mut readings: Vec<Reading> = of_account.filter_map(limits::of_board).collect();
     // A hit may be told by a notice alone: one that waits in the spool, or that a monitor posted.
     let newest = board.board().look(u64::MAX).ok()?.newest;
     let generation = Some(board.board().generation());
     let look = board.since(Cursor { generation, seq: newest.saturating_sub(LOOKED_BACK) }).ok()?;
     let told = look.notices.into_iter().map(|(_, notice)| notice).chain(look.spooled);
-    for notice in told.filter(|it| it.kind == NoticeKind::LimitHit && it.account == *account) {
-        readings.extend(notice.window.map(|window| Reading {
-            account: account.as_str().into(),
-            window,
-            at: notice.at,
-            used: None,
-            status: LimitStatus::Rejected,
-            resets_at: notice.resets_at,
-            source: LimitSource::Hook,
-        }));
-    }
+    readings.extend(told.filter(|it| it.account == *account).filter_map(|notice| limits::of_notice(&notice)));
     let hits: Vec<Reading> =
         readings.iter().filter(|it| it.status == LimitStatus::Rejected).cloned().collect();
     let limits = Limits::merge(readings, now).limits.into_iter();

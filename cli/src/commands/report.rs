@@ -39,13 +39,18 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<(), CliError> 
     let mut report = Report::build_with(&figures, &sessions, &book, &options, &context.project_of());
     note_problems(&mut report.problems, &archive);
     // The option comes first: it cannot be given beside `--json`, but beside a `json` of the configuration.
-    if args.csv {
-        return print(&report_csv(&report));
-    }
-    if context.config.json {
-        return print(&format!("{}\n", report_json(&report)));
-    }
-    print(&table(&report, &options, context.config.colors_stdout()))
+    let text = if args.csv {
+        report_csv(&report)
+    } else if context.config.json {
+        format!("{}\n", report_json(&report))
+    } else {
+        table(&report, &options, context.config.colors_stdout())
+    };
+    print(&text)?;
+    // The process ends here. The stores have to be closed; memory is given back at once.
+    archive.ingestor.leave();
+    std::mem::forget((figures, report));
+    Ok(())
 }
 
 /// Reads no more than the report needs: blocks depend on what was before them.

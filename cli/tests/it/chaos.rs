@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use session_store::corpus::{Corpus, Truth};
+use session_store::corpus::{Corpus, Counts, Truth};
 use session_store::{EventBackend, EventId, Stores};
 
 use crate::claude::{FakeClaude, make_old};
-use crate::env::{Env, PATIENCE, Running, append_bytes, counts, files_below, now, parse};
+use crate::env::{Env, Reply, Running, append_bytes, counts, files_below, now, parse};
 
 const MONITORS: usize = 6;
 
@@ -49,14 +49,29 @@ fn six_monitors_killed_at_any_instant() {
         writer.join().unwrap();
     });
     // The survivors see everything, live.
-    for monitor in &mut chaos.monitors {
-        let printed = monitor.running.until_messages(PATIENCE, truth.totals.messages);
-        assert_eq!(counts(&printed["totals"]), truth.totals);
+    for slot in 0..MONITORS {
+        chaos.wait_for(slot, &truth.totals);
     }
     chaos.look();
     let seen = std::mem::take(&mut chaos.seen);
     chaos.end();
     check_after(&env, history.path(), &truth, &seen);
+}
+
+/// What a leader told all others is of no use once it is dead and the history went on.
+#[test]
+fn whoever_starts_after_a_kill_shows_what_was_written_meanwhile() {
+    let env = Env::new();
+    for round in 1..=8 {
+        env.write("c", &[Reply::now(&format!("msg_{round}"))]);
+        // One of them leads; the others follow it before it has told them anything.
+        let monitors: Vec<Running> = (0..3).map(|_| env.start(&["--json", "--all"])).collect();
+        for monitor in monitors {
+            let first = parse(&monitor.line());
+            assert_eq!(first["totals"]["messages"], round, "{first}");
+            monitor.kill();
+        }
+    }
 }
 
 /// Tells the writer when nobody is killed any more.
@@ -107,6 +122,8 @@ struct Chaos<'e> {
 struct Monitor {
     running: Running,
     least: u64,
+    /// What it printed last.
+    printed: Counts,
 }
 
 impl<'e> Chaos<'e> {
@@ -141,7 +158,7 @@ impl<'e> Chaos<'e> {
             apart.current_dir(self.env.path("work")).stdin(std::process::Stdio::null());
             command = apart;
         }
-        Monitor { running: Running::of(&mut command), least: self.acknowledged }
+        Monitor { running: Running::of(&mut command), least: self.acknowledged, printed: Counts::default() }
     }
 
     fn kill_one(&mut self, number: usize) {
@@ -173,12 +190,21 @@ impl<'e> Chaos<'e> {
     }
 
     fn take_in(&mut self, slot: usize, line: &str) {
-        let messages = counts(&parse(line)["totals"]).messages;
         let monitor = &mut self.monitors[slot];
+        monitor.printed = counts(&parse(line)["totals"]);
+        let messages = monitor.printed.messages;
         assert!(messages >= monitor.least, "{messages} after {} were acknowledged", monitor.least);
         assert!(messages <= self.messages_max, "{messages} of {}", self.messages_max);
         monitor.least = messages;
         self.acknowledged = self.acknowledged.max(messages);
+    }
+
+    /// Waits until a monitor shows the whole history.
+    fn wait_for(&mut self, slot: usize, totals: &Counts) {
+        while self.monitors[slot].printed != *totals {
+            let line = self.monitors[slot].running.line();
+            self.take_in(slot, &line);
+        }
     }
 
     /// Kills a monitor and takes in what it said up to then.

@@ -317,3 +317,28 @@ fn help_and_version_are_success() {
     assert!(env.run(&["--version"]).ok().starts_with("claudewatch "));
     assert!(env.run(&["report", "--help"]).ok().contains("--since"));
 }
+
+#[test]
+fn priorities_are_set_and_shown() {
+    let env = Env::new();
+    let file = env.config().join("config.toml");
+    std::fs::write(&file, "# mine\npolicy = \"enforce\"\n").unwrap();
+    assert!(env.run(&["priority"]).ok().contains("Every session is normal"));
+    env.run(&["priority", "~/shop", "critical"]).ok();
+    env.run(&["priority", "*try*", "background"]).ok();
+    env.run(&["priority", "~/shop", "background"]).ok();
+    let shown = env.json(&["priority"]);
+    let home = env.path("home/shop");
+    let rules = serde_json::json!([
+        {"scope": "*try*", "priority": "background"},
+        {"scope": home, "priority": "background"},
+    ]);
+    assert_eq!((&shown["policy"], &shown["priorities"]), (&serde_json::json!("enforce"), &rules));
+    assert!(std::fs::read_to_string(&file).unwrap().starts_with("# mine\npolicy = \"enforce\"\n"));
+    env.run(&["priority", "x"]).fails(2, &[]);
+    env.run(&["priority", "x", "high"]).fails(2, &["critical"]);
+    std::fs::write(&file, "[priority]\nx = \"high\"\n").unwrap();
+    env.run(&["priority"]).fails(2, &["priority", "config.toml"]);
+    std::fs::write(&file, "policy = \"harsh\"\n").unwrap();
+    env.run(&["status"]).fails(2, &["observe"]);
+}

@@ -8,6 +8,8 @@ mod env;
 
 #[cfg(target_os = "linux")]
 mod chaos;
+#[cfg(target_os = "linux")]
+mod clock;
 mod completions;
 mod config;
 mod coordination;
@@ -20,9 +22,15 @@ mod hook;
 #[cfg(unix)]
 mod hostile;
 mod layers;
+mod limits;
 mod monitor;
 mod real_client;
+mod real_client_hooks;
 mod report;
+#[cfg(target_os = "linux")]
+mod scarce;
 #[cfg(unix)]
 mod screen;
+mod setup;
 mod status;
+mod statusline;

@@ -21,10 +21,10 @@ use tempfile::TempDir;
 const HALF_A_CENT: f64 = 0.005;
 
 /// The monitor promises a second; a machine that tests may be busy. What was missed would be found after five minutes.
-const LATENCY_MAX: Duration = Duration::from_secs(10);
+pub(crate) const LATENCY_MAX: Duration = Duration::from_secs(10);
 
 /// How long a test waits for what must come, but at no promised moment.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
 fn reports_equal_what_the_client_was_told() {
@@ -191,13 +191,13 @@ fn assert_soon(what: &str, written: Instant, shown: Instant) {
 }
 
 /// A home with the client in it, and the record of what its API said.
-struct Sandbox {
-    dir: TempDir,
+pub(crate) struct Sandbox {
+    pub(crate) dir: TempDir,
 }
 
 impl Sandbox {
     /// Installs the client where that has not happened; `None` where this machine cannot run it.
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let sandbox = Self { dir: TempDir::new().expect("a temporary folder can be made") };
         let why = match sandbox.run(&["true"]) {
             Ok(output) if output.status.success() => return Some(sandbox),
@@ -213,18 +213,18 @@ impl Sandbox {
         None
     }
 
-    fn run(&self, command: &[&str]) -> std::io::Result<Output> {
+    pub(crate) fn run(&self, command: &[&str]) -> std::io::Result<Output> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real_client/sandbox");
         Command::new("bash").arg(script).arg(self.dir.path()).args(command).stdin(Stdio::null()).output()
     }
 
     /// Steers the API from now on; what `script` leaves out goes back to its default.
-    fn script(&self, script: Value) {
+    pub(crate) fn script(&self, script: Value) {
         fs::write(self.control("script.json"), script.to_string()).expect("the script can be written");
     }
 
     /// Runs the client for one prompt, to its end, and returns the conversation's id.
-    fn ask(&self, prompt: &str, options: &[&str]) -> String {
+    pub(crate) fn ask(&self, prompt: &str, options: &[&str]) -> String {
         let command = [&["claude", "--print", prompt, "--output-format", "json"], options].concat();
         let output = self.run(&command).expect("the sandbox has run before");
         let result: Value = serde_json::from_slice(&output.stdout)
@@ -233,7 +233,7 @@ impl Sandbox {
     }
 
     /// The API's record of its replies.
-    fn told(&self) -> Vec<Value> {
+    pub(crate) fn told(&self) -> Vec<Value> {
         let record = fs::read_to_string(self.control("told.jsonl")).expect("the API was asked");
         record.lines().map(|line| serde_json::from_str(line).expect("the API writes JSON")).collect()
     }
@@ -255,7 +255,7 @@ impl Sandbox {
     }
 
     /// `claudewatch` for the sandbox's home, in the sandbox's project, with nothing of the caller's environment.
-    fn claudewatch(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn claudewatch(&self, arguments: &[&str]) -> Command {
         let home = self.dir.path().join("home");
         let state = self.dir.path().join("claudewatch");
         fs::create_dir_all(&state).expect("a folder can be made");
@@ -276,11 +276,11 @@ impl Sandbox {
         serde_json::from_slice(&output.stdout).expect("--json prints JSON")
     }
 
-    fn projects(&self) -> PathBuf {
+    pub(crate) fn projects(&self) -> PathBuf {
         self.dir.path().join("home/.claude/projects")
     }
 
-    fn control(&self, name: &str) -> PathBuf {
+    pub(crate) fn control(&self, name: &str) -> PathBuf {
         self.dir.path().join("control").join(name)
     }
 }
@@ -388,18 +388,18 @@ fn text(value: &Value, name: &str) -> String {
     value[name].as_str().unwrap_or_else(|| panic!("{name} is missing in {value}")).to_owned()
 }
 
-fn stderr_of(output: &Output) -> String {
+pub(crate) fn stderr_of(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).trim().to_owned()
 }
 
 /// `claudewatch --json` in the background, with the moment at which each of its lines came.
-struct Monitor {
-    child: Child,
+pub(crate) struct Monitor {
+    pub(crate) child: Child,
     lines: Arc<Mutex<Vec<(Instant, Value)>>>,
 }
 
 impl Monitor {
-    fn start(sandbox: &Sandbox) -> Self {
+    pub(crate) fn start(sandbox: &Sandbox) -> Self {
         let mut command = sandbox.claudewatch(&["--json"]);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("claudewatch can be run");
         let stdout = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
@@ -415,7 +415,7 @@ impl Monitor {
     }
 
     /// Waits until the newest line is as wanted.
-    fn wait_for(&self, what: &str, wanted: impl Fn(&Value) -> bool) {
+    pub(crate) fn wait_for(&self, what: &str, wanted: impl Fn(&Value) -> bool) {
         let end = Instant::now() + PATIENCE;
         loop {
             let lines = self.lines.lock().expect("the reader did not panic");
@@ -515,7 +515,7 @@ fn whole_lines_after(path: &Path, offset: u64) -> String {
     String::from_utf8(added).expect("the client writes UTF-8")
 }
 
-fn transcripts_below(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn transcripts_below(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     // There is none before the first conversation.
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {

@@ -11,8 +11,10 @@
 //     model     the model that a reply says it comes from; the one asked for by default
 //     delay_ms  how long each request waits for its reply
 //     limit     {"claim": "five_hour" | "seven_day" | …, "reset_in_seconds": 3600}: every request is refused
+//     spent     the same for the requests that ask for it
 //
-// `[[bash: COMMAND]]` in a prompt has the model call the Bash tool, `[[agent]]` start a sub-agent.
+// `[[bash: COMMAND]]` in a prompt has the model call the Bash tool, `[[agent]]` start a sub-agent; several of them are done
+// one after the other. `[[limit]]` has the request refused as `limit` does.
 //
 // FOLDER/told.jsonl is the truth that a test compares with: a line for each reply, written before the reply's last
 // byte is sent, so that it is there once the client has gone. Its `kind` says what becomes of the reply, as seen with
@@ -58,7 +60,8 @@ async function answerMessage(request, requestHeaders, response) {
   // A client that hung up while it waited was told nothing.
   if (response.destroyed) return;
 
-  const limit = script.limit && { reset_in_seconds: 3600, ...script.limit };
+  const spent = script.limit ?? (newestPrompt(request).includes("[[limit]]") ? script.spent ?? {} : undefined);
+  const limit = spent && { claim: "five_hour", reset_in_seconds: 3600, ...spent };
   const told = {
     message_id: limit ? null : randomId("msg"),
     conversation: requestHeaders["x-claude-code-session-id"] ?? null,
@@ -118,6 +121,20 @@ function newestPrompt(request) {
   return last ?? "";
 }
 
+/** The prompt that is being worked on, and how many calls of tools were answered since. */
+function spokenPrompt(request) {
+  let calls = 0;
+  for (const message of (request.messages ?? []).toReversed()) {
+    if (message.role !== "user") continue;
+    const content = Array.isArray(message.content) ? message.content : [{ type: "text", text: message.content }];
+    const results = content.filter((block) => block.type === "tool_result").length;
+    const text = content.filter((block) => block.type === "text").map((block) => block.text).join("\n");
+    if (!results && text.includes("[[")) return { text, calls };
+    calls += results;
+  }
+  return { text: newestPrompt(request), calls };
+}
+
 function contentFor(request, kind) {
   const text = (words) => ({ type: "text", text: words });
   if (kind === "compaction") return [text("<summary>They greeted each other.</summary>")];
@@ -129,12 +146,14 @@ function contentFor(request, kind) {
 
 function callFor(request) {
   const offered = (request.tools ?? []).map((tool) => tool.name);
-  const prompt = newestPrompt(request);
-  const command = prompt.match(/\[\[bash: (.+?)\]\]/)?.[1];
-  if (command && offered.includes("Bash")) return { name: "Bash", input: { command, description: "As asked" } };
+  const { text, calls } = spokenPrompt(request);
+  const step = [...text.matchAll(/\[\[(agent|bash: .+?)\]\](?!\])/g)][calls]?.[1];
+  if (step?.startsWith("bash: ") && offered.includes("Bash")) {
+    return { name: "Bash", input: { command: step.slice(6), description: "As asked" } };
+  }
   // Older clients call the same tool Task.
   const agent = ["Agent", "Task"].find((name) => offered.includes(name));
-  if (!agent || !prompt.includes("[[agent]]")) return undefined;
+  if (!agent || step !== "agent") return undefined;
   const input = { description: "Greet", prompt: "Greet the user.", subagent_type: "general-purpose" };
   return { name: agent, input };
 }

@@ -1,6 +1,8 @@
 //! The system's own notification: inotify, FSEvents, ReadDirectoryChangesW.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use notify::event::{EventKind, ModifyKind};
 use notify::{Config, RecommendedWatcher, RecursiveMode, Watcher};
@@ -13,6 +15,8 @@ use super::{FileWatch, WatchError, WatchEvent};
 pub struct Native {
     _watcher: RecommendedWatcher,
     places: Vec<Place>,
+    /// The system dropped events or refused a watch, so that folders may have come that are not watched.
+    has_gaps: Arc<AtomicBool>,
 }
 
 /// A folder that is wanted, and what is watched for it.
@@ -40,8 +44,13 @@ impl Native {
         let places: Vec<Place> =
             config_dirs.iter().filter_map(|dir| Place::near(dir.join("projects"))).collect();
         let wanted: Vec<PathBuf> = places.iter().map(|place| place.wanted.clone()).collect();
+        let has_gaps = Arc::new(AtomicBool::new(false));
+        let gaps = has_gaps.clone();
         let handler = move |event: notify::Result<notify::Event>| match event {
-            Ok(event) if event.need_rescan() => tell(WatchEvent::Lost),
+            Ok(event) if event.need_rescan() => {
+                gaps.store(true, Ordering::SeqCst);
+                tell(WatchEvent::Lost);
+            }
             Ok(event) if is_change(event.kind) => {
                 for path in event.paths {
                     // A wanted folder, or one on the way to it, came or went. And in a folder that is new, files may
@@ -56,7 +65,10 @@ impl Native {
                 }
             }
             Ok(_) => {}
-            Err(_) => tell(WatchEvent::Lost),
+            Err(_) => {
+                gaps.store(true, Ordering::SeqCst);
+                tell(WatchEvent::Lost);
+            }
         };
         let config = Config::default().with_follow_symlinks(false);
         let mut watcher = RecommendedWatcher::new(handler, config).map_err(sort)?;
@@ -65,7 +77,7 @@ impl Native {
                 if place.is_missing() { RecursiveMode::NonRecursive } else { RecursiveMode::Recursive };
             watcher.watch(&place.watched, mode).map_err(sort)?;
         }
-        Ok(Self { _watcher: watcher, places })
+        Ok(Self { _watcher: watcher, places, has_gaps })
     }
 }
 
@@ -75,7 +87,8 @@ impl FileWatch for Native {
     }
 
     fn is_outdated(&self) -> bool {
-        self.places.iter().any(|place| Place::near(place.wanted.clone()).as_ref() != Some(place))
+        self.has_gaps.load(Ordering::SeqCst)
+            || self.places.iter().any(|place| Place::near(place.wanted.clone()).as_ref() != Some(place))
     }
 }
 

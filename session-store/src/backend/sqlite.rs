@@ -17,10 +17,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use r2d2::{Pool, PooledConnection};
-use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
-use self::open::Missing;
+use self::open::{Connections, Missing};
 use super::{Batch, Checkpoint, EventBackend, Selection};
 use crate::cell::Cell;
 use crate::error::{Error, ErrorKind};
@@ -36,7 +35,7 @@ use crate::transcript::Listings;
 /// cheap to share between threads; reads run beside a write.
 #[derive(Debug)]
 pub struct Sqlite {
-    pool: Pool<SqliteConnectionManager>,
+    pool: Pool<Connections>,
     path: PathBuf,
     mode: OpenMode,
     /// Which file it is: one made later at the same path is another one.
@@ -45,7 +44,7 @@ pub struct Sqlite {
 
 /// A store as it is at one moment, whatever is written to it meanwhile, and even if it is deleted.
 pub(crate) struct Snapshot {
-    connection: PooledConnection<SqliteConnectionManager>,
+    connection: PooledConnection<Connections>,
     path: PathBuf,
 }
 
@@ -141,7 +140,7 @@ impl Sqlite {
         open::delete(path)
     }
 
-    fn connection(&self) -> Result<PooledConnection<SqliteConnectionManager>, Error> {
+    fn connection(&self) -> Result<PooledConnection<Connections>, Error> {
         self.pool.get().map_err(|error| Error::new(ErrorKind::Unreadable).at(&self.path).because(error))
     }
 

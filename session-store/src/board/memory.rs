@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{
-    BoardBackend, BoardLeader, BoardLine, BoardLook, BoardMember, BoardNotice, BoardSample, Figures,
-    Generation, LINES_LAST, NOTICES_KEPT, Posted,
+    BoardBackend, BoardLeader, BoardLine, BoardLook, BoardMember, BoardNotice, BoardSample, DEEDS_LAST,
+    Figures, Generation, LINES_LAST, NOTICES_KEPT, Posted,
 };
 use crate::error::Error;
 use crate::time::Timestamp;
@@ -32,6 +32,7 @@ struct State {
     figures: BTreeMap<String, Figures>,
     samples: BTreeMap<(Arc<str>, String, Arc<str>), Vec<BoardSample>>,
     lines: BTreeMap<Arc<str>, BoardLine>,
+    deeds: BTreeMap<String, Timestamp>,
 }
 
 impl MemoryBoard {
@@ -86,6 +87,7 @@ impl BoardBackend for MemoryBoard {
         if is_later {
             state.leader =
                 Some(BoardLeader { term, member: member.into(), since, beats: 0, beat_at: Duration::ZERO });
+            state.figures.clear();
         }
         Ok(is_later)
     }
@@ -166,6 +168,16 @@ impl BoardBackend for MemoryBoard {
 
     fn lines(&self) -> Result<Vec<BoardLine>, Error> {
         Ok(self.state().lines.values().cloned().collect())
+    }
+
+    fn is_first(&self, deed: &str, at: Timestamp) -> Result<bool, Error> {
+        let mut state = self.state();
+        if state.deeds.contains_key(deed) {
+            return Ok(false);
+        }
+        state.deeds.retain(|_, done| *done >= at.before(DEEDS_LAST));
+        state.deeds.insert(deed.to_owned(), at);
+        Ok(true)
     }
 
     fn observed(&self) -> Result<Vec<BoardSample>, Error> {

@@ -81,8 +81,6 @@ impl FolderStamp {
 
 #[cfg(feature = "sqlite")]
 mod pack {
-    use std::ffi::OsStr;
-
     use super::*;
     use crate::packed::{
         as_path, read_number, read_signed, read_text, write_number, write_signed, write_text,
@@ -120,19 +118,28 @@ mod pack {
             let bytes = &mut bytes;
             let at = Timestamp::from_millis(read_signed(bytes)?);
             let mut folders: Vec<Listed> = Vec::new();
+            let mut path = Vec::new();
             while !bytes.is_empty() {
                 let back = usize::try_from(read_number(bytes)?).ok()?;
-                let text = as_path(read_text(bytes)?);
+                let text = read_text(bytes)?;
                 let (parent, folder) = if back == 0 {
-                    (None, Folder::first(text.into_owned()))
+                    (None, Folder::first(as_path(text).into_owned()))
                 } else {
                     let parent = folders.len().checked_sub(back)?;
-                    (Some(parent), folders[parent].folder.below(plain(&text)?)?)
+                    (Some(parent), folders[parent].folder.below(as_path(plain(text)?).as_os_str())?)
                 };
                 let stamp = read_stamp(bytes)?;
-                let mut files = Vec::new();
-                for _ in 0..read_number(bytes)? {
-                    files.push(folder.candidate(plain(&as_path(read_text(bytes)?))?));
+                let count = usize::try_from(read_number(bytes)?).ok()?;
+                // Each takes a byte at least, so that damage cannot ask for more than there is.
+                let mut files = Vec::with_capacity(count.min(bytes.len()));
+                path.clear();
+                path.extend_from_slice(folder.path().as_os_str().as_encoded_bytes());
+                path.push(b'/');
+                let folder_length = path.len();
+                for _ in 0..count {
+                    path.truncate(folder_length);
+                    path.extend_from_slice(plain(read_text(bytes)?)?);
+                    files.push(folder.candidate(&as_path(&path)));
                 }
                 folders.push(Listed { folder, parent, stamp, files });
             }
@@ -165,9 +172,10 @@ mod pack {
     }
 
     /// Returns a name that leads nowhere but into its folder.
-    fn plain(name: &Path) -> Option<&OsStr> {
-        let is_plain = name.file_name().is_some_and(|last| last == name.as_os_str());
-        is_plain.then_some(name.as_os_str())
+    fn plain(name: &[u8]) -> Option<&[u8]> {
+        let leads_elsewhere =
+            name.is_empty() || name == b"." || name == b".." || memchr::memchr(b'/', name).is_some();
+        (!leads_elsewhere).then_some(name)
     }
 }
 
@@ -201,7 +209,7 @@ mod tests {
     fn names_that_lead_elsewhere_are_damage() {
         let file = |name: &str| {
             let folder = Folder::first("/p".into());
-            let files = vec![folder.candidate(name.as_ref())];
+            let files = vec![folder.candidate(&Path::new("/p").join(name))];
             Listings {
                 folders: vec![Listed { folder, parent: None, stamp: None, files }],
                 ..Listings::default()

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{self, DirEntry, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use super::ProblemKind;
@@ -63,7 +64,8 @@ pub struct Located {
 /// A folder in which transcripts may lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folder {
-    path: PathBuf,
+    /// Without doubled slashes and `.`, so that an id can be made of it as it is.
+    path: Arc<Path>,
     conversation: Option<ConversationId>,
     depth: usize,
 }
@@ -116,6 +118,7 @@ impl Folder {
 
     /// Returns the first folder of a tree.
     pub(super) fn first(path: PathBuf) -> Self {
+        let path = SourceId::new(path).path().into();
         Self { path, conversation: None, depth: 0 }
     }
 
@@ -133,13 +136,13 @@ impl Folder {
         // The folder beside `<conversation>.jsonl` is the only one named for a conversation.
         let named = (self.depth == 1).then(|| ConversationId::new(name.to_string_lossy()));
         let conversation = named.or_else(|| self.conversation.clone());
-        let path = self.path.join(name);
+        let path = self.path.join(name).into();
         (self.depth < DEPTH_MAX).then_some(Self { path, conversation, depth: self.depth + 1 })
     }
 
-    /// Returns a file in this folder that is named like a transcript.
-    pub(super) fn candidate(&self, name: &OsStr) -> Candidate {
-        Candidate { id: SourceId::new(self.path.join(name)), conversation: self.conversation.clone() }
+    /// Returns a file in this folder that is named like a transcript, by its whole path.
+    pub(super) fn candidate(&self, path: &Path) -> Candidate {
+        Candidate { id: SourceId::again(path), conversation: self.conversation.clone() }
     }
 
     /// Lists what lies in the folder itself.
@@ -147,7 +150,7 @@ impl Folder {
         let mut listing = Listing::default();
         match self.read(&mut listing) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                listing.problems.push((ProblemKind::Unreadable, self.path.clone()));
+                listing.problems.push((ProblemKind::Unreadable, self.path.to_path_buf()));
             }
             _ => {}
         }
@@ -172,7 +175,7 @@ impl Folder {
             }
         } else if name.as_encoded_bytes().ends_with(b".jsonl") && name != "journal.jsonl" {
             if kind.is_file() {
-                listing.files.push(self.candidate(&name));
+                listing.files.push(self.candidate(&entry.path()));
             } else {
                 listing.problems.push((ProblemKind::NotAFile, entry.path()));
             }

@@ -32,6 +32,7 @@ enum Step {
     Publish(u64, &'static str, Figures),
     Observe(BoardSample),
     Tell(BoardLine, Vec<BoardSample>),
+    IsFirst(Arc<str>, Timestamp),
     /// The process ends and another one goes on.
     Reopen,
 }
@@ -124,6 +125,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0..5u64, name(), figures).prop_map(|(term, name, figures)| Step::Publish(term, name, figures)),
         3 => samples().prop_map(Step::Observe),
         2 => (lines(), vec(samples(), 0..3)).prop_map(|(line, samples)| Step::Tell(line, samples)),
+        2 => (texts(), moments()).prop_map(|(deed, at)| Step::IsFirst(deed, at)),
         1 => Just(Step::Reopen),
     ];
     vec(step, 1..40)
@@ -147,6 +149,7 @@ fn tell(board: &dyn BoardBackend, step: &Step) -> String {
         }
         Step::Observe(sample) => format!("{:?}", board.observe(sample).unwrap()),
         Step::Tell(line, samples) => format!("{:?}", board.tell(Some(line), samples).unwrap()),
+        Step::IsFirst(deed, at) => format!("{}", board.is_first(deed, *at).unwrap()),
         Step::Reopen => String::new(),
     }
 }

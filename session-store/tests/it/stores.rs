@@ -92,7 +92,10 @@ fn who_ran_what_outlives_the_session() {
     let _ = stores.commit(batch("mine", "msg_1")).unwrap();
     let _ = stores.commit(batch("others", "msg_2")).unwrap();
     let runs = stores.runs().unwrap();
-    assert_eq!(runs, [("s-1".into(), "mine".into(), turn_of("mine", "msg_1").at.floor(session_store::CELL_WIDTH))]);
+    assert_eq!(
+        runs,
+        [("s-1".into(), "mine".into(), turn_of("mine", "msg_1").at.floor(session_store::CELL_WIDTH))]
+    );
     assert!(stores.compact("s-1").unwrap());
     assert_eq!(stores.runs().unwrap(), runs);
     assert_eq!(Stores::open(folder.path(), NOW).runs().unwrap(), runs);

@@ -14,8 +14,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, Trans
 use super::open::{BASE_FLAGS, lock_beside, make_file, sort, write_ahead};
 use super::row;
 use crate::board::{
-    BoardBackend, BoardLeader, BoardLine, BoardLook, BoardMember, BoardNotice, BoardSample, Figures,
-    Generation, LINES_LAST, NOTICES_KEPT, NoticeSource, Posted, SAMPLES_LAST,
+    BoardBackend, BoardLeader, BoardLine, BoardLook, BoardMember, BoardNotice, BoardSample, DEEDS_LAST,
+    Figures, Generation, LINES_LAST, NOTICES_KEPT, NoticeSource, Posted, SAMPLES_LAST,
 };
 use crate::error::{Error, ErrorKind};
 use crate::event::{LimitSample, LimitWindow};
@@ -262,7 +262,11 @@ impl BoardBackend for SqliteBoard {
                 "INSERT INTO leader VALUES (1, ?1, ?2, ?3, 0, 0) ON CONFLICT DO UPDATE
                  SET term = ?1, member = ?2, since = ?3, beats = 0, beat_at = 0 WHERE term < ?1",
             )?;
-            Ok(statement.execute(params![integer(term), member, since.as_millis()])? == 1)
+            let leads = statement.execute(params![integer(term), member, since.as_millis()])? == 1;
+            if leads {
+                transaction.prepare_cached("DELETE FROM figures")?.execute([])?;
+            }
+            Ok(leads)
         })
     }
 
@@ -372,6 +376,24 @@ impl BoardBackend for SqliteBoard {
                  ORDER BY conversation",
             )?;
             statement.query_map([], read_line)?.collect()
+        })
+    }
+
+    fn is_first(&self, deed: &str, at: Timestamp) -> Result<bool, Error> {
+        let is_done = self.read(|transaction| {
+            transaction.prepare_cached("SELECT 1 FROM deed WHERE name = ?")?.exists([deed])
+        })?;
+        if is_done {
+            return Ok(false);
+        }
+        self.write(|transaction| {
+            let oldest = at.before(DEEDS_LAST).as_millis();
+            let mut statement = transaction.prepare_cached("INSERT OR IGNORE INTO deed VALUES (?, ?)")?;
+            let is_first = statement.execute(params![deed, at.as_millis()])? == 1;
+            transaction
+                .prepare_cached("DELETE FROM deed WHERE at < ? AND name != ?")?
+                .execute(params![oldest, deed])?;
+            Ok(is_first)
         })
     }
 

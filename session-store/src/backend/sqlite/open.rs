@@ -3,10 +3,10 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use r2d2::Pool;
+use r2d2::{ManageConnection, Pool};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use scheduled_thread_pool::ScheduledThreadPool;
@@ -38,19 +38,16 @@ pub(super) enum Missing {
     Refuse,
 }
 
-pub(super) fn open(
-    path: &Path,
-    mode: OpenMode,
-    missing: Missing,
-) -> Result<Pool<SqliteConnectionManager>, Error> {
-    let manager = match mode {
+pub(super) fn open(path: &Path, mode: OpenMode, missing: Missing) -> Result<Pool<Connections>, Error> {
+    let (first, manager) = match mode {
         OpenMode::ReadWrite => {
-            prepare(path, missing).map_err(|error| error.at(path))?;
-            SqliteConnectionManager::file(path).with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | BASE_FLAGS)
+            let first = prepare(path, missing).map_err(|error| error.at(path))?;
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | BASE_FLAGS;
+            (Some(first), SqliteConnectionManager::file(path).with_flags(flags))
         }
-        OpenMode::ReadOnly => read_only(path)?,
+        OpenMode::ReadOnly => (None, read_only(path)?),
     };
-    let manager = manager.with_init(configure);
+    let manager = Connections { first: Mutex::new(first), others: manager.with_init(configure) };
     // No connection is opened ahead and one helper thread serves all pools: a process may hold many stores.
     static THREADS: LazyLock<Arc<ScheduledThreadPool>> = LazyLock::new(|| {
         Arc::new(ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("store-pool").build())
@@ -63,6 +60,32 @@ pub(super) fn open(
         .connection_timeout(BUSY_TIMEOUT)
         .build_unchecked(manager);
     Ok(pool)
+}
+
+/// Makes connections, the first of which is the one that has looked at the file: closing it would clear away the log that
+/// the next one would have to make anew.
+#[derive(Debug)]
+pub(super) struct Connections {
+    first: Mutex<Option<Connection>>,
+    others: SqliteConnectionManager,
+}
+
+impl ManageConnection for Connections {
+    type Connection = Connection;
+    type Error = rusqlite::Error;
+
+    fn connect(&self) -> rusqlite::Result<Connection> {
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        first.map_or_else(|| self.others.connect(), Ok)
+    }
+
+    fn is_valid(&self, connection: &mut Connection) -> rusqlite::Result<()> {
+        self.others.is_valid(connection)
+    }
+
+    fn has_broken(&self, connection: &mut Connection) -> bool {
+        self.others.has_broken(connection)
+    }
 }
 
 pub(super) const BASE_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX.union(OpenFlags::SQLITE_OPEN_URI);
@@ -94,7 +117,7 @@ pub(super) fn file_at(path: &Path) -> Option<(u64, u64)> {
 }
 
 /// Brings the file to the current format, making it where that is wanted.
-fn prepare(path: &Path, missing: Missing) -> Result<(), Error> {
+fn prepare(path: &Path, missing: Missing) -> Result<Connection, Error> {
     if missing == Missing::Make {
         if let Some(folder) = path.parent() {
             make_folder(folder)?;
@@ -103,7 +126,7 @@ fn prepare(path: &Path, missing: Missing) -> Result<(), Error> {
     }
     let mut connection = connect(path)?;
     if is_current(&connection)? {
-        return Ok(());
+        return Ok(connection);
     }
     // Two processes that start at the same instant take turns; the second finds the work done.
     let lock = lock_beside(path)?;
@@ -112,7 +135,8 @@ fn prepare(path: &Path, missing: Missing) -> Result<(), Error> {
     // The log is a property of the file: set once, it stays for every later connection. It comes first, because a
     // store that has its tables is not looked at again.
     write_ahead(&connection, BUSY_TIMEOUT).map_err(sort)?;
-    migrate(&mut connection)
+    migrate(&mut connection)?;
+    Ok(connection)
 }
 
 /// Turns on the write-ahead log, waiting for others, which SQLite itself does not do here.
@@ -125,7 +149,8 @@ pub(super) fn write_ahead(connection: &Connection, patience: Duration) -> rusqli
             {
                 std::thread::sleep(Duration::from_millis(2));
             }
-            result => return result.map(|mode| debug_assert_eq!(mode, "wal")),
+            // Where a file system has no shared memory the database keeps its older journal, which is slower and as safe.
+            result => return result.map(drop),
         }
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! Each function is called within a transaction, so that a commit in between cannot leave numbers without names.
 
-use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use rusqlite::{Connection, ErrorCode, Row, params};
@@ -51,12 +50,21 @@ pub(super) fn cells(
     let mut select = connection.prepare_cached("SELECT day, sums FROM cell WHERE day >= ?1 AND day <= ?2")?;
     let mut rows = select.query([sums::day_of(first), sums::day_of(last)])?;
     while let Some(row) = rows.next()? {
-        sums::unpack(row.get(0)?, row.get_ref(1)?.as_blob()?, |place, sum| {
+        let packed = row.get_ref(1)?.as_blob()?;
+        cells.reserve(packed.len() / sums::CELL_BYTES);
+        sums::unpack(row.get(0)?, packed, |place, sum| {
             let is_whole = divided.binary_search(&place.quarter).is_err();
             if is_whole && (first..=last).contains(&place.quarter) {
                 cells.push(Cell { key: names.key(place), sum });
             }
         })?;
+    }
+    // They come by quarter already; conversations are numbered in another order than their names'.
+    for quarter in cells.chunk_by_mut(|a, b| a.key.start == b.key.start) {
+        quarter.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    }
+    if divided.is_empty() {
+        return Ok(cells);
     }
     for quarter in divided {
         let start = Timestamp::from_millis(quarter.saturating_mul(QUARTER_MS));
@@ -66,7 +74,7 @@ pub(super) fn cells(
         read_turns(connection, &names, &selection, &mut turns)?;
         cells.extend(fold_cells(&turns, part, cuts));
     }
-    // They come by quarter already; conversations are numbered in another order than their names'.
+    // In order but for the parts at the end.
     cells.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(cells)
 }
@@ -175,19 +183,19 @@ fn event(row: &Row<'_>, at: usize, names: &Names, fact: Fact) -> rusqlite::Resul
     })
 }
 
-/// The names behind the numbers.
+/// The names behind the numbers, in the order of the numbers.
 struct Names {
-    conversations: HashMap<i64, ConversationId>,
-    models: BTreeMap<i64, ModelId>,
+    conversations: Vec<(i64, ConversationId)>,
+    models: Vec<(i64, ModelId)>,
 }
 
 impl Names {
     fn read(connection: &Connection) -> rusqlite::Result<Self> {
-        let mut conversations = connection.prepare_cached("SELECT id, name FROM conversation")?;
+        let mut conversations = connection.prepare_cached("SELECT id, name FROM conversation ORDER BY id")?;
         let conversations = conversations
             .query_map([], |row| Ok((row.get(0)?, ConversationId::from(row.get_ref(1)?.as_str()?))))?
             .collect::<Result<_, _>>()?;
-        let mut models = connection.prepare_cached("SELECT id, name FROM model")?;
+        let mut models = connection.prepare_cached("SELECT id, name FROM model ORDER BY id")?;
         let models = models
             .query_map([], |row| Ok((row.get(0)?, ModelId::from(row.get_ref(1)?.as_str()?))))?
             .collect::<Result<_, _>>()?;
@@ -204,10 +212,20 @@ impl Names {
     }
 
     fn conversation(&self, number: i64) -> ConversationId {
-        self.conversations.get(&number).cloned().unwrap_or_else(|| ConversationId::from("unknown"))
+        named(&self.conversations, number).unwrap_or_else(|| ConversationId::from("unknown"))
     }
 
     fn model(&self, number: i64) -> ModelId {
-        self.models.get(&number).cloned().unwrap_or_else(|| ModelId::from("unknown"))
+        named(&self.models, number).unwrap_or_else(|| ModelId::from("unknown"))
     }
+}
+
+/// Looks up a number. They are given from one on without a gap, so its place is known in advance.
+fn named<Name: Clone>(names: &[(i64, Name)], number: i64) -> Option<Name> {
+    let at_its_place = usize::try_from(number).ok().and_then(|number| names.get(number.checked_sub(1)?));
+    let (_, name) = match at_its_place {
+        Some(there) if there.0 == number => there,
+        _ => &names[names.binary_search_by_key(&number, |(number, _)| *number).ok()?],
+    };
+    Some(name.clone())
 }

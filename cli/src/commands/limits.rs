@@ -1,0 +1,42 @@
+//! `claudewatch limits`: each limit of each account, from whom it is known, and who uses it.
+
+use serde::Serialize;
+use session_analytics::{LimitStatus, NEAR};
+
+use crate::args::LimitsArgs;
+use crate::context::{Context, print};
+use crate::error::{CliError, exit};
+use crate::limits::{Known, LimitOut};
+
+#[derive(Serialize)]
+struct LimitsOut<'a> {
+    schema_version: u32,
+    limits: Vec<LimitOut<'a>>,
+    refused_values: u64,
+}
+
+/// Prints the limits; returns the code that the check came to.
+pub(crate) fn run(context: &Context, args: &LimitsArgs) -> Result<Option<u8>, CliError> {
+    let book = context.prices()?;
+    let archive = context.archive()?;
+    let known = Known::gather(context, &archive.store, &book, archive.ingestor.checkpoints())?;
+    if context.config.json {
+        let refused_values = known.limits.refused.values().sum();
+        let out = LimitsOut { schema_version: 1, limits: known.json(), refused_values };
+        let text = serde_json::to_string(&out).expect("because the type holds only texts and numbers");
+        print(&format!("{text}\n"))?;
+    } else if !(args.check && context.config.quiet) {
+        print(&known.table(context))?;
+    }
+    Ok(args.check.then(|| code(&known)).flatten())
+}
+
+/// A limit of any account that is hit counts before one that is near. What is not known is neither.
+fn code(known: &Known) -> Option<u8> {
+    let open = || known.limits.limits.iter().filter(|limit| !limit.is_over);
+    if open().any(|limit| limit.status == LimitStatus::Rejected) {
+        return Some(exit::HIT);
+    }
+    let is_near = open().any(|limit| limit.status == LimitStatus::Warning || limit.used_now() >= Some(NEAR));
+    is_near.then_some(exit::NEAR)
+}
