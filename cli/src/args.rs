@@ -128,6 +128,8 @@ pub(crate) enum Command {
     Status,
     /// Which session this is, and why; warns where two sessions could be mistaken for each other.
     Detect(DetectArgs),
+    /// Old records, stores of ended sessions and files left over: shown, then deleted.
+    Prune(PruneArgs),
     /// Each limit of each account: how much is used, by whom, who says so, and when it is reset.
     Limits(LimitsArgs),
     /// Waits until no limit is hit.
@@ -175,6 +177,19 @@ pub(crate) enum EventsCommand {
         #[arg(default_value = "-")]
         files: Vec<PathBuf>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PruneArgs {
+    /// Delete records older than this: days, weeks or years, such as 90d, 12w, 2y [default: none].
+    #[arg(long, value_name = "AGE", value_parser = crate::commands::prune::age)]
+    pub(crate) older_than: Option<Duration>,
+    /// Only show what would go.
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) dry_run: bool,
+    /// Delete without being asked.
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

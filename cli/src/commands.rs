@@ -9,6 +9,7 @@ pub(crate) mod hook;
 mod limits;
 mod monitor;
 mod priority;
+pub(crate) mod prune;
 mod report;
 mod setup;
 mod status;
@@ -28,7 +29,8 @@ pub(crate) fn run(cli: Cli, mut config: Config) -> Result<u8, CliError> {
     if let Some(Command::Demo) = &cli.command {
         return demo::run(config);
     }
-    let context = Context::new(config);
+    let is_monitor = cli.command.is_none() && !cli.status;
+    let context = if is_monitor { Context::of_monitor(config) } else { Context::new(config) };
     match cli.command {
         Some(Command::Report(args)) => report::run(&context, &args)?,
         Some(Command::Explain(args)) => explain::run(&context, &args)?,
@@ -40,6 +42,7 @@ pub(crate) fn run(cli: Cli, mut config: Config) -> Result<u8, CliError> {
         }
         Some(Command::Wait(args)) => return wait::run(&context, &args),
         Some(Command::Detect(args)) => detect::run(&context, &args)?,
+        Some(Command::Prune(args)) => prune::run(&context, &args)?,
         Some(Command::Events(command)) => events::run(&context, &command)?,
         Some(Command::Completions { shell }) => completions::completions(shell)?,
         Some(Command::Man { command }) => completions::man(&command)?,

@@ -11,11 +11,13 @@ use session_analytics::{Figures, PriceBook, anchors, cuts};
 use session_coordinator::{Ingestor, Journal, Progress, Scan};
 use session_store::{ErrorKind, EventBackend, Selection, Store, Stores, Timestamp};
 
-use crate::config::Config;
+use crate::config::{Config, SessionMode};
 use crate::error::{CliError, exit, hint_for};
+use crate::others::Others;
 use crate::owners::{self, Retire};
 use crate::printable::printable;
-use crate::projects::Projects;
+use crate::projects::{Projects, ReadingScope};
+use crate::sight::Sight;
 
 /// How long it is kept what hooks did.
 const JOURNAL_KEPT: Duration = Duration::from_secs(90 * 86_400);
@@ -24,8 +26,18 @@ const JOURNAL_KEPT: Duration = Duration::from_secs(90 * 86_400);
 pub(crate) struct Context {
     pub(crate) config: Config,
     pub(crate) projects: Projects,
+    role: Role,
     /// The code to end with when everything asked for was done.
     code: StdCell<u8>,
+}
+
+/// What a command is to its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// It looks and ends.
+    Visitor,
+    /// It is the session's monitor, which says for the session what is shared.
+    Monitor,
 }
 
 /// The archive, up to date.
@@ -37,7 +49,12 @@ pub(crate) struct Archive {
 
 impl Context {
     pub(crate) fn new(config: Config) -> Self {
-        Self { config, projects: Projects::default(), code: StdCell::new(exit::DONE) }
+        Self { config, projects: Projects::default(), role: Role::Visitor, code: StdCell::new(exit::DONE) }
+    }
+
+    /// Makes the context of a monitor.
+    pub(crate) fn of_monitor(config: Config) -> Self {
+        Self { role: Role::Monitor, ..Self::new(config) }
     }
 
     /// Returns the exit code: done, unless trouble with the store was met on the way.
@@ -86,8 +103,19 @@ impl Context {
         let stores = Stores::around(&self.config.data_dir, now(), archive);
         let dirs = self.config.claude_dirs.clone();
         owners::ask(&stores, self.config.clone());
+        self.limit_sight(&stores);
         let ingestor = Ingestor::idle(Arc::new(stores.clone()), dirs, self.config.zone.clone());
         (stores, ingestor)
+    }
+
+    /// Makes the stores show what this session may see, and a monitor's own store say what it shares: before anything is
+    /// read, lest others see it for a moment.
+    fn limit_sight(&self, stores: &Stores) {
+        let sight = Sight::new(self.config.isolation);
+        if self.role == Role::Monitor {
+            sight.declare(stores, &Others::look(&self.config));
+        }
+        sight.limit(stores);
     }
 
     fn up_to_date(
@@ -98,7 +126,12 @@ impl Context {
         let store = Stores::around(&self.config.data_dir, now(), store);
         let dirs = self.config.claude_dirs.clone();
         owners::ask(&store, self.config.clone());
+        self.limit_sight(&store);
         let mut ingestor = Ingestor::new(Arc::new(store.clone()), dirs, self.config.zone.clone())?;
+        if let Some(scope) = self.single_scope() {
+            let scope = ReadingScope::of(&scope);
+            ingestor = ingestor.only(move |source| scope.holds(source));
+        }
         let scan = ingestor.scan(progress)?;
         let when = if self.config.optimize_resources { Retire::AtOnce } else { Retire::Later };
         if let Err(error) = owners::retire(&store, when) {
@@ -109,6 +142,20 @@ impl Context {
         tracing::debug!(days = pruned, "deleted old days of the journal");
         tracing::debug!(sources = scan.sources, read = scan.sources_read, bytes = scan.bytes_read, "scanned");
         Ok(Archive { store, ingestor, scan })
+    }
+
+    /// Returns the project that alone is read, where this is a single session's work.
+    pub(crate) fn single_scope(&self) -> Option<String> {
+        self.scope().filter(|_| self.config.mode == SessionMode::Single)
+    }
+
+    /// Returns the project of the working folder, unless all are wanted.
+    pub(crate) fn scope(&self) -> Option<String> {
+        if self.config.all {
+            return None;
+        }
+        let folder = std::env::current_dir().ok()?;
+        Some(self.projects.of(folder.to_str()?))
     }
 
     /// Says where was looked if Claude Code has never run here.

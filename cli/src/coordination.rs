@@ -1,11 +1,9 @@
-//! Where the monitors of this user and host meet, and what can be seen of them without taking part.
+//! Where the monitors of this user and host meet.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
-use session_coordinator::{
-    AccountId, Candidate, Holder, Lease, Member, NoticeBoard, Presence, Registry, RuntimeDir, RuntimePlaces,
-};
+use session_coordinator::{AccountId, Candidate, NoticeBoard, RuntimeDir, RuntimePlaces};
 
 use crate::config::{Config, SessionMode};
 
@@ -26,7 +24,7 @@ pub(crate) fn nearest_runtime(config: &Config) -> Option<RuntimeDir> {
 
 /// Opens the board where there is one; makes none.
 pub(crate) fn existing_board(config: &Config) -> Option<(RuntimeDir, NoticeBoard)> {
-    if config.mode != SessionMode::Multi {
+    if config.mode != SessionMode::Multi || !config.isolation.uses_board() {
         return None;
     }
     let existing: Vec<Candidate> = candidates(config).into_iter().filter(|it| it.path.is_dir()).collect();
@@ -35,35 +33,7 @@ pub(crate) fn existing_board(config: &Config) -> Option<(RuntimeDir, NoticeBoard
     Some((runtime, board))
 }
 
-/// What can be seen of the live monitors without taking part.
-#[derive(Debug, Default)]
-pub(crate) struct Others {
-    pub(crate) members: Vec<Member>,
-    pub(crate) leader: Option<Holder>,
-    pub(crate) counters: std::collections::BTreeMap<String, u64>,
-}
-
-impl Others {
-    /// Looks into the runtime folder, where there is one; makes none.
-    pub(crate) fn look(config: &Config) -> Self {
-        if config.mode != SessionMode::Multi {
-            return Self::default();
-        }
-        let existing: Vec<Candidate> = candidates(config).into_iter().filter(|it| it.path.is_dir()).collect();
-        let Ok((runtime, _)) = RuntimeDir::open_first(&existing) else {
-            return Self::default();
-        };
-        let members = Registry::open(&runtime).and_then(|registry| registry.members()).unwrap_or_default();
-        let board = NoticeBoard::open(&runtime).ok();
-        Self {
-            members: members.into_iter().filter(|member| member.presence != Presence::Gone).collect(),
-            leader: Lease::holder(&runtime),
-            counters: board.and_then(|board| board.board().counters().ok()).unwrap_or_default(),
-        }
-    }
-}
-
-/// Returns where the runtime folder may be, best first.
+/// Returns where monitors may meet, best first.
 pub(crate) fn candidates(config: &Config) -> Vec<Candidate> {
     let folder = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();

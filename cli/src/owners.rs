@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
-use session_coordinator::{Claim, Claims, RuntimeDir};
+use session_coordinator::{Claim, Claims, Isolation, RuntimeDir};
 use session_detect::claude::{self, Found};
 use session_detect::{Liveness, ProcessId};
 use session_store::{ConversationId, Stores};
 
 use crate::config::{Config, SessionMode};
 use crate::coordination::candidates;
+use crate::sight::level;
 
 /// How long after its last line an ended session keeps its store.
 const KEPT: Duration = Duration::from_secs(86_400);
@@ -63,11 +64,12 @@ pub(crate) enum Retire {
     AtOnce,
 }
 
-/// Moves the stores of sessions that ended some time ago into the archive.
+/// Moves the stores of sessions that ended some time ago into the archive, which all sessions see: but for those that
+/// shared less than everything. These stay as they are, until they are pruned.
 pub(crate) fn retire(stores: &Stores, when: Retire) -> Result<(), session_store::Error> {
     for name in stores.sessions()? {
         let age = stores.written_at(&name).and_then(|at| at.elapsed().ok()).unwrap_or_default();
-        if (when == Retire::AtOnce || age > KEPT) && has_ended(&name, age) {
+        if (when == Retire::AtOnce || age > KEPT) && has_ended(stores, &name) && is_shared(stores, &name)? {
             stores.compact(&name)?;
             tracing::debug!(session = name, "moved an ended session into the archive");
         }
@@ -75,7 +77,13 @@ pub(crate) fn retire(stores: &Stores, when: Retire) -> Result<(), session_store:
     Ok(())
 }
 
-fn has_ended(name: &str, age: Duration) -> bool {
+fn is_shared(stores: &Stores, name: &str) -> Result<bool, session_store::Error> {
+    Ok(level(stores.sharing(name)?.as_deref()) == Isolation::Unified)
+}
+
+/// Returns whether the session of a store is known to have ended, or has said nothing for so long that it must have.
+pub(crate) fn has_ended(stores: &Stores, name: &str) -> bool {
+    let age = stores.written_at(name).and_then(|at| at.elapsed().ok()).unwrap_or_default();
     let leader = name.rsplit_once('~').and_then(|(_, tag)| ProcessId::parse_tag(tag).ok());
     match leader.map(ProcessId::liveness) {
         Some(Liveness::Alive) => false,

@@ -14,7 +14,13 @@ pub(crate) struct Column {
     pub(crate) align: Align,
     /// Columns of a higher number are left out first where the table is too wide; 0 is never left out.
     pub(crate) expendable: u8,
+    /// Whether it is cut down to [`PATH_MIN`] before it is left out.
+    shrinks: bool,
 }
+
+/// What is kept of a column that shrinks, before another is left out for it and before it is left out itself.
+const PATH_COMFORTABLE: usize = 24;
+const PATH_MIN: usize = 12;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {
@@ -33,11 +39,16 @@ pub(crate) struct Table {
 
 impl Column {
     pub(crate) const fn left(title: &'static str, expendable: u8) -> Self {
-        Self { title, align: Align::Left, expendable }
+        Self { title, align: Align::Left, expendable, shrinks: false }
+    }
+
+    /// A column of paths, whose ends say the most.
+    pub(crate) const fn path(title: &'static str, expendable: u8) -> Self {
+        Self { title, align: Align::Left, expendable, shrinks: true }
     }
 
     pub(crate) const fn right(title: &'static str, expendable: u8) -> Self {
-        Self { title, align: Align::Right, expendable }
+        Self { title, align: Align::Right, expendable, shrinks: false }
     }
 }
 
@@ -83,13 +94,29 @@ impl Table {
         let mut shown: Vec<(usize, usize)> =
             (0..self.columns.len()).map(|column| (column, self.natural_width(column))).collect();
         let total = |shown: &[(usize, usize)]| shown.iter().map(|(_, width)| width + 3).sum::<usize>() + 1;
+        let shrinks = |column: usize| self.columns[column].shrinks;
+        // Paths give way a little before anything is left out, and much before they are left out themselves.
+        for (column, natural) in shown.iter_mut().filter(|(column, _)| shrinks(*column)) {
+            *natural = self.natural_width(*column).min(PATH_COMFORTABLE);
+        }
         while total(&shown) > width {
             let dearest =
                 shown.iter().enumerate().filter(|(_, (column, _))| self.columns[*column].expendable > 0);
-            match dearest.max_by_key(|(_, (column, _))| self.columns[*column].expendable) {
-                Some((place, _)) => drop(shown.remove(place)),
-                None => break,
+            let Some((place, (column, natural))) =
+                dearest.max_by_key(|(_, (column, _))| self.columns[*column].expendable)
+            else {
+                break;
+            };
+            let narrow = natural.saturating_sub(total(&shown) - width);
+            if shrinks(*column) && narrow >= PATH_MIN {
+                shown[place].1 = narrow;
+            } else {
+                shown.remove(place);
             }
+        }
+        let room = width.saturating_sub(total(&shown));
+        if let Some((column, wide)) = shown.iter_mut().find(|(column, _)| shrinks(*column)) {
+            *wide = self.natural_width(*column).min(*wide + room);
         }
         let excess = total(&shown).saturating_sub(width);
         if let Some((_, first)) =

@@ -64,7 +64,11 @@ pub struct Ingestor {
     zone: Zone,
     known: HashMap<SourceId, Checkpoint>,
     listings: Listings,
+    /// Which sources are read, where not all are.
+    wanted: Option<Wanted>,
 }
+
+type Wanted = Box<dyn Fn(&Source) -> bool + Send>;
 
 /// How far a scan has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -136,7 +140,12 @@ impl Ingestor {
 
     /// Makes an ingestor for one that leaves the reading to another; [`Ingestor::renew`] makes it ready for work.
     pub fn idle(store: Arc<dyn EventBackend>, config_dirs: Vec<PathBuf>, zone: Zone) -> Self {
-        Self { store, config_dirs, zone, known: HashMap::new(), listings: Listings::default() }
+        Self { store, config_dirs, zone, known: HashMap::new(), listings: Listings::default(), wanted: None }
+    }
+
+    /// Reads some sources only; the others are passed over as if there were none.
+    pub fn only(self, wanted: impl Fn(&Source) -> bool + Send + 'static) -> Self {
+        Self { wanted: Some(Box::new(wanted)), ..self }
     }
 
     /// Looks up again how far each source has been read, because another one may have read on.
@@ -195,7 +204,7 @@ impl Ingestor {
     /// Lets go of the store and leaves the rest to the system, for a process that is about to end: freeing what is known of
     /// thousands of sources piece by piece takes a while.
     pub fn leave(self) {
-        let Self { store, config_dirs: _, zone: _, known, listings } = self;
+        let Self { store, config_dirs: _, zone: _, known, listings, wanted: _ } = self;
         std::mem::forget((known, listings));
         drop(store);
     }
@@ -250,7 +259,14 @@ impl Ingestor {
         self.config_dirs.iter().find_map(|config_dir| Source::at(config_dir, path).ok().flatten())
     }
 
-    fn read(&mut self, sources: Vec<Source>, progress: &(dyn Fn(Progress) + Sync)) -> Result<Scan, Error> {
+    fn read(
+        &mut self,
+        mut sources: Vec<Source>,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Scan, Error> {
+        if let Some(wanted) = &self.wanted {
+            sources.retain(|source| wanted(source));
+        }
         let mut lines_skipped = BTreeMap::new();
         let mut jobs = Vec::new();
         for source in sources {

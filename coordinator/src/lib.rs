@@ -58,7 +58,7 @@ pub use registry::{Introduction, JoinError, Member, MemberId, MemberRole, Member
 pub use runtime::{Candidate, FileId, RuntimeDir, RuntimePlaces};
 pub use scope::{Asset, Isolation, Party, Scope, UnknownIsolation};
 pub use session_detect::IsolationKey;
-pub use watch::{FileWatch, Native, Poll, WatchError, WatchEvent};
+pub use watch::{FileWatch, Native, Poll, WatchError, WatchEvent, Watches, watches_of};
 
 /// Returns how many threads read: more than four do not help, because the disk and the memory are the limit.
 fn threads() -> usize {

@@ -74,6 +74,12 @@ impl Isolation {
         }
     }
 
+    /// Returns whether two different sessions of these levels share something, as far as accounts allow: the stricter
+    /// level of both decides.
+    pub fn shares(self, asset: Asset, other: Self) -> bool {
+        asset.least() <= self.min(other)
+    }
+
     /// Returns whether a session of this level takes part in the board, that is: posts, reads, and may lead.
     pub fn uses_board(self) -> bool {
         self >= Asset::Notices.least()
@@ -167,7 +173,6 @@ impl Party {
     pub fn sees(&self, asset: Asset, other: &Party) -> bool {
         let shares_account = || other.accounts.iter().any(|account| self.accounts.contains(account));
         self.key == other.key
-            || (asset.least() <= self.isolation.min(other.isolation)
-                && (!asset.is_of_account() || shares_account()))
+            || (self.isolation.shares(asset, other.isolation) && (!asset.is_of_account() || shares_account()))
     }
 }

@@ -1,10 +1,12 @@
 //! Being told of changes: by the system where it can, by looking again where it cannot.
 
+mod count;
 mod native;
 mod poll;
 
 use std::path::PathBuf;
 
+pub use count::{Watches, watches_of};
 pub use native::Native;
 pub use poll::Poll;
 

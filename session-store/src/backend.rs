@@ -40,6 +40,17 @@ pub trait EventBackend: Send + Sync {
         Ok(())
     }
 
+    /// Deletes all events that ended before a moment, and refuses such events from now on: what a transcript tells of
+    /// again stays away. Returns how many were deleted.
+    ///
+    /// How far sources were read stays known. The moment never goes back. Of an event whose copies carry different
+    /// times, one with a later time than the deleted one's counts as new.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be written; nothing is deleted then.
+    fn expire(&self, before: Timestamp) -> Result<u64, Error>;
+
     /// Returns how far each source has been read, in the order of their ids.
     ///
     /// # Errors

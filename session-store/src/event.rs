@@ -287,6 +287,16 @@ pub struct Setting {
     pub entrypoint: Option<Arc<str>>,
 }
 
+impl Event {
+    /// Returns whether all that it tells of ended before a moment; a conversation ends with its latest line.
+    pub fn ended_before(&self, at: Timestamp) -> bool {
+        match &self.fact {
+            Fact::Conversation(conversation) => conversation.last.at < at,
+            _ => self.at < at,
+        }
+    }
+}
+
 impl Turn {
     fn rank(&self) -> impl Ord + '_ {
         let Self { usage, model, tariff, under_reported } = self;

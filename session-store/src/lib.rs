@@ -34,6 +34,9 @@ mod store;
 #[cfg(feature = "sqlite")]
 mod stores;
 
+#[cfg(feature = "sqlite")]
+mod retention;
+
 #[cfg(feature = "corpus")]
 pub mod corpus;
 
@@ -63,9 +66,11 @@ pub use id::{AgentId, ConversationId, EventId, ModelId, SourceId};
 pub use join::{Change, Join};
 pub use ledger::Ledger;
 #[cfg(feature = "sqlite")]
+pub use retention::{Expired, Leftover, LeftoverKind, PrunePlan, Pruned, SessionSurvey, Survey};
+#[cfg(feature = "sqlite")]
 pub use store::Store;
 #[cfg(feature = "sqlite")]
-pub use stores::Stores;
+pub use stores::{Part, Stores};
 pub use time::Timestamp;
 #[cfg(feature = "transcript")]
 pub use transcript::{

@@ -48,6 +48,8 @@ struct State {
     disk: Option<Arc<Sqlite>>,
     /// What takes the place of the file while it cannot be written.
     refuge: Option<Refuge>,
+    /// What the session shares, where that could not be written yet.
+    sharing: Option<String>,
     /// A damaged file that was moved aside when the store was opened.
     quarantined: Option<PathBuf>,
 }
@@ -66,13 +68,6 @@ pub(crate) enum Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
-        match self {
-            Self::Disk(disk) => disk.checkpoints(),
-            Self::Memory(memory) => memory.checkpoints(),
-        }
-    }
-
     pub(crate) fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {
         match self {
             Self::Disk(disk) => disk.cells(range, cuts),
@@ -124,7 +119,7 @@ impl Store {
             quarantined = Some(moved);
             opened = Sqlite::open(path, OpenMode::ReadWrite);
         }
-        let mut state = State { disk: None, refuge: None, quarantined };
+        let mut state = State { disk: None, refuge: None, sharing: None, quarantined };
         match opened {
             Ok(disk) => state.disk = Some(Arc::new(disk)),
             Err(trouble) => {
@@ -167,6 +162,29 @@ impl Store {
             (Some(refuge), _) => Err(Error::new(refuge.trouble.kind()).because(refuge.trouble.to_string())),
             (None, None) => Err(Error::new(ErrorKind::Unreadable)),
         }
+    }
+
+    /// Returns what the store's session shares with others, in the words it was said in; `None` where nothing was said.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn sharing(&self) -> Result<Option<String>, Error> {
+        let state = self.state();
+        match (&state.sharing, &state.disk) {
+            (Some(said), _) => Ok(Some(said.clone())),
+            (None, Some(disk)) => disk.sharing(),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Says what the store's session shares with others; it outlives the session.
+    ///
+    /// Where the disk refuses it is remembered, and written as soon as events can be written again.
+    pub fn set_sharing(&self, level: &str) {
+        let mut state = self.state();
+        let written = state.disk.as_ref().is_some_and(|disk| disk.set_sharing(level).is_ok());
+        state.sharing = (!written).then(|| level.to_owned());
     }
 
     /// Deletes a store's files.
@@ -224,6 +242,7 @@ impl State {
     fn take_refuge(&mut self, trouble: Error) -> Arc<Memory> {
         let memory = Arc::new(Memory::default());
         let kept = self.disk.as_ref().map(|disk| {
+            memory.expire(disk.horizon()?)?;
             let (ledger, checkpoints) = (disk.events(&Selection::all())?, disk.checkpoints()?);
             memory.commit(Batch { ledger, checkpoints })
         });
@@ -254,6 +273,11 @@ impl State {
         };
         match disk.and_then(|disk| disk.commit(all).map(|_| disk)) {
             Ok(disk) => {
+                if let Some(level) = self.sharing.take()
+                    && disk.set_sharing(&level).is_err()
+                {
+                    self.sharing = Some(level);
+                }
                 self.disk = Some(disk);
                 self.refuge = None;
             }
@@ -296,6 +320,17 @@ impl EventBackend for Store {
         // Nothing depends on it: a disk that refuses is told of by the next commit.
         let _ = self.reader().settle();
         Ok(())
+    }
+
+    /// Deletes on the disk, or not at all: what is only gone from memory would come back.
+    fn expire(&self, before: Timestamp) -> Result<u64, Error> {
+        let mut state = self.state();
+        state.try_to_return(&self.path)?;
+        match (&state.refuge, &state.disk) {
+            (None, Some(disk)) => disk.expire(before),
+            (Some(refuge), _) => Err(Error::new(refuge.trouble.kind()).because(refuge.trouble.to_string())),
+            (None, None) => Err(Error::new(ErrorKind::Unreadable)),
+        }
     }
 
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {

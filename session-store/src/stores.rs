@@ -1,6 +1,7 @@
 //! All stores of one user: the archive, and one for each session, behind one face.
 //!
-//! What belongs to a conversation goes to the store of the session that runs it, everything else to the archive. Reading joins
+//! What belongs to a conversation goes to the store of the session that runs it, else of the one that ran it last while
+//! that has a store, everything else to the archive. Reading joins
 //! them: an event that two stores hold, because a conversation was forked, moved or is just being compacted, counts
 //! once, as if one store held everything.
 
@@ -25,7 +26,7 @@ use crate::time::Timestamp;
 use crate::transcript::{Listings, SourceKind};
 
 /// The folder of the sessions' stores, beside the archive.
-const SESSIONS: &str = "sessions";
+pub(crate) const SESSIONS: &str = "sessions";
 const ENDING: &str = ".db";
 
 /// The archive and the stores of sessions in one data folder.
@@ -60,10 +61,33 @@ struct Inner {
 struct State {
     open: BTreeMap<String, Arc<Store>>,
     owners: HashMap<ConversationId, String>,
+    /// Which session's store has read a conversation last; it stays there when nobody runs it any more.
+    homes: HashMap<ConversationId, (Rank, String)>,
+    /// Decides which stores are read.
+    see: Option<See>,
     /// Tells the owners anew, and when it was last asked.
     ask: Option<(Ask, Option<Instant>)>,
 }
 
+/// One of the stores, where it is decided whether it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Part<'a> {
+    /// The archive.
+    Archive,
+    /// A session's store.
+    Session {
+        /// Its name.
+        name: &'a str,
+        /// What the session shares, in the words it was said in; `None` where nothing was said.
+        sharing: Option<&'a str>,
+    },
+}
+
+/// A store and the name of its session; the archive has none.
+type Named = (Option<String>, Arc<Store>);
+/// Decides whether a store is read.
+type See = Arc<dyn Fn(Part<'_>) -> bool + Send + Sync>;
 /// Tells which conversation belongs to which session.
 type Ask = Arc<dyn Fn() -> HashMap<ConversationId, String> + Send + Sync>;
 
@@ -90,6 +114,11 @@ impl Stores {
         Self(Arc::new(Inner { folder: folder.to_owned(), now, archive: Arc::new(archive), state }))
     }
 
+    /// Returns the data folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.0.folder
+    }
+
     /// Returns the archive.
     pub fn archive(&self) -> &Arc<Store> {
         &self.0.archive
@@ -105,6 +134,33 @@ impl Stores {
     /// Asks for the owners instead of being told: before something is committed, and at most every two seconds.
     pub fn ask_for_owners(&self, ask: impl Fn() -> HashMap<ConversationId, String> + Send + Sync + 'static) {
         self.state().ask = Some((Arc::new(ask), None));
+    }
+
+    /// Decides which stores events and sums are read from, instead of all.
+    ///
+    /// How far a source was read is still asked of all: what one store hides must not be read again into another.
+    pub fn show_only(&self, see: impl Fn(Part<'_>) -> bool + Send + Sync + 'static) {
+        self.state().see = Some(Arc::new(see));
+    }
+
+    /// Returns what a session shares, in the words it was said in; `None` where it has no store or nothing was said.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn sharing(&self, name: &str) -> Result<Option<String>, Error> {
+        if !self.path(name).exists() {
+            return Ok(None);
+        }
+        self.seen(name).map_or(Ok(None), |store| store.sharing())
+    }
+
+    /// Returns the conversations that are at home in a session's store: of those read so far, the ones that the session ran
+    /// last.
+    pub fn at_home(&self, name: &str) -> Vec<ConversationId> {
+        let state = self.state();
+        let here = state.homes.iter().filter(|(_, (_, home))| home == name);
+        here.map(|(conversation, _)| conversation.clone()).collect()
     }
 
     /// Returns why one of the open stores is not written to the disk, while that is so.
@@ -225,22 +281,24 @@ impl Stores {
     ///
     /// A store cannot be read.
     pub fn runs(&self) -> Result<Vec<(Arc<str>, ConversationId, Timestamp)>, Error> {
-        let archived = Selection { conversations: false, ..Selection::facts() };
         let mut runs = Vec::new();
-        for event in self.0.archive.events(&archived)? {
-            if let Fact::Ran(ran) = event.fact {
-                runs.push((ran.session, event.owner.conversation, event.at));
-            }
-        }
-        for name in self.sessions()? {
-            let Some(store) = self.seen(&name) else { continue };
+        for (name, store) in self.visible_by_name()? {
+            let Some(name) = name else {
+                let archived = Selection { conversations: false, ..Selection::facts() };
+                for event in store.events(&archived)? {
+                    if let Fact::Ran(ran) = event.fact {
+                        runs.push((ran.session, event.owner.conversation, event.at));
+                    }
+                }
+                continue;
+            };
             let name: Arc<str> = name.into();
             let cells = store.cells(Timestamp::MIN..Timestamp::MAX, &[])?;
             let turns = cells.into_iter().map(|cell| (cell.key.conversation, cell.key.start));
             let facts = store.events(&Selection::facts())?;
-            let begun =
-                begun(turns.chain(facts.into_iter().map(|event| (event.owner.conversation, event.at))));
-            runs.extend(begun.into_iter().map(|(conversation, since)| (name.clone(), conversation, since)));
+            let facts = facts.into_iter().map(|event| (event.owner.conversation, event.at));
+            let begun = begun(turns.chain(facts)).into_iter();
+            runs.extend(begun.map(|(conversation, since)| (name.clone(), conversation, since)));
         }
         runs.sort();
         Ok(runs)
@@ -254,11 +312,35 @@ impl Stores {
         Ok(stores)
     }
 
-    /// Returns all stores as they are now: the archive first.
+    /// Returns the stores that may be read: the archive, or what comes first without it.
+    fn visible(&self) -> Result<Vec<Arc<Store>>, Error> {
+        Ok(self.visible_by_name()?.into_iter().map(|(_, store)| store).collect())
+    }
+
+    /// Returns the same with their names.
+    fn visible_by_name(&self) -> Result<Vec<Named>, Error> {
+        let see = self.state().see.clone();
+        let sees = |part: Part<'_>| see.as_ref().is_none_or(|see| see(part));
+        let mut stores = Vec::new();
+        if sees(Part::Archive) {
+            stores.push((None, self.0.archive.clone()));
+        }
+        for name in self.sessions()? {
+            let Some(store) = self.seen(&name) else { continue };
+            // What a session shares is only asked where it matters.
+            let sharing = if see.is_some() { store.sharing()? } else { None };
+            if sees(Part::Session { name: &name, sharing: sharing.as_deref() }) {
+                stores.push((Some(name), store));
+            }
+        }
+        Ok(stores)
+    }
+
+    /// Returns the stores that may be read, as they are now: the archive first.
     ///
     /// The archive is looked at last: what is moved into it meanwhile is then seen there, or where it was, or in both.
     fn snapshots(&self) -> Result<Vec<Snapshot>, Error> {
-        let stores = self.all()?;
+        let stores = self.visible()?;
         let mut snapshots =
             stores.iter().rev().map(|store| store.snapshot()).collect::<Result<Vec<_>, _>>()?;
         snapshots.reverse();
@@ -275,10 +357,26 @@ impl Stores {
 
     /// Returns where the events of a conversation go: `None` is the archive.
     fn owner(&self, conversation: &ConversationId) -> Option<String> {
-        self.state().owners.get(conversation).cloned()
+        let state = self.state();
+        let home =
+            || state.homes.get(conversation).map(|(_, name)| name).filter(|name| self.path(name).exists());
+        state.owners.get(conversation).or_else(home).cloned()
     }
 
-    /// Reads all stores as they are at one moment.
+    /// Learns where conversations are at home, from how far sessions' stores have read them.
+    fn learn_homes(&self, name: &str, checkpoints: &[Checkpoint]) {
+        let mut state = self.state();
+        for checkpoint in checkpoints {
+            let SourceKind::Main { conversation } = &checkpoint.kind else { continue };
+            let home = (rank(checkpoint), name.to_owned());
+            match state.homes.get(conversation) {
+                Some(known) if *known >= home => {}
+                _ => drop(state.homes.insert(conversation.clone(), home)),
+            }
+        }
+    }
+
+    /// Reads the stores that may be read, as they are at one moment.
     fn read<T>(&self, read: impl Fn(&[Snapshot]) -> Result<T, Error>) -> Result<T, Error> {
         self.healed(|| read(&self.snapshots()?))
     }
@@ -315,6 +413,7 @@ impl Stores {
     /// Commits to a session's store; one that was closed meanwhile leaves its events to the archive.
     fn commit_to(&self, owner: Option<&str>, batch: Batch) -> Result<Change, Error> {
         let Some(name) = owner else { return self.0.archive.commit(batch) };
+        self.learn_homes(name, &batch.checkpoints);
         match self.session(name).commit(batch.clone()) {
             Err(error) if error.kind() == ErrorKind::Closed => {
                 self.state().open.remove(name);
@@ -373,13 +472,27 @@ impl EventBackend for Stores {
         self.healed(|| self.all()?.iter().try_for_each(|store| store.settle()))
     }
 
+    /// Deletes from all stores, the archive first; killed in between, doing it again finishes the work.
+    fn expire(&self, before: Timestamp) -> Result<u64, Error> {
+        self.healed(|| self.all()?.iter().try_fold(0, |sum, store| Ok(sum + store.expire(before)?)))
+    }
+
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
-        self.read(|stores| {
-            if let [only] = stores {
-                return only.checkpoints();
+        self.healed(|| {
+            // The archive comes last: what is moved into it meanwhile is then seen there, or where it was.
+            let mut all = Vec::new();
+            for name in self.sessions()? {
+                let Some(store) = self.seen(&name) else { continue };
+                let checkpoints = store.checkpoints()?;
+                self.learn_homes(&name, &checkpoints);
+                all.extend(checkpoints);
             }
-            let all = stores.iter().map(Snapshot::checkpoints).collect::<Result<Vec<_>, _>>()?;
-            Ok(latest(all.into_iter().flatten()).into_values().collect())
+            let archived = self.0.archive.checkpoints()?;
+            if all.is_empty() {
+                return Ok(archived);
+            }
+            all.extend(archived);
+            Ok(latest(all).into_values().collect())
         })
     }
 
@@ -518,7 +631,6 @@ fn copies(stores: &[Snapshot]) -> Result<Vec<Ledger>, Error> {
 /// Keeps for each source the checkpoint that is of the latest state of the file, then the farthest.
 fn latest(checkpoints: impl IntoIterator<Item = Checkpoint>) -> BTreeMap<crate::SourceId, Checkpoint> {
     let mut latest: BTreeMap<crate::SourceId, Checkpoint> = BTreeMap::new();
-    let rank = |checkpoint: &Checkpoint| (checkpoint.stamp.modified_ns, checkpoint.position.offset);
     for checkpoint in checkpoints {
         match latest.get(&checkpoint.source) {
             Some(known) if rank(known) >= rank(&checkpoint) => {}
@@ -526,4 +638,11 @@ fn latest(checkpoints: impl IntoIterator<Item = Checkpoint>) -> BTreeMap<crate::
         }
     }
     latest
+}
+
+/// The time of the file's last change when it was read, and how far it was.
+type Rank = (i64, u64);
+
+fn rank(checkpoint: &Checkpoint) -> Rank {
+    (checkpoint.stamp.modified_ns, checkpoint.position.offset)
 }

@@ -32,7 +32,7 @@ pub(crate) enum Mode {
 pub(crate) fn run(context: &Context, mode: Mode) -> Result<(), CliError> {
     context.check_sources()?;
     let book = context.prices()?;
-    let scope = scope(context);
+    let scope = context.scope();
     if is_full_screen(&context.config) {
         return full_screen(context, book, scope, mode);
     }
@@ -84,15 +84,6 @@ fn watch(
 /// Tells whether there is a terminal to fill, and a person wanted on it.
 pub(super) fn is_full_screen(config: &Config) -> bool {
     std::io::stdout().is_terminal() && std::io::stdin().is_terminal() && !config.json
-}
-
-/// Returns the project of the working folder, unless all are wanted.
-fn scope(context: &Context) -> Option<String> {
-    if context.config.all {
-        return None;
-    }
-    let folder = std::env::current_dir().ok()?;
-    Some(context.projects.of(folder.to_str()?))
 }
 
 /// Starts what reads the transcripts, which tells the others of limits before it tells the own screen of anything.
@@ -154,7 +145,7 @@ fn full_screen(
 
 fn fill(config: Config, book: PriceBook, scope: Option<String>, screen: &mut Screen) -> Result<(), CliError> {
     let (hear, heard) = channel();
-    watch(&Context::new(config), book, scope, (hear, &heard), screen)
+    watch(&Context::of_monitor(config), book, scope, (hear, &heard), screen)
 }
 
 /// The full screen, at the other end of a channel.

@@ -1,34 +1,56 @@
-//! `claudewatch status`: this session, all live ones, and the conversations at work.
+//! `claudewatch status`: this session, all live ones, the conversations at work, and how the sessions work together.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod debug;
+mod json;
 
-use serde::Serialize;
+use std::collections::BTreeSet;
+
 use session_analytics::{Elapsed, Live, LiveConversation, Tokens};
-use session_coordinator::{CONFLICTS_RESOLVED, NOTICES, RESOURCES_SHARED};
-use session_detect::{IsolationKey, Session};
+use session_coordinator::{CONFLICTS_RESOLVED, NOTICES, RESOURCES_SHARED, Scan};
+use session_detect::Session;
+use session_store::Stores;
 
-use crate::config::Config;
+use crate::config::SessionMode;
 use crate::context::{Context, now, print};
-use crate::coordination::Others;
 use crate::error::CliError;
 use crate::feed::Feed;
-use crate::presence::{Participant, Presence};
+use crate::limits::Known;
+use crate::others::Others;
+use crate::presence::{CLAUDE, Participant, Presence};
 use crate::printable::printable;
 use crate::table::{Column, Table, terminal_width};
 use crate::words::limit_name;
+
+/// What there is to tell.
+struct Status<'c> {
+    context: &'c Context,
+    session: Session,
+    folder: String,
+    others: Others,
+    presence: Presence,
+    limits: Known,
+    live: Live,
+    stores: Stores,
+    /// What this look had to read, because nobody had yet.
+    scan: Scan,
+}
 
 pub(crate) fn run(context: &Context) -> Result<(), CliError> {
     let session = session_detect::detect();
     let book = context.prices()?;
     let archive = context.archive()?;
-    let live = Feed::new(context, archive.store, book, None, &archive.ingestor).live()?;
+    let stores = archive.store.clone();
+    let limits = Known::gather(context, &stores, &book, archive.ingestor.checkpoints())?;
+    let live = Feed::new(context, archive.store, book, context.single_scope(), &archive.ingestor).live()?;
     let folder = std::env::current_dir().map(|dir| dir.display().to_string()).unwrap_or_default();
     let others = Others::look(&context.config);
-    let presence = Presence::look(context, &live, &others);
+    let presence = Presence::look(context, &stores, &live, &others);
+    let status =
+        Status { context, session, folder, others, presence, limits, live, stores, scan: archive.scan };
     if context.config.json {
-        return print(&json(context, &session, &folder, &presence, &others, &live));
+        return print(&json::json(&status));
     }
-    print(&text(context, &session, &folder, &presence, &live))
+    print(&text(&status))
 }
 
 /// The conversations that did something within the last day.
@@ -37,20 +59,26 @@ fn recent(live: &Live) -> impl Iterator<Item = &LiveConversation> {
     live.conversations.iter().filter(|it| live.at.since(it.last_activity) < DAY)
 }
 
-fn text(context: &Context, session: &Session, folder: &str, presence: &Presence, live: &Live) -> String {
+fn text(status: &Status<'_>) -> String {
+    let Status { context, session, folder, presence, live, .. } = status;
     let mut out = String::from("📊 ClaudeWatch - System Status\n");
     out.push_str("==================================================\n");
     out.push_str(&format!("🖥️  Current Session: {}\n", printable(&session.label())));
     out.push_str(&format!("📁  Project Path: {}\n", printable(folder)));
     out.push_str(&format!("⏱️  Session Type: {}\n", session.kind.name()));
-    out.push_str(&format!("🔄  Active Sessions: {}\n\n", presence.sessions().len()));
+    out.push_str(&format!("🔄  Active Sessions: {}\n\n", presence.live().count()));
     out.push_str(&sessions(context, presence));
+    out.push_str(&limits(status));
     out.push_str(&conversations(context, live));
     out.push_str(&last_limit(live));
+    out.push_str(&coordination(status));
+    if context.config.debug {
+        out.push_str(&debug::text(status));
+    }
     out
 }
 
-/// The live sessions, in the guide's form.
+/// The live sessions, in the guide's form, and those whose monitor ended without a word.
 fn sessions(context: &Context, presence: &Presence) -> String {
     if presence.participants.is_empty() {
         return "No Claude Code and no monitor runs now.\n\n".to_owned();
@@ -58,22 +86,63 @@ fn sessions(context: &Context, presence: &Presence) -> String {
     let mut table = Table::new(&[
         Column::left("Session ID", 0),
         Column::left("Type", 0),
-        Column::left("Project", 1),
+        Column::path("Project", 1),
         Column::right("Rate Limits", 0),
+        Column::left("Presence", 2),
+        Column::right("Tokens", 3),
+        Column::right("CPU", 4),
+        Column::right("Memory", 4),
     ]);
     for session in presence.sessions() {
         let projects = session.iter().map(|it| it.project.as_str()).filter(|project| !project.is_empty());
         let projects: BTreeSet<&str> = projects.collect();
-        let hits: u64 = session.iter().map(|it| it.rate_limit_events).sum();
+        let used = presence.used_by(&session[0].key);
+        let loads: Vec<_> = session.iter().filter_map(|it| it.load).collect();
+        let load = |text: String| if loads.is_empty() { String::new() } else { text };
+        let ended = if session.iter().any(|it| it.is_alive) { "" } else { " (ended)" };
         table.row(vec![
-            presence.shown_id(&session[0].key),
+            format!("{}{ended}", presence.shown_id(&session[0].key)),
             session[0].key.kind().name().to_owned(),
             projects.into_iter().collect::<Vec<_>>().join(", "),
-            hits.to_string(),
+            used.rate_limit_events.to_string(),
+            who(session),
+            Tokens(used.total_tokens).to_string(),
+            load(format!("{:.1} %", loads.iter().map(|load| load.cpu_percent).sum::<f64>())),
+            load(memory(loads.iter().map(|load| load.memory_bytes).sum())),
         ]);
     }
     let drawn = table.draw(terminal_width(), context.config.colors_stdout());
     format!("📋 All Active Sessions:\n{drawn}\n")
+}
+
+/// Says who takes part in a session: `claude, monitor`, `2 claude`, `monitor (stale)`.
+fn who(session: &[Participant]) -> String {
+    let mut parts = Vec::new();
+    for role in [CLAUDE, "monitor", "viewer"] {
+        for (is_alive, mark) in [(true, ""), (false, " (stale)")] {
+            match session.iter().filter(|it| it.role == role && it.is_alive == is_alive).count() {
+                0 => {}
+                1 => parts.push(format!("{role}{mark}")),
+                several => parts.push(format!("{several} {role}{mark}")),
+            }
+        }
+    }
+    parts.join(", ")
+}
+
+/// Writes an amount of memory: `812 kB`, `14 MB`, `1.2 GB`.
+fn memory(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{} kB", bytes / 1000),
+        1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// The limits of the accounts, with a bar each.
+fn limits(status: &Status<'_>) -> String {
+    let table = status.limits.table(status.context);
+    if status.limits.rows.is_empty() { format!("{table}\n") } else { format!("📈 Limits:\n{table}\n") }
 }
 
 /// The conversations of the last day, also those whose Claude Code has ended.
@@ -81,7 +150,7 @@ fn conversations(context: &Context, live: &Live) -> String {
     let mut table = Table::new(&[
         Column::left("Conversation", 0),
         Column::left("State", 0),
-        Column::left("Project", 1),
+        Column::path("Project", 1),
         Column::left("Last", 2),
         Column::right("Tokens", 3),
         Column::right("Rate Limits", 0),
@@ -121,134 +190,33 @@ fn last_limit(live: &Live) -> String {
     format!("\n⛔  Last limit: {window} in {conversation}, {age} ago{reset}\n")
 }
 
-#[derive(Serialize)]
-struct StatusOut<'a> {
-    schema_version: u32,
-    current_session: CurrentOut<'a>,
-    active_sessions: usize,
-    session_types: BTreeMap<&'a str, usize>,
-    sessions: Vec<SessionOut<'a>>,
-    coordination: CoordinationOut<'a>,
-    conversations: Vec<ConversationOut<'a>>,
-}
-
-#[derive(Serialize)]
-struct CurrentOut<'a> {
-    session_id: String,
-    isolation_key: Option<&'a IsolationKey>,
-    label: String,
-    session_type: &'a str,
-    project: &'a str,
-}
-
-#[derive(Serialize)]
-struct CoordinationOut<'a> {
-    mode: &'a str,
-    isolation: &'a str,
-    notify: bool,
-    leader: Option<LeaderOut>,
-    conflicts_resolved: u64,
-    resources_shared: u64,
-    notices: u64,
-}
-
-#[derive(Serialize)]
-struct LeaderOut {
-    pid: u32,
-}
-
-#[derive(Serialize)]
-struct SessionOut<'a> {
-    session_id: &'a str,
-    isolation_key: &'a IsolationKey,
-    session_type: &'a str,
-    project: &'a str,
-    pid: u32,
-    role: &'a str,
-    presence: &'a str,
-    conversation_id: Option<&'a str>,
-    started_at: Option<String>,
-    last_activity: Option<String>,
-    rate_limit_events: u64,
-    total_tokens: u64,
-    cost_usd: f64,
-}
-
-#[derive(Serialize)]
-struct ConversationOut<'a> {
-    conversation_id: &'a str,
-    state: &'a str,
-    project: &'a str,
-    last_activity: String,
-    total_tokens: u64,
-    cost_usd: f64,
-    rate_limit_events: u64,
-}
-
-fn json(
-    context: &Context,
-    session: &Session,
-    folder: &str,
-    presence: &Presence,
-    others: &Others,
-    live: &Live,
-) -> String {
-    let out = StatusOut {
-        schema_version: 1,
-        current_session: CurrentOut {
-            session_id: session.id(),
-            isolation_key: session.key.as_ref(),
-            label: session.label(),
-            session_type: session.kind.name(),
-            project: folder,
-        },
-        active_sessions: presence.sessions().len(),
-        session_types: presence.types().into_iter().map(|(kind, count)| (kind.name(), count)).collect(),
-        sessions: presence.participants.iter().map(session_out).collect(),
-        coordination: coordination_out(&context.config, others),
-        conversations: recent(live)
-            .map(|it| ConversationOut {
-                conversation_id: it.id.as_str(),
-                state: it.state.name(),
-                project: &it.project,
-                last_activity: it.last_activity.to_string(),
-                total_tokens: it.usage().total(),
-                cost_usd: it.totals.cost.as_dollars(),
-                rate_limit_events: it.totals.rate_limit_events,
-            })
-            .collect(),
+/// How the sessions work together, in two lines.
+fn coordination(status: &Status<'_>) -> String {
+    let (config, others) = (&status.context.config, &status.others);
+    let mode = match config.mode {
+        SessionMode::Multi => "multi-session",
+        SessionMode::Single => "single session, with nobody",
+        SessionMode::Uncoordinated => "off",
     };
-    let text = serde_json::to_string(&out).expect("because the type holds only texts and numbers");
-    format!("{text}\n")
-}
-
-fn session_out(participant: &Participant) -> SessionOut<'_> {
-    SessionOut {
-        session_id: participant.key.session_id(),
-        isolation_key: &participant.key,
-        session_type: participant.key.kind().name(),
-        project: &participant.project,
-        pid: participant.pid,
-        role: participant.role,
-        presence: if participant.is_alive { "alive" } else { "stale" },
-        conversation_id: participant.conversation.as_deref(),
-        started_at: participant.started_at.map(|at| at.to_string()),
-        last_activity: participant.last_activity.map(|at| at.to_string()),
-        rate_limit_events: participant.rate_limit_events,
-        total_tokens: participant.total_tokens,
-        cost_usd: participant.cost_usd,
+    let notify = if config.notify() { "notices shown" } else { "notices not shown" };
+    let mut out = format!("\n🤝  Coordination: {mode}, isolation {}, {notify}\n", config.isolation);
+    if config.mode != SessionMode::Multi {
+        return out;
     }
-}
-
-fn coordination_out(config: &Config, others: &Others) -> CoordinationOut<'static> {
+    let leader = match &others.leader {
+        None => "no leader".to_owned(),
+        Some(leader) => {
+            let since = leader.since.map(|since| format!(" since {}", Elapsed(now().since(since))));
+            format!("led by process {}{}", leader.pid, since.unwrap_or_default())
+        }
+    };
     let count = |counter: &str| others.counters.get(counter).copied().unwrap_or(0);
-    CoordinationOut {
-        mode: config.mode.name(),
-        isolation: config.isolation.name(),
-        notify: config.notify(),
-        leader: others.leader.as_ref().map(|leader| LeaderOut { pid: leader.pid }),
-        conflicts_resolved: count(CONFLICTS_RESOLVED),
-        resources_shared: count(RESOURCES_SHARED),
-        notices: count(NOTICES),
-    }
+    let counts = [
+        (CONFLICTS_RESOLVED, "conflicts resolved"),
+        (RESOURCES_SHARED, "resources shared"),
+        (NOTICES, "notices"),
+    ];
+    let counts = counts.map(|(counter, name)| format!("{} {name}", count(counter))).join(", ");
+    out.push_str(&format!("    {leader}; {counts}\n"));
+    out
 }

@@ -7,19 +7,23 @@ use std::process::{Child, Command};
 use serde_json::json;
 use session_detect::IsolationKey;
 
-use crate::env::{Env, now};
+use crate::env::{Env, Outcome, now};
 
 /// A Claude Code that runs a conversation, in a session of its own; both end with it.
 pub(crate) struct FakeClaude(Child);
 
 impl FakeClaude {
     pub(crate) fn start(env: &Env, conversation: &str) -> Self {
-        let program = env.path("claude");
-        if !program.exists() {
-            fs::copy("/bin/sleep", &program).unwrap();
-        }
-        let child =
-            Command::new("setsid").arg(&program).arg("600").current_dir(env.path("work")).spawn().unwrap();
+        Self::run(env, Command::new("setsid").arg(program(env)), conversation)
+    }
+
+    /// Starts one in the session of the tests, in which the program under test runs too.
+    pub(crate) fn start_here(env: &Env, conversation: &str) -> Self {
+        Self::run(env, &mut Command::new(program(env)), conversation)
+    }
+
+    fn run(env: &Env, command: &mut Command, conversation: &str) -> Self {
+        let child = command.arg("600").current_dir(env.path("work")).spawn().unwrap();
         let name = format!("/proc/{}/comm", child.id());
         while fs::read_to_string(&name).unwrap() != "claude\n" {
             std::thread::yield_now();
@@ -47,6 +51,23 @@ impl FakeClaude {
     pub(crate) fn store(&self, env: &Env) -> PathBuf {
         env.data().join("sessions").join(format!("{}.db", self.key().file_name()))
     }
+}
+
+fn program(env: &Env) -> PathBuf {
+    let program = env.path("claude");
+    if !program.exists() {
+        fs::copy("/bin/sleep", &program).unwrap();
+    }
+    program
+}
+
+/// Runs the program under test in a session of its own.
+pub(crate) fn elsewhere(env: &Env, args: &[&str]) -> Outcome {
+    let here = env.command(args);
+    let mut command = Command::new("setsid");
+    command.arg("-w").arg(here.get_program()).args(here.get_args()).current_dir(env.path("work")).env_clear();
+    command.envs(here.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Outcome::of(command.stdin(std::process::Stdio::null()))
 }
 
 impl Drop for FakeClaude {

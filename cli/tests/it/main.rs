@@ -21,9 +21,12 @@ mod faults;
 mod hook;
 #[cfg(unix)]
 mod hostile;
+#[cfg(target_os = "linux")]
+mod isolation;
 mod layers;
 mod limits;
 mod monitor;
+mod prune;
 mod real_client;
 mod real_client_hooks;
 mod report;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{Batch, Checkpoint, EventBackend, Selection};
 use crate::cell::{Cell, fold_cells};
 use crate::error::Error;
-use crate::join::{Change, Join};
+use crate::join::Change;
 use crate::ledger::Ledger;
 use crate::time::Timestamp;
 use crate::{Event, EventId, Fact, SourceId};
@@ -22,6 +22,8 @@ pub struct Memory(Mutex<Arc<State>>);
 struct State {
     ledger: Ledger,
     checkpoints: BTreeMap<SourceId, Checkpoint>,
+    /// What ended before is not kept.
+    horizon: Option<Timestamp>,
 }
 
 impl Memory {
@@ -43,7 +45,22 @@ impl EventBackend for Memory {
         for checkpoint in batch.checkpoints {
             state.checkpoints.insert(checkpoint.source.clone(), checkpoint);
         }
-        Ok(state.ledger.join(batch.ledger))
+        let horizon = state.horizon;
+        let kept = batch
+            .ledger
+            .into_iter()
+            .filter(|event| !horizon.is_some_and(|horizon| event.ended_before(horizon)));
+        Ok(kept.fold(Change::Unchanged, |change, event| change.or(state.ledger.apply(event))))
+    }
+
+    fn expire(&self, before: Timestamp) -> Result<u64, Error> {
+        let mut state = self.state();
+        let state = Arc::make_mut(&mut state);
+        state.horizon = state.horizon.max(Some(before));
+        let count = state.ledger.len();
+        let kept = std::mem::take(&mut state.ledger).into_iter().filter(|event| !event.ended_before(before));
+        state.ledger = kept.collect();
+        Ok((count - state.ledger.len()) as u64)
     }
 
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {

@@ -6,6 +6,7 @@
 //! so that there is one implementation of the law.
 
 pub(crate) mod board;
+mod expire;
 mod open;
 mod read;
 pub(crate) mod row;
@@ -131,6 +132,32 @@ impl Sqlite {
         self.located(write::close(&connection))
     }
 
+    /// Returns what the store's session shares with others, in the words it was said in; `None` where nothing was said.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn sharing(&self) -> Result<Option<String>, Error> {
+        let connection = self.connection()?;
+        self.located(read::sharing(&connection))
+    }
+
+    /// Says what the store's session shares with others; it outlives the session.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be written.
+    pub fn set_sharing(&self, level: &str) -> Result<(), Error> {
+        let connection = self.connection()?;
+        self.located(write::set_sharing(&connection, level))
+    }
+
+    /// Returns the moment before which nothing is kept, [`Timestamp::MIN`] where everything is.
+    pub(crate) fn horizon(&self) -> Result<Timestamp, Error> {
+        let connection = self.connection()?;
+        self.located(expire::horizon(&connection))
+    }
+
     /// Deletes a store's files.
     ///
     /// # Errors
@@ -167,6 +194,19 @@ impl EventBackend for Sqlite {
         }
         let mut connection = self.connection()?;
         self.located(write::settle(&connection).and_then(|()| shelf::tidy(&mut connection)))
+    }
+
+    fn expire(&self, before: Timestamp) -> Result<u64, Error> {
+        if self.mode == OpenMode::ReadOnly {
+            return Err(Error::new(ErrorKind::Unwritable).at(&self.path));
+        }
+        let mut connection = self.connection()?;
+        let deleted = self.located(expire::expire(&mut connection, before))?;
+        if deleted > 0 {
+            // Space is given back where nobody is in the way; else it is used again.
+            let _ = connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+        }
+        Ok(deleted)
     }
 
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {

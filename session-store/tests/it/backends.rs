@@ -23,6 +23,8 @@ enum Step {
     /// Many sources are read at once, so many that their checkpoints are packed when the store is settled.
     Crowd(u64),
     Settle,
+    /// What ended before is deleted, and stays away.
+    Expire(Timestamp),
     /// The process ends and another one goes on.
     Reopen,
 }
@@ -35,6 +37,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (0..4usize).prop_map(Step::Repeat),
         1 => (0..3u64).prop_map(Step::Crowd),
         3 => Just(Step::Settle),
+        2 => strategies::timestamps().prop_map(Step::Expire),
         2 => Just(Step::Reopen),
     ];
     vec(step, 1..9)
@@ -108,7 +111,7 @@ impl Step {
             Self::Commit(batch) => Some(batch.clone()),
             Self::Repeat(ago) => earlier.iter().rev().nth(*ago).cloned(),
             Self::Crowd(seed) => Some(crowd(*seed)),
-            Self::Settle | Self::Reopen => None,
+            Self::Settle | Self::Expire(_) | Self::Reopen => None,
         }
     }
 }
@@ -165,6 +168,11 @@ fn check_story(steps: &[Step], questions: &[Question]) {
         let Some(batch) = step.batch(&committed) else {
             match step {
                 Step::Settle => sqlite.settle().unwrap(),
+                Step::Expire(before) => {
+                    let deleted = model.expire(*before).unwrap();
+                    assert_eq!(sqlite.expire(*before).unwrap(), deleted, "both delete the same");
+                    assert_eq!(sqlite.expire(*before).unwrap(), 0, "and nothing is left to delete");
+                }
                 _ => {
                     drop(sqlite);
                     sqlite = open();

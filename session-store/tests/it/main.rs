@@ -15,6 +15,7 @@ mod exchange;
 mod fixtures;
 mod laws;
 mod locate;
+mod retention;
 mod sqlite;
 mod stores;
 mod tail;

@@ -200,13 +200,13 @@ fn a_newer_store_is_read_and_never_written() {
     let (_folder, path, all) = filled();
     set_pragma(&path, "user_version = 99");
     let before = fs::read(&path).unwrap();
-    assert_eq!(kind_of(&path, OpenMode::ReadWrite), Some(ErrorKind::Newer { found: 99, known: 3 }));
+    assert_eq!(kind_of(&path, OpenMode::ReadWrite), Some(ErrorKind::Newer { found: 99, known: 5 }));
     let reader = Sqlite::open(&path, OpenMode::ReadOnly).unwrap();
     assert_eq!(all_of(&reader), all);
     assert_eq!(reader.commit(batch([])).unwrap_err().kind(), ErrorKind::Unwritable);
 
     let store = Store::open(&path, NOW);
-    assert_eq!(store.trouble().unwrap().kind(), ErrorKind::Newer { found: 99, known: 3 });
+    assert_eq!(store.trouble().unwrap().kind(), ErrorKind::Newer { found: 99, known: 5 });
     assert_eq!(store.commit(batch([turn("d", 1, 1)])).unwrap(), Change::Grew);
     assert_eq!(all_of(&store).len(), all.len() + 1, "what is new is kept in memory, beside the history");
     drop((reader, store));

@@ -10,8 +10,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use session_store::{
-    Batch, ConversationId, Event, EventBackend, Ledger, Memory, Selection, Stores, Timestamp, fold_cells,
-    strategies,
+    Batch, Checkpoint, ConversationId, Event, EventBackend, Ledger, Memory, Part, Position, Selection,
+    SourceId, SourceKind, Stamp, Stores, Timestamp, fold_cells, strategies,
 };
 
 use crate::backends::{Question, questions};
@@ -99,6 +99,130 @@ fn who_ran_what_outlives_the_session() {
     assert!(stores.compact("s-1").unwrap());
     assert_eq!(stores.runs().unwrap(), runs);
     assert_eq!(Stores::open(folder.path(), NOW).runs().unwrap(), runs);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    /// What is hidden is as if it were not there, also where the archive is hidden or a copy lies in a hidden store.
+    #[test]
+    fn hidden_stores_are_not_counted(
+        steps in steps(),
+        with_archive in any::<bool>(),
+        shown in vec(any::<bool>(), SESSIONS.len()),
+        questions in vec(questions(), 1..3),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let stores = Stores::open(folder.path(), NOW);
+        for step in steps {
+            match step {
+                Step::Own(owners) => {
+                    stores.set_owners(owners.into_iter().map(|(id, name)| (id, name.to_owned())).collect());
+                }
+                Step::Commit(events) => {
+                    let batch = Batch { ledger: events.into_iter().collect(), checkpoints: Vec::new() };
+                    let _ = stores.commit(batch).unwrap();
+                }
+                Step::Compact(_) | Step::Reopen => {}
+            }
+        }
+        let model = Memory::default();
+        let take = |store: &session_store::Store| {
+            let ledger = store.events(&Selection::all()).unwrap();
+            let _ = model.commit(Batch { ledger, checkpoints: Vec::new() }).unwrap();
+        };
+        if with_archive {
+            take(stores.archive());
+        }
+        for (name, shown) in SESSIONS.iter().zip(&shown) {
+            let exists = stores.sessions().unwrap().iter().any(|it| it == name);
+            if exists {
+                stores.session(name).set_sharing(if *shown { "much" } else { "little" });
+            }
+            if exists && *shown {
+                take(&stores.session(name));
+            }
+        }
+        let stores = Stores::open(folder.path(), NOW);
+        stores.show_only(move |part| match part {
+            Part::Archive => with_archive,
+            Part::Session { sharing, .. } => sharing == Some("much"),
+            _ => false,
+        });
+        let all = model.events(&Selection::all()).unwrap();
+        prop_assert_eq!(stores.events(&Selection::all()).unwrap(), all.clone());
+        prop_assert_eq!(stores.turn_ids().unwrap(), model.turn_ids().unwrap());
+        for Question { range, cuts, selection } in questions {
+            prop_assert_eq!(stores.events(&selection).unwrap(), model.events(&selection).unwrap());
+            prop_assert_eq!(stores.cells(range.clone(), &cuts).unwrap(), fold_cells(&all, range, &cuts));
+        }
+    }
+}
+
+fn checkpoint(conversation: &str, offset: u64) -> Checkpoint {
+    Checkpoint {
+        source: SourceId::new(format!("/p/{conversation}.jsonl")),
+        kind: SourceKind::Main { conversation: conversation.into() },
+        stamp: Stamp { modified_ns: offset as i64, ..Stamp::default() },
+        position: Position { offset, since: None, turn_open: false },
+        fingerprint: 0,
+        problems: Default::default(),
+    }
+}
+
+/// What a hidden store has read must not be read again into a store that is shown.
+#[test]
+fn hiding_a_store_does_not_hide_how_far_it_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = Stores::open(folder.path(), NOW);
+    owned(&stores, "mine", "s-1");
+    let _ =
+        stores.commit(Batch { checkpoints: vec![checkpoint("mine", 7)], ..batch("mine", "msg_1") }).unwrap();
+    stores.show_only(|part| part == Part::Archive);
+    assert_eq!(stores.turn_ids().unwrap(), Vec::new());
+    assert_eq!(stores.checkpoints().unwrap(), [checkpoint("mine", 7)]);
+}
+
+/// The last lines of a conversation are often read after its process has ended.
+#[test]
+fn a_conversation_stays_with_the_session_that_ran_it_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = Stores::open(folder.path(), NOW);
+    owned(&stores, "mine", "s-1");
+    let _ =
+        stores.commit(Batch { checkpoints: vec![checkpoint("mine", 9)], ..batch("mine", "msg_1") }).unwrap();
+    owned(&stores, "mine", "s-2");
+    let _ =
+        stores.commit(Batch { checkpoints: vec![checkpoint("mine", 12)], ..batch("mine", "msg_2") }).unwrap();
+    let again = Stores::open(folder.path(), NOW);
+    for stores in [&stores, &again] {
+        stores.checkpoints().unwrap();
+        stores.set_owners(HashMap::new());
+    }
+    let _ = stores.commit(batch("mine", "msg_3")).unwrap();
+    let _ = again.commit(batch("mine", "msg_4")).unwrap();
+    assert_eq!(again.session("s-1").turn_ids().unwrap(), ["msg_1".into()]);
+    assert_eq!(again.session("s-2").turn_ids().unwrap().len(), 3);
+    // Once that session's store is part of the archive, so is what comes later; no store is made anew.
+    again.compact("s-2").unwrap();
+    for (stores, id) in [(&stores, "msg_5"), (&again, "msg_6")] {
+        let _ = stores.commit(batch("mine", id)).unwrap();
+    }
+    assert_eq!(again.sessions().unwrap(), ["s-1"]);
+    assert_eq!(again.archive().turn_ids().unwrap().len(), 5);
+}
+
+#[test]
+fn what_a_session_shares_outlives_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = Stores::open(folder.path(), NOW);
+    assert_eq!(stores.sharing("s-1").unwrap(), None);
+    assert_eq!(stores.sessions().unwrap(), Vec::<String>::new(), "asking makes no store");
+    stores.session("s-1").set_sharing("little");
+    let again = Stores::open(folder.path(), NOW);
+    assert_eq!(again.sharing("s-1").unwrap().as_deref(), Some("little"));
+    again.session("s-1").set_sharing("much");
+    assert_eq!(stores.sharing("s-1").unwrap().as_deref(), Some("much"));
 }
 
 fn turn_of(conversation: &str, id: &str) -> Event {

@@ -21,10 +21,12 @@ const APPLICATION_ID: i32 = 0x4357_4154;
 /// How every SQLite file begins.
 const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 /// The migrations, oldest first; the format of a store is the number of those it has been through.
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 5] = [
     (include_str!("../../../migrations/0001-events.sql"), |_| Ok(())),
     (include_str!("../../../migrations/0002-days.sql"), pack_days),
     (include_str!("../../../migrations/0003-shelf.sql"), |_| Ok(())),
+    (include_str!("../../../migrations/0004-sharing.sql"), |_| Ok(())),
+    (include_str!("../../../migrations/0005-retention.sql"), |_| Ok(())),
 ];
 /// What the database does, then what we do.
 type Migration = (&'static str, fn(&Transaction<'_>) -> rusqlite::Result<()>);

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use rusqlite::{Connection, ErrorCode, Row, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
 use super::super::Selection;
 use super::row;
@@ -17,6 +17,15 @@ use crate::time::Timestamp;
 use crate::transcript::Listings;
 
 const QUARTER_MS: i64 = CELL_WIDTH.as_millis() as i64;
+
+/// Returns what the store's session shares; a store of an older format, read only, says nothing of it.
+pub(super) fn sharing(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let has_table = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sharing')";
+    if !connection.prepare_cached(has_table)?.query_row([], |row| row.get(0))? {
+        return Ok(None);
+    }
+    connection.prepare_cached("SELECT level FROM sharing")?.query_row([], |row| row.get(0)).optional()
+}
 
 /// Reads what folders held; damage is as good as nothing, because it is only a hint.
 pub(super) fn listings(connection: &Connection) -> rusqlite::Result<Listings> {

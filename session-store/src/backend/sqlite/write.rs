@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::super::{Batch, Checkpoint};
-use super::row;
 use super::sums::{self, Place};
+use super::{expire, row};
 use crate::cell::{CELL_WIDTH, CellSum, PriceClass};
 use crate::event::{Event, Fact, Turn};
 use crate::id::{ConversationId, EventId, ModelId};
@@ -22,8 +22,9 @@ pub(super) fn commit(connection: &mut Connection, batch: Batch) -> rusqlite::Res
         return Ok(None);
     }
     let mut writer = Writer::new(&transaction)?;
+    let horizon = expire::horizon(&transaction)?;
     let mut change = Change::Unchanged;
-    for event in batch.ledger {
+    for event in batch.ledger.into_iter().filter(|event| !event.ended_before(horizon)) {
         change = change.or(writer.join(event)?);
     }
     let cells = std::mem::take(&mut writer.cells);
@@ -71,6 +72,14 @@ pub(super) fn close(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("INSERT INTO closed VALUES (1) ON CONFLICT DO NOTHING")?;
     // Others who are reading may keep some of the log from being moved; then the mark stays in it.
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+/// Says what the store's session shares.
+pub(super) fn set_sharing(connection: &Connection, level: &str) -> rusqlite::Result<()> {
+    let mut upsert = connection.prepare_cached(
+        "INSERT INTO sharing VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET level = excluded.level",
+    )?;
+    upsert.execute([level]).map(drop)
 }
 
 /// Makes the index by time, which a first import is faster without.
@@ -330,7 +339,8 @@ impl AsName for ModelId {
     }
 }
 
-fn write_cells(
+/// Adds to sums, and takes out of them, by place.
+pub(super) fn write_cells(
     transaction: &Transaction<'_>,
     changes: BTreeMap<Place, (CellSum, CellSum)>,
 ) -> rusqlite::Result<()> {

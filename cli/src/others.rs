@@ -1,0 +1,116 @@
+//! What can be seen of the live monitors without taking part.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use session_coordinator::{
+    Candidate, Isolation, IsolationKey, Lease, Member, NoticeBoard, Presence, Registry, RuntimeDir,
+};
+use session_store::Timestamp;
+
+use crate::config::{Config, SessionMode};
+use crate::coordination::candidates;
+
+/// The monitors of this user and host, and what stands on their board.
+#[derive(Debug, Default)]
+pub(crate) struct Others {
+    /// Those that live, and those that ended without a word.
+    pub(crate) members: Vec<Member>,
+    pub(crate) leader: Option<Leader>,
+    pub(crate) counters: BTreeMap<String, u64>,
+    pub(crate) place: Place,
+}
+
+/// Who leads now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Leader {
+    pub(crate) pid: u32,
+    pub(crate) term: u64,
+    /// `None` where the board does not tell of it yet.
+    pub(crate) since: Option<Timestamp>,
+    pub(crate) beats: u64,
+}
+
+/// Where they meet.
+#[derive(Debug, Default)]
+pub(crate) struct Place {
+    pub(crate) runtime: Option<RuntimeDir>,
+    /// The folders that come before it, and why each is not the one.
+    pub(crate) passed_over: Vec<(PathBuf, String)>,
+    /// What keeps the board from being read.
+    pub(crate) trouble: Option<String>,
+}
+
+impl Others {
+    /// Looks into the runtime folder, where there is one; makes none. A session that shares nothing but its presence
+    /// sees nothing of the board.
+    pub(crate) fn look(config: &Config) -> Self {
+        if config.mode != SessionMode::Multi {
+            return Self::default();
+        }
+        let mut place = Place::find(&candidates(config));
+        let Some(runtime) = &place.runtime else { return Self { place, ..Self::default() } };
+        let members = Registry::open(runtime).and_then(|registry| registry.members()).unwrap_or_default();
+        let members: Vec<Member> =
+            members.into_iter().filter(|member| member.presence != Presence::Gone).collect();
+        let mut others = Self { members, ..Self::default() };
+        if config.isolation.uses_board() {
+            match NoticeBoard::open(runtime) {
+                Ok(board) => {
+                    others.leader = leader(runtime, &board, &others.members);
+                    others.counters = board.board().counters().unwrap_or_default();
+                }
+                Err(error) => place.trouble = Some(error.to_string()),
+            }
+        }
+        others.place = place;
+        others
+    }
+
+    /// Returns how much a session shares, by what its live monitors say; the strictest counts.
+    pub(crate) fn isolation_of(&self, key: &IsolationKey) -> Isolation {
+        let of_session = self.live().filter(|member| member.key == *key);
+        of_session.map(|member| member.isolation).min().unwrap_or_default()
+    }
+
+    /// Returns the monitors that live.
+    pub(crate) fn live(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(|member| member.presence == Presence::Alive)
+    }
+}
+
+/// The lock file tells who led last; whoever has ended leads no more.
+pub(crate) fn leader(runtime: &RuntimeDir, board: &NoticeBoard, members: &[Member]) -> Option<Leader> {
+    let holder = Lease::holder(runtime)?;
+    let lives = |member: &Member| member.id == holder.member && member.presence == Presence::Alive;
+    members.iter().find(|member| lives(member))?;
+    let told = board.board().look(u64::MAX).ok().and_then(|look| look.leader);
+    let told = told.filter(|told| told.term == holder.term.number());
+    Some(Leader {
+        pid: holder.pid,
+        term: holder.term.number(),
+        since: told.as_ref().map(|told| told.since),
+        beats: told.map_or(0, |told| told.beats),
+    })
+}
+
+impl Place {
+    /// Finds the first folder that is there and can be trusted.
+    pub(crate) fn find(candidates: &[Candidate]) -> Self {
+        let mut place = Self::default();
+        for candidate in candidates {
+            if !candidate.path.is_dir() {
+                place.passed_over.push((candidate.path.clone(), "not there".to_owned()));
+                continue;
+            }
+            match RuntimeDir::open_first(std::slice::from_ref(candidate)) {
+                Ok((runtime, _)) => {
+                    place.runtime = Some(runtime);
+                    break;
+                }
+                Err(error) => place.passed_over.push((candidate.path.clone(), error.to_string())),
+            }
+        }
+        place
+    }
+}

@@ -1,0 +1,126 @@
+//! Who sees whose usage: the isolation levels between stores of real sessions, and the work of a single session.
+
+use serde_json::{Value, json};
+use session_coordinator::Isolation;
+use session_store::{EventBackend, Stores, Timestamp};
+
+use crate::claude::{FakeClaude, elsewhere};
+use crate::env::{Env, PATIENCE, Reply, append, now};
+
+/// A host with a conversation in the session of the tests, one in another session, and one that nobody runs.
+fn three_conversations() -> (Env, FakeClaude, FakeClaude) {
+    let env = Env::new();
+    let (own, other) = (FakeClaude::start_here(&env, "own"), FakeClaude::start(&env, "other"));
+    assert_ne!(own.key(), other.key());
+    for conversation in ["own", "other", "nobody"] {
+        env.write(conversation, &[Reply::now(&format!("msg_{conversation}")).of(conversation)]);
+    }
+    (env, own, other)
+}
+
+/// The conversations that a report covers.
+fn covered(report: &Value) -> Vec<&str> {
+    report["rows"].as_array().unwrap().iter().map(|row| row["key"].as_str().unwrap()).collect()
+}
+
+fn report(env: &Env, args: &[&str]) -> Value {
+    env.json(&[&["report", "conversation"], args].concat())
+}
+
+fn stores(env: &Env) -> Stores {
+    Stores::open(&env.data(), now())
+}
+
+#[test]
+fn reports_are_of_the_own_session_but_for_the_unified() {
+    let (env, _own, other) = three_conversations();
+    assert_eq!(covered(&report(&env, &[])), ["nobody", "other", "own"]);
+    for level in ["complete", "shared-learning"] {
+        let report = report(&env, &["--isolation", level]);
+        assert_eq!(covered(&report), ["own"], "{level}");
+        assert_eq!(report["totals"]["messages"], 1);
+    }
+    // What the others used is in no figure, while their presence is told.
+    let status = env.json(&["status", "--isolation", "complete"]);
+    let conversations = status["conversations"].as_array().unwrap();
+    assert_eq!(conversations.iter().map(|it| &it["conversation_id"]).collect::<Vec<_>>(), [&json!("own")]);
+    let sessions = status["sessions"].as_array().unwrap();
+    assert_eq!(status["active_sessions"], 2);
+    let hers = sessions.iter().find(|it| it["isolation_key"] == json!(other.key())).unwrap();
+    assert_eq!((&hers["total_tokens"], &hers["conversation_id"]), (&json!(0), &Value::Null));
+    // A session that nobody runs Claude Code in has used nothing.
+    let report = elsewhere(&env, &["report", "--json", "--isolation", "complete"]).json();
+    assert_eq!(report["totals"]["messages"], 0);
+}
+
+#[test]
+fn a_session_that_shares_less_is_left_out_also_when_its_monitor_has_ended() {
+    let (env, own, _other) = three_conversations();
+    let all = |env: &Env| elsewhere(env, &["report", "conversation", "--json"]).json();
+    for (level, expected) in [
+        ("complete", &["nobody", "other"][..]),
+        ("shared-learning", &["nobody", "other"]),
+        ("unified", &["nobody", "other", "own"]),
+    ] {
+        let monitor = env.start(&["--json", "--all", "--isolation", level]);
+        let seen = if level == "unified" { 3 } else { 1 };
+        monitor.until_messages(PATIENCE, seen);
+        assert_eq!(covered(&all(&env)), expected, "{level}, while it runs");
+        drop(monitor);
+        assert_eq!(covered(&all(&env)), expected, "{level}, when it has ended");
+        // The session itself sees its own whatever it said.
+        assert_eq!(covered(&report(&env, &[])).len(), 3, "{level}");
+        let status = elsewhere(&env, &["status", "--json"]).json();
+        let sessions = status["sessions"].as_array().unwrap();
+        let hers = sessions.iter().find(|it| it["pid"] == own.pid()).unwrap();
+        let tokens = if level == "unified" { 30 } else { 0 };
+        assert_eq!(hers["total_tokens"], tokens, "{level}");
+    }
+}
+
+#[test]
+fn ended_sessions_go_into_the_archive_unless_they_shared_less() {
+    let env = Env::new();
+    let (open, closed) = (FakeClaude::start(&env, "open"), FakeClaude::start(&env, "closed"));
+    for conversation in ["open", "closed"] {
+        env.write(conversation, &[Reply::now(&format!("msg_{conversation}")).of(conversation)]);
+    }
+    assert_eq!(report(&env, &[])["totals"]["messages"], 2);
+    let [open_name, closed_name] = [&open, &closed].map(|client| client.key().file_name());
+    stores(&env).session(&closed_name).set_sharing(Isolation::Complete.name());
+    drop((open, closed));
+    let has_store = |name: &str| stores(&env).sessions().unwrap().iter().any(|it| it == name);
+    assert_eq!(covered(&report(&env, &[])), ["open"]);
+    assert!(has_store(&open_name), "it is kept for a day");
+    assert_eq!(covered(&report(&env, &["--optimize-resources"])), ["open"]);
+    assert!(!has_store(&open_name), "where many sessions run it is kept no longer than needed");
+    assert!(has_store(&closed_name));
+    assert_eq!(stores(&env).archive().turn_ids().unwrap(), ["msg_open".into()]);
+}
+
+#[test]
+fn a_single_session_reads_its_own_project_and_meets_nobody() {
+    let env = Env::new();
+    let work = env.path("work").canonicalize().unwrap();
+    let slug: String =
+        work.to_str().unwrap().chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '-' }).collect();
+    let reply = |id: &str| Reply::now(id).of(id).folder(work.to_str().unwrap());
+    append(&env.projects().join(&slug).join("a.jsonl"), &[reply("msg_a")]);
+    append(&env.projects().join(format!("{slug}-below")).join("b.jsonl"), &[reply("msg_b")]);
+    append(&env.projects().join(format!("{slug}x")).join("c.jsonl"), &[reply("msg_c")]);
+    env.write("elsewhere", &[Reply::now("msg_d").of("msg_d")]);
+    let monitor = env.start(&["--json", "--single-session"]);
+    monitor.until_messages(PATIENCE, 2);
+    append(&env.projects().join(&slug).join("a.jsonl"), &[reply("msg_e").of("msg_a")]);
+    env.write("elsewhere", &[Reply::now("msg_f").of("msg_d")]);
+    monitor.until_messages(PATIENCE, 3);
+    assert_eq!(stores(&env).turn_ids().unwrap(), ["msg_a".into(), "msg_b".into(), "msg_e".into()]);
+    assert!(!env.path("run").exists(), "no runtime folder is made");
+    let status = env.json(&["status", "--single-session"]);
+    assert_eq!(status["coordination"]["mode"], "single-session");
+    assert_eq!((&status["coordination"]["leader"], &status["active_sessions"]), (&Value::Null, &json!(0)));
+    // What it passed over is read by who reads everything.
+    assert_eq!(env.json(&["report"])["totals"]["messages"], 6);
+    let cells = stores(&env).cells(Timestamp::MIN..Timestamp::MAX, &[]).unwrap();
+    assert_eq!(cells.iter().map(|cell| cell.sum.messages).sum::<u64>(), 6);
+}
