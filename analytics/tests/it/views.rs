@@ -118,7 +118,7 @@ proptest! {
             }
             sum
         };
-        let is_left = |event: &session_store::Event| event.owner.conversation.as_str().len() % 2 == 0;
+        let is_left = |event: &session_store::Event| event.owner.conversation.as_str().len().is_multiple_of(2);
         let (left, right): (Vec<_>, Vec<_>) = ledger.clone().into_iter().partition(is_left);
         let mut parts = sum(&left.into_iter().collect());
         parts.add(&sum(&right.into_iter().collect()));
