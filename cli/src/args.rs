@@ -284,6 +284,9 @@ pub(crate) struct LimitsArgs {
     /// End with code 10 where a limit is near (75 % used, or Claude Code warned), with 11 where one is hit.
     #[arg(long)]
     pub(crate) check: bool,
+    /// Forecast each limit, and show how well such forecasts would have done so far.
+    #[arg(long)]
+    pub(crate) backtest: bool,
 }
 
 #[derive(Debug, Args)]
