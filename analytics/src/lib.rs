@@ -44,7 +44,7 @@ pub use limits::{
 };
 pub use live::{Live, LiveConversation, LiveInput, LiveNotice, SourceState, State};
 pub use money::Usd;
-pub use overview::{Overview, OverviewInput, Series, Step};
+pub use overview::{Detail, Overview, OverviewInput, Series, SessionLine, Step};
 pub use pricing::{Price, PriceBook, PriceBookError, TokenRates};
 pub use printable::{is_unprintable, printable};
 pub use rate::{BurnRate, Load};
@@ -52,8 +52,8 @@ pub use recommend::{
     Evidence, Impact, Kind, LOOKED_AT, RecommendInput, Recommendation, Saving, Subject, recommendations,
 };
 pub use render::{
-    Page, PredictionOut, RecommendationOut, escape_html, live_json, notices_json, report_csv, report_html,
-    report_json,
+    MetricsInput, Page, PredictionOut, RecommendationOut, SessionContext, TotalsOut, UsageOut, details_csv,
+    escape_html, live_json, metrics_text, notices_json, report_csv, report_html, report_json,
 };
 pub use report::{
     By, ClientCheck, Figures, Filter, Hit, Problems, Report, ReportOptions, Row, Totals, is_project,

@@ -216,9 +216,23 @@ fn current(window: &LimitWindow, readings: Vec<Reading>) -> Option<Told> {
         };
         home.unwrap_or(&mut nameless).readings.push(reading);
     }
-    let stands = windows.into_iter().reduce(|current, next| {
-        if next.overlaps(&current, window) && current.weight() > next.weight() { current } else { next }
-    });
+    let mut stands: Option<Told> = None;
+    // What was told of other windows since the one that stands: twice, and it is no mistake.
+    let mut dissent: BTreeSet<Timestamp> = BTreeSet::new();
+    for next in windows {
+        match &stands {
+            Some(current)
+                if next.overlaps(current, window)
+                    && current.weight(&BTreeSet::new()) > next.weight(&dissent) =>
+            {
+                dissent.extend(next.moments().filter(|at| Some(*at) > current.last_at()));
+            }
+            _ => {
+                dissent.clear();
+                stands = Some(next);
+            }
+        }
+    }
     match stands {
         Some(told) if nameless.last_at() <= told.last_at() => Some(told),
         None if nameless.readings.is_empty() => None,
@@ -236,17 +250,24 @@ impl Told {
         at < end && length(window).is_none_or(|length| at >= end.before(length))
     }
 
-    /// Returns whether this window begins before an earlier one ends, which cannot be true of both.
+    fn moments(&self) -> impl Iterator<Item = Timestamp> {
+        self.readings.iter().map(|reading| reading.at)
+    }
+
+    /// Returns whether this window begins before an earlier one ends, which cannot be true of both. Told of after that end,
+    /// it can: a window may be cut short.
     fn overlaps(&self, earlier: &Self, window: &LimitWindow) -> bool {
         match (self.resets_at, earlier.resets_at, length(window)) {
-            (Some(end), Some(before), Some(length)) => end.before(length) < before.before(SAME_RESET),
+            (Some(end), Some(before), Some(length)) => {
+                end.before(length) < before.before(SAME_RESET) && self.moments().any(|at| at < before)
+            }
             _ => false,
         }
     }
 
     /// Returns how much is to be given on it: what was told twice, or by a refusal, and last.
-    fn weight(&self) -> (bool, Option<Timestamp>) {
-        let moments: BTreeSet<Timestamp> = self.readings.iter().map(|reading| reading.at).collect();
+    fn weight(&self, dissent: &BTreeSet<Timestamp>) -> (bool, Option<Timestamp>) {
+        let moments: BTreeSet<Timestamp> = self.moments().chain(dissent.iter().copied()).collect();
         let is_sure = moments.len() > 1 || self.readings.iter().any(Reading::is_refusal);
         (is_sure, self.last_at())
     }

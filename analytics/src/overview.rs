@@ -1,13 +1,18 @@
 //! Everything that an export tells, worked out once: figures over time, by model, project and session, windows, hits.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
+mod spread;
 
-use session_store::{ConversationId, Date, Timestamp, Usage, Zone};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use session_store::{ConversationId, Date, ModelId, Timestamp, Zone};
 
 use crate::money::Usd;
-use crate::pricing::{Price, PriceBook, Prices};
+use crate::pricing::PriceBook;
 use crate::report::{By, Figures, Filter, Hit, Problems, Report, ReportOptions, Row, Totals, quota_hits};
+use crate::sessions::{SessionInfo, Sessions};
+use spread::Spread;
 
 /// Up to so many days there is a slot for each, up to so many weeks' days one for each week, then one for each month.
 const DAYS_MAX: usize = 92;
@@ -28,6 +33,8 @@ pub struct OverviewInput<'a> {
     pub range: Range<Timestamp>,
     /// What is left out.
     pub filter: &'a Filter,
+    /// Which conversation ran in which session, as far as it is known.
+    pub sessions: &'a Sessions,
     /// The moment.
     pub now: Timestamp,
 }
@@ -55,8 +62,16 @@ pub struct Overview {
     pub conversations: Vec<Row>,
     /// By five-hour block.
     pub blocks: Vec<Row>,
+    /// By session, the known ones, also those that used nothing.
+    pub sessions: Vec<SessionLine>,
+    /// By user and by session type of the known sessions; what no session is known of is `unknown`.
+    pub users: Vec<Row>,
+    /// The same by session type.
+    pub types: Vec<Row>,
     /// The quota hits, in the order of their times.
     pub hits: Vec<Hit>,
+    /// Everything, day by day: what each conversation used of each model, in the order of days.
+    pub details: Vec<Detail>,
     /// How the slots of the series follow each other.
     pub step: Step,
     /// The first day of each slot.
@@ -71,6 +86,40 @@ pub struct Overview {
     pub hours: Vec<Usd>,
     /// What prompts would have cost more without a cache; negative where writing to it cost more than reading saved.
     pub cache_saved: Usd,
+}
+
+/// What a conversation used of a model on one day.
+#[derive(Clone, Debug)]
+pub struct Detail {
+    /// The day.
+    pub date: Date,
+    /// The name of the session it ran in, where one is known.
+    pub session: Option<Arc<str>>,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Its project, where it is known.
+    pub project: Option<String>,
+    /// The model.
+    pub model: ModelId,
+    /// What it came to; limit hits are not among it.
+    pub totals: Totals,
+}
+
+/// What one session did.
+#[derive(Clone, Debug, Default)]
+pub struct SessionLine {
+    /// The name under which it was noted in [`Sessions`].
+    pub name: Arc<str>,
+    /// What is known of it.
+    pub info: SessionInfo,
+    /// What it used.
+    pub totals: Totals,
+    /// Its conversations that used something or were refused.
+    pub conversations: BTreeSet<ConversationId>,
+    /// Their projects.
+    pub projects: BTreeSet<String>,
+    /// Its quota hits, in the order of their times.
+    pub hits: Vec<Hit>,
 }
 
 /// How the slots of a series follow each other.
@@ -98,13 +147,8 @@ pub struct Series {
 impl Overview {
     /// Works everything out; the same input gives the same overview.
     ///
-    /// `project_of` tells the project of a working folder, `session_of` the session that a conversation ran in at a moment, by the
-    /// name to show, where it is known.
-    pub fn build(
-        input: &OverviewInput<'_>,
-        project_of: &dyn Fn(&str) -> String,
-        session_of: &dyn Fn(&ConversationId, Timestamp) -> Option<String>,
-    ) -> Self {
+    /// `project_of` tells the project of a working folder.
+    pub fn build(input: &OverviewInput<'_>, project_of: &dyn Fn(&str) -> String) -> Self {
         let report = |by| {
             let options = ReportOptions {
                 by,
@@ -120,6 +164,8 @@ impl Overview {
         let days = daily.rows.first().zip(daily.rows.last());
         let days = days.and_then(|(first, last)| Some((Date::parse(&first.key)?, Date::parse(&last.key)?)));
         let (step, slots) = slots(days);
+        let spread = Spread::of(input, &conversations);
+        let hits = hits(input, &conversations);
         let mut overview = Self {
             at: input.now,
             zone: input.zone.clone(),
@@ -130,37 +176,74 @@ impl Overview {
             models: report(By::Model).rows,
             projects: report(By::Project).rows,
             blocks: report(By::Block).rows,
-            hits: Vec::new(),
+            sessions: sessions(input.sessions, &spread.details, &hits),
+            users: Vec::new(),
+            types: Vec::new(),
+            hits,
             step,
             slots,
             by_model: Series::default(),
             by_session: Series::default(),
-            knows_sessions: false,
-            hours: vec![Usd::ZERO; 7 * 24],
-            cache_saved: Usd::ZERO,
+            knows_sessions: spread.details.iter().any(|detail| detail.session.is_some()),
+            hours: spread.hours,
+            cache_saved: spread.saved,
+            details: spread.details,
             conversations,
         };
-        let covered = overview.conversations.iter().map(|row| (row.key.as_str(), row.project.as_deref()));
-        let covered: BTreeMap<&str, Option<&str>> = covered.collect();
-        // A hit has no model; one model's figures tell of none, as in reports.
-        let all_models = input.filter.model.is_none();
-        let wanted = |hit: &Hit| {
-            all_models && input.range.contains(&hit.at) && covered.contains_key(hit.conversation.as_str())
+        overview.users = overview.rows_by(|info| &info.user);
+        overview.types = overview.rows_by(|info| &info.session_type);
+        overview.by_model = overview.series(|detail| detail.model.as_str().to_owned());
+        overview.by_session = match overview.knows_sessions {
+            true => {
+                let names =
+                    overview.sessions.iter().map(|it| (&it.name, overview.session_name(Some(&it.name))));
+                let names: BTreeMap<&Arc<str>, String> = names.collect();
+                let name =
+                    |detail: &Detail| detail.session.as_ref().and_then(|name| names.get(name)).cloned();
+                overview.series(|detail| name(detail).unwrap_or_else(|| UNKNOWN.to_owned()))
+            }
+            false => overview.series(|detail| detail.project.clone().unwrap_or_else(|| UNKNOWN.to_owned())),
         };
-        let hits = quota_hits(&input.figures.facts).into_iter().filter(wanted).collect();
-        let mut spread = Spread::over(&overview);
-        spread.count(input, &covered, session_of);
-        let Spread { by_model, by_session, by_project, knows_sessions, hours, saved, .. } = spread;
-        let slots = overview.slots.len();
-        let by_model = Series::of(by_model, slots);
-        let by_session = Series::of(if knows_sessions { by_session } else { by_project }, slots);
-        overview.by_model = by_model;
-        overview.by_session = by_session;
-        overview.knows_sessions = knows_sessions;
-        overview.hours = hours;
-        overview.cache_saved = saved;
-        overview.hits = hits;
         overview
+    }
+
+    /// Returns how a session is called: the first four parts of its id, all five where several share the four.
+    pub fn session_name(&self, name: Option<&Arc<str>>) -> String {
+        let Some(line) = name.and_then(|name| self.sessions.iter().find(|line| line.name == *name)) else {
+            return UNKNOWN.to_owned();
+        };
+        let short = short_id(&line.info.session_id);
+        let several =
+            self.sessions.iter().filter(|other| short_id(&other.info.session_id) == short).count() > 1;
+        if several { line.info.session_id.to_string() } else { short.to_owned() }
+    }
+
+    /// Sums up the sessions that are alike, and what no session is known of; a hit counts where it was.
+    fn rows_by(&self, part: impl Fn(&SessionInfo) -> &Arc<str>) -> Vec<Row> {
+        let mut rows: BTreeMap<&str, Totals> = BTreeMap::new();
+        let mut known_hits = 0;
+        for line in self.sessions.iter().filter(|line| !line.conversations.is_empty()) {
+            rows.entry(part(&line.info)).or_default().add(&line.totals);
+            known_hits += line.totals.rate_limit_events;
+        }
+        for detail in self.details.iter().filter(|detail| detail.session.is_none()) {
+            rows.entry(UNKNOWN).or_default().add(&detail.totals);
+        }
+        let unknown_hits = (self.hits.len() as u64).saturating_sub(known_hits);
+        if unknown_hits > 0 {
+            rows.entry(UNKNOWN).or_default().rate_limit_events += unknown_hits;
+        }
+        rows.into_iter().map(|(key, totals)| Row { key: key.to_owned(), totals, ..Row::default() }).collect()
+    }
+
+    fn series(&self, name: impl Fn(&Detail) -> String) -> Series {
+        let mut by_name: BTreeMap<String, BTreeMap<usize, Usd>> = BTreeMap::new();
+        for detail in &self.details {
+            if let Some(slot) = self.slot_of(detail.date) {
+                *by_name.entry(name(detail)).or_default().entry(slot).or_default() += detail.totals.cost;
+            }
+        }
+        Series::of(&by_name, self.slots.len())
     }
 
     /// Returns the slot of a day.
@@ -180,8 +263,8 @@ fn slots(days: Option<(Date, Date)>) -> (Step, Vec<Date>) {
         all.push(day);
     }
     let (step, start): (Step, fn(Date) -> Date) = match all.len() {
-        0..=DAYS_MAX => return (Step::Day, all),
-        ..=WEEK_DAYS_MAX => (Step::Week, Date::monday),
+        days if days <= DAYS_MAX => return (Step::Day, all),
+        days if days <= WEEK_DAYS_MAX => (Step::Week, Date::monday),
         _ => (Step::Month, Date::first_of_month),
     };
     for day in &mut all {
@@ -191,85 +274,50 @@ fn slots(days: Option<(Date, Date)>) -> (Step, Vec<Date>) {
     (step, all)
 }
 
-type BySlot<'a> = BTreeMap<std::borrow::Cow<'a, str>, BTreeMap<usize, Usd>>;
-
-/// The cells, spread over slots, names and hours.
-struct Spread<'a> {
-    overview: &'a Overview,
-    by_model: BySlot<'a>,
-    by_session: BySlot<'a>,
-    by_project: BySlot<'a>,
-    knows_sessions: bool,
-    hours: Vec<Usd>,
-    saved: Usd,
-    /// The hour asked for last, its slot and its place in the week; cells come in the order of their times.
-    hour: Option<(Timestamp, Option<usize>, usize)>,
-}
-
-impl<'a> Spread<'a> {
-    fn over(overview: &'a Overview) -> Self {
-        Self {
-            overview,
-            by_model: BTreeMap::new(),
-            by_session: BTreeMap::new(),
-            by_project: BTreeMap::new(),
-            knows_sessions: false,
-            hours: vec![Usd::ZERO; 7 * 24],
-            saved: Usd::ZERO,
-            hour: None,
-        }
-    }
-
-    fn count(
-        &mut self,
-        input: &'a OverviewInput<'_>,
-        covered: &BTreeMap<&'a str, Option<&'a str>>,
-        session_of: &dyn Fn(&ConversationId, Timestamp) -> Option<String>,
-    ) {
-        let mut prices = Prices::of(input.book);
-        for cell in &input.figures.cells {
-            let key = &cell.key;
-            let model_part = input.filter.model.as_deref();
-            let wanted = input.range.contains(&key.start)
-                && model_part.is_none_or(|part| key.model.as_str().contains(part));
-            let Some(project) = covered.get(key.conversation.as_str()).filter(|_| wanted) else { continue };
-            let price = prices.price(&key.model, key.start, key.class);
-            let cost = price.map_or(Usd::ZERO, |price| price.cost(&cell.sum.usage));
-            self.saved += price.map_or(Usd::ZERO, |price| saved(price, &cell.sum.usage));
-            let (slot, hour) = self.place(key.start);
-            self.hours[hour] += cost;
-            let Some(slot) = slot else { continue };
-            let session = session_of(&key.conversation, key.start);
-            self.knows_sessions |= session.is_some();
-            let session = session.map_or(NOT_KNOWN.into(), Into::into);
-            add(&mut self.by_model, key.model.as_str().into(), slot, cost);
-            add(&mut self.by_session, session, slot, cost);
-            add(&mut self.by_project, project.unwrap_or(NOT_KNOWN).into(), slot, cost);
-        }
-    }
-
-    fn place(&mut self, at: Timestamp) -> (Option<usize>, usize) {
-        // No zone of today changes its hour within a quarter of one.
-        let quarter = at.floor(session_store::CELL_WIDTH);
-        if let Some((known, slot, hour)) = self.hour
-            && known == quarter
-        {
-            return (slot, hour);
-        }
-        let date = self.overview.zone.date_of(at);
-        let (hour, _) = self.overview.zone.clock_of(at);
-        let place = weekday(date) * 24 + usize::try_from(hour).unwrap_or(0).min(23);
-        let slot = self.overview.slot_of(date);
-        self.hour = Some((quarter, slot, place));
-        (slot, place)
-    }
-}
-
 /// Use of which the session or the project is not known.
-const NOT_KNOWN: &str = "not known";
+pub(crate) const UNKNOWN: &str = "unknown";
 
-fn add<'a>(series: &mut BySlot<'a>, name: std::borrow::Cow<'a, str>, slot: usize, cost: Usd) {
-    *series.entry(name).or_default().entry(slot).or_default() += cost;
+/// The first four parts of a session's id.
+fn short_id(id: &str) -> &str {
+    id.rsplit_once(':').map_or(id, |(short, _)| short)
+}
+
+/// Returns the quota hits that are covered; a hit has no model, so one model's figures tell of none, as in reports.
+fn hits(input: &OverviewInput<'_>, conversations: &[Row]) -> Vec<Hit> {
+    let covered = |hit: &Hit| {
+        let id = hit.conversation.as_str();
+        input.range.contains(&hit.at)
+            && conversations.binary_search_by(|row| row.key.as_str().cmp(id)).is_ok()
+    };
+    match input.filter.model {
+        Some(_) => Vec::new(),
+        None => quota_hits(&input.figures.facts).into_iter().filter(covered).collect(),
+    }
+}
+
+/// Returns the known sessions, in the order of their ids and names, each with what it did.
+fn sessions(known: &Sessions, details: &[Detail], hits: &[Hit]) -> Vec<SessionLine> {
+    let line = |(name, info): (&Arc<str>, &SessionInfo)| {
+        let line = SessionLine { name: name.clone(), info: info.clone(), ..SessionLine::default() };
+        (name.clone(), line)
+    };
+    let mut lines: BTreeMap<Arc<str>, SessionLine> = known.iter().map(line).collect();
+    for detail in details {
+        let Some(line) = detail.session.as_ref().and_then(|name| lines.get_mut(name)) else { continue };
+        line.totals.add(&detail.totals);
+        line.conversations.insert(detail.conversation.clone());
+        line.projects.extend(detail.project.clone());
+    }
+    for hit in hits {
+        let name = known.name_of(&hit.conversation, hit.at);
+        let Some(line) = name.and_then(|name| lines.get_mut(name)) else { continue };
+        line.totals.rate_limit_events += 1;
+        line.conversations.insert(hit.conversation.clone());
+        line.hits.push(hit.clone());
+    }
+    let mut lines: Vec<SessionLine> = lines.into_values().collect();
+    lines.sort_by(|a, b| (&a.info.session_id, &a.name).cmp(&(&b.info.session_id, &b.name)));
+    lines
 }
 
 /// Returns the day of the week, 0 for Monday to 6 for Sunday.
@@ -283,21 +331,10 @@ pub(crate) fn weekday(date: Date) -> usize {
     place
 }
 
-/// Returns what a usage would have cost more without a cache: all of its prompt at the price of plain input.
-fn saved(price: &Price, usage: &Usage) -> Usd {
-    let rates = &price.rates;
-    let rate = |rate: Usd, count: u64| {
-        Usd::from_picos((rates.input.as_picos() - rate.as_picos()).saturating_mul(i128::from(count)))
-    };
-    rate(rates.cache_read, usage.cache_read)
-        + rate(rates.cache_write_5m, usage.cache_write_5m)
-        + rate(rates.cache_write_1h, usage.cache_write_1h)
-}
-
 impl Series {
-    fn of(by_name: BySlot<'_>, slots: usize) -> Self {
+    fn of(by_name: &BTreeMap<String, BTreeMap<usize, Usd>>, slots: usize) -> Self {
         let mut sums: Vec<(&str, Usd)> = Vec::new();
-        for (name, amounts) in &by_name {
+        for (name, amounts) in by_name {
             sums.push((name, amounts.values().copied().sum()));
         }
         sums.sort_by(|a, b| (b.1, a.0).cmp(&(a.1, b.0)));

@@ -4,8 +4,10 @@ mod csv;
 mod html;
 mod json;
 mod outlook;
+mod prometheus;
 
-pub use csv::report_csv;
-pub use html::{Page, escape_html, report_html};
-pub use json::{live_json, notices_json, report_json};
+pub use csv::{details_csv, report_csv};
+pub use html::{Page, SessionContext, escape_html, report_html};
+pub use json::{TotalsOut, UsageOut, live_json, notices_json, report_json};
 pub use outlook::{PredictionOut, RecommendationOut};
+pub use prometheus::{MetricsInput, metrics_text};

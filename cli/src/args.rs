@@ -15,7 +15,7 @@ use session_coordinator::{Policy, Priority};
 #[command(
     after_help = "Every option can be set by a variable (--data-dir: CLAUDEWATCH_DATA_DIR) and in config.toml \
                         (data_dir). Exit codes: 0 done, 1 nothing found, 2 wrong usage, 3 a store or source could not \
-                        be read or written."
+                        be read or written, 4 wait timed out, 10 a limit is near, 11 a limit is hit (limits --check)."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -27,6 +27,9 @@ pub(crate) struct Cli {
     /// Show the sessions and conversations, like the command `status`.
     #[arg(long, conflicts_with = "all")]
     pub(crate) status: bool,
+    /// Write the figures to files, like the command `export`.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "status"])]
+    pub(crate) export_report: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
@@ -121,6 +124,10 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// The records behind a figure: kept, dropped and why, and the prices used.
     Explain(ExplainArgs),
+    /// The figures as files: JSON, CSV, or one page to read (.html).
+    Export(ExportArgs),
+    /// The figures in the text form of Prometheus.
+    Metrics(MetricsArgs),
     /// The whole history as events, one line of JSON each, and back: joins the histories of several hosts.
     #[command(subcommand)]
     Events(EventsCommand),
@@ -136,6 +143,8 @@ pub(crate) enum Command {
     Wait(WaitArgs),
     /// One line for Claude Code's status line, whose JSON is read on standard input.
     Statusline,
+    /// Checks installation, stores, sources, versions and clocks; says what to do.
+    Doctor,
     /// How much sessions matter when limits run out: shows it, or sets it for a project, session or pattern.
     Priority(PriorityArgs),
     /// Put the hooks and the status line into Claude Code's settings, or take them out again.
@@ -155,6 +164,34 @@ pub(crate) enum Command {
         /// The command.
         command: Vec<String>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MetricsArgs {
+    /// Write this file, whole or not at all, for the textfile collector of the node exporter.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) textfile: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The file, - for standard output; report.json comes with report.sessions.json and report.analytics.json.
+    pub(crate) file: PathBuf,
+    /// The form [default: by the ending of the name, JSON for standard output].
+    #[arg(long, value_name = "FORM")]
+    pub(crate) format: Option<ExportFormat>,
+    #[command(flatten)]
+    pub(crate) span: SpanArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// The report, on disk with its two companions.
+    Json,
+    /// A row for each day, session and model.
+    Csv,
+    /// One self-contained page.
+    Html,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,10 +3,13 @@
 mod completions;
 mod demo;
 mod detect;
+mod doctor;
 mod events;
 mod explain;
+mod export;
 pub(crate) mod hook;
 mod limits;
+mod metrics;
 mod monitor;
 mod priority;
 pub(crate) mod prune;
@@ -16,7 +19,7 @@ mod status;
 mod statusline;
 mod wait;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, ExportArgs, SpanArgs};
 use crate::config::Config;
 use crate::context::Context;
 use crate::error::CliError;
@@ -43,14 +46,20 @@ pub(crate) fn run(cli: Cli, mut config: Config) -> Result<u8, CliError> {
         Some(Command::Wait(args)) => return wait::run(&context, &args),
         Some(Command::Detect(args)) => detect::run(&context, &args)?,
         Some(Command::Prune(args)) => prune::run(&context, &args)?,
+        Some(Command::Export(args)) => export::run(&context, &args)?,
+        Some(Command::Metrics(args)) => metrics::run(&context, &args)?,
         Some(Command::Events(command)) => events::run(&context, &command)?,
         Some(Command::Completions { shell }) => completions::completions(shell)?,
         Some(Command::Man { command }) => completions::man(&command)?,
+        Some(Command::Doctor) => doctor::run(&context)?,
         Some(Command::Priority(args)) => priority::run(&context, &args)?,
         Some(Command::Setup(args)) => setup::run(&context, &args)?,
         Some(Command::Hook(args)) => hook::run(&context.config, &args),
         Some(Command::Demo | Command::Statusline) => {}
         None if cli.status => status::run(&context)?,
+        None if let Some(file) = cli.export_report => {
+            export::run(&context, &ExportArgs { file, format: None, span: SpanArgs::default() })?;
+        }
         None => monitor::run(&context, monitor::Mode::Watch)?,
     }
     Ok(context.code())

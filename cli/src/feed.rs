@@ -13,6 +13,7 @@ use session_store::{
 
 use crate::context::{Context, figures, now};
 use crate::error::{CliError, hint_for};
+use crate::notify;
 use crate::owners::{self, Retire};
 use crate::place::{Place, Shared};
 use crate::told::Told;
@@ -51,6 +52,8 @@ pub(crate) struct Feed<'c> {
     is_read: bool,
     has_followed: bool,
     is_published: bool,
+    /// Which state of the transcripts was read.
+    digest: u64,
 }
 
 /// Everything that a feed hears.
@@ -74,6 +77,8 @@ pub(crate) trait Show {
     fn note(&mut self, note: String);
     /// Shows how far the first reading has come, before there is a view.
     fn progress(&mut self, progress: Progress);
+    /// Sends the terminal a notification, a bell or a sequence of its own making.
+    fn alert(&mut self, sequence: String);
 }
 
 /// What there is to do after something was heard.
@@ -108,6 +113,7 @@ impl<'c> Feed<'c> {
             is_read: true,
             has_followed: false,
             is_published: true,
+            digest: sources.digest(),
         };
         feed.learn(sources.checkpoints());
         feed
@@ -116,11 +122,9 @@ impl<'c> Feed<'c> {
     /// Takes part in what the others know.
     pub(crate) fn at(self, place: Option<&'c Place>) -> Self {
         let is_read = place.is_none_or(|place| place.duty() != Duty::Rest);
-        let mut feed = Self { place, is_read, ..self };
-        for notice in place.map(Place::told_before).unwrap_or_default() {
-            feed.told.take(notice);
-        }
-        feed
+        let board = place.and_then(Place::board);
+        let told = board.map(|board| Told::on(&board, &self.context.config)).unwrap_or_default();
+        Self { place, is_read, told, ..self }
     }
 
     fn learn<'a>(&mut self, checkpoints: impl Iterator<Item = &'a Checkpoint>) {
@@ -184,7 +188,7 @@ impl<'c> Feed<'c> {
             self.learn(checkpoints.iter());
         }
         let live = self.computed()?;
-        self.is_published = self.place.is_none_or(|place| place.publish(&live));
+        self.is_published = self.place.is_none_or(|place| place.publish(&live, self.digest));
         Ok(live)
     }
 
@@ -194,6 +198,7 @@ impl<'c> Feed<'c> {
             self.take(early, screen)?;
         }
         loop {
+            self.tell_resets(screen);
             let (mut wait, mut turn) = (BURNING, Timestamp::MIN);
             match self.view()? {
                 Ok(live) => {
@@ -251,8 +256,8 @@ impl<'c> Feed<'c> {
     fn take(&mut self, heard: Heard, screen: &mut impl Show) -> Result<Todo, CliError> {
         match heard {
             Heard::Update(update) => Ok(self.take_update(update, screen)),
-            Heard::News(news) => Ok(self.take_news(news)),
-            Heard::Notice(notice) => Ok(self.take_notice(notice)),
+            Heard::News(news) => Ok(self.take_news(news, screen)),
+            Heard::Notice(notice) => Ok(self.take_notice(notice, screen)),
             Heard::Gone(error) => Err(error),
         }
     }
@@ -262,6 +267,7 @@ impl<'c> Feed<'c> {
             Update::Read(scan) => {
                 let is_news = scan.sources_read > 0 || !std::mem::replace(&mut self.is_read, true);
                 self.learn(scan.touched.iter());
+                self.digest = scan.digest;
                 if let Some(place) = self.place.filter(|_| scan.sources_read > 0) {
                     place.count_reading(scan.sources_read);
                     if scan.change == Change::Grew {
@@ -285,7 +291,7 @@ impl<'c> Feed<'c> {
         Todo::View
     }
 
-    fn take_news(&mut self, news: News) -> Todo {
+    fn take_news(&mut self, news: News, screen: &mut impl Show) -> Todo {
         match news {
             News::Joined { beside, .. } => {
                 self.remark = beside.as_deref().map(beside_whom).unwrap_or_default()
@@ -302,7 +308,7 @@ impl<'c> Feed<'c> {
                 }
             }
             News::Role(_) | News::Changed => {}
-            News::Notice(notice) => return self.take_notice(notice),
+            News::Notice(notice) => return self.take_notice(notice, screen),
             News::Members => {
                 if let Some(place) = self.place {
                     place.members_changed();
@@ -319,11 +325,12 @@ impl<'c> Feed<'c> {
         Todo::View
     }
 
-    fn take_notice(&mut self, notice: Notice) -> Todo {
+    fn take_notice(&mut self, notice: Notice, screen: &mut impl Show) -> Todo {
         let event = notice.event();
-        if !notice.is_news(now()) || !self.told.take(notice) {
+        if !notice.is_news(now()) || !self.told.take(notice.clone()) {
             return Todo::Nothing;
         }
+        self.alert(&notice, screen);
         if let (Some(place), Some(event)) = (self.place, event) {
             // The session's own store keeps what the session was told; joined with the others' it counts once.
             let batch = Batch { ledger: [event].into_iter().collect(), ..Batch::default() };
@@ -337,11 +344,36 @@ impl<'c> Feed<'c> {
         Todo::View
     }
 
+    /// Tells the user beyond the screen, unless another monitor did.
+    fn alert(&self, notice: &Notice, screen: &mut impl Show) {
+        let config = &self.context.config;
+        if let Some(board) = self.place.filter(|_| config.notify()).and_then(Place::board) {
+            let sequence =
+                notify::tell(&board, &config.ways, std::slice::from_ref(notice), &config.zone, now());
+            if !sequence.is_empty() {
+                screen.alert(sequence);
+            }
+        }
+    }
+
+    /// Tells of limits that were hit or near and have been reset.
+    fn tell_resets(&mut self, screen: &mut impl Show) {
+        let Some(place) = self.place else { return };
+        for (notice, reset) in self.told.resets(now()) {
+            let Some(window) = notice.window.clone() else { continue };
+            let reset = Notice::limit_reset(notice.account.clone(), place.member(), now(), window, reset);
+            if self.told.take(reset.clone()) {
+                place.post(reset.clone());
+                self.alert(&reset, screen);
+            }
+        }
+    }
+
     /// Makes the session's own store, where what it is told is kept.
     fn open_own_store(&self) {
         if let Some(place) = self.place {
             drop(self.store.session(place.store()));
-            for event in self.told.events() {
+            for event in self.told.events(now()) {
                 let batch = Batch { ledger: [event].into_iter().collect(), ..Batch::default() };
                 let _ = self.store.session(place.store()).commit(batch);
             }

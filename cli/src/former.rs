@@ -25,6 +25,8 @@ impl Former {
         let mut file: File = tempfile::tempfile().ok()?;
         file.write_all(input).and_then(|()| file.rewind()).ok()?;
         let mut command = shell(text);
+        // By it we may have been told of the command; should that be of ours too, it has no former one of its own.
+        command.env_remove("CLAUDEWATCH_STATUSLINE_COMMAND");
         command.stdin(file).stdout(Stdio::piped()).stderr(Stdio::null());
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);

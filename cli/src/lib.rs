@@ -92,6 +92,30 @@ pub fn answer_hook(folder: &std::path::Path, call: &[u8]) -> Option<String> {
     commands::hook::answer(&config, session_coordinator::Policy::Enforce, call)
 }
 
+/// Returns the status line for an input at a moment, in milliseconds since 1970, as it is where nothing is shared; for fuzzing.
+#[doc(hidden)]
+pub fn status_line(input: &[u8], now_ms: i64) -> Option<String> {
+    let now = session_store::Timestamp::from_millis(now_ms);
+    let status = host::statusline::Status::read(input)?;
+    let (readings, _) = status.readings(&"account".into(), now);
+    let limits = session_analytics::Limits::merge(readings, now);
+    let facts = line::Facts {
+        limits: limits.limits.iter().collect(),
+        share: None,
+        model: status.model.as_deref(),
+        project: status.project.as_deref(),
+        cost_usd: status.cost_usd,
+        context_percentage: status.context_percentage,
+        notice: None,
+        now,
+        zone: &session_store::Zone::utc(),
+        color: false,
+    };
+    let template =
+        format!("{} · {{five_hour}} · {{seven_day}} · {{context}} · {{model}} · {{project}}", line::TEMPLATE);
+    Some(line::fill(&template, &facts, 400))
+}
+
 fn report(error: &CliError) {
     use std::io::Write;
     // Where standard error is closed nothing can be said.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use session_analytics::{
     Elapsed, Limit, LimitSource, LimitStatus, Limits, PriceBook, Reading, Share, Spend, Usd,
 };
-use session_coordinator::{Cursor, Notice, NoticeBoard, NoticeKind};
+use session_coordinator::{Notice, NoticeBoard, NoticeKind};
 use session_detect::claude;
 use session_store::{
     BoardSample, Checkpoint, ConversationId, EventBackend, Fact, LimitWindow, ModelId, PriceClass, Selection,
@@ -22,8 +22,7 @@ use crate::coordination;
 use crate::error::CliError;
 use crate::host::cache;
 use crate::line::{bar, percent};
-use crate::printable::printable;
-use crate::table::{Column, Table, shortened, terminal_width};
+use crate::table::{Column, Table, terminal_width};
 use crate::words;
 
 /// No window is longer than a month.
@@ -31,7 +30,7 @@ const LONGEST: Duration = Duration::from_secs(32 * 86_400);
 /// What was asked before a refusal may still be answered after it.
 const ANSWERS_LATE: Duration = Duration::from_secs(60);
 /// How many of the newest notices are looked at for limits that were hit.
-const NOTICES_SEEN: u64 = 32;
+pub(crate) const NOTICES_SEEN: u64 = 32;
 const BAR_CELLS: u32 = 10;
 /// How many of those who share a limit a table names.
 const SHARES_NAMED: usize = 3;
@@ -75,20 +74,12 @@ pub(crate) fn of_notice(notice: &Notice) -> Option<Reading> {
     })
 }
 
-/// Returns the newest notices of a board, also those that wait to be brought to it.
-pub(crate) fn newest_notices(board: &NoticeBoard) -> Option<Vec<Notice>> {
-    let newest = board.board().look(u64::MAX).ok()?.newest;
-    let generation = Some(board.board().generation());
-    let look = board.since(Cursor { generation, seq: newest.saturating_sub(NOTICES_SEEN) }).ok()?;
-    Some(look.notices.into_iter().map(|(_, notice)| notice).chain(look.spooled).collect())
-}
-
 /// Returns what the board tells of the accounts that are asked for.
 pub(crate) fn board_readings(config: &Config, board: &NoticeBoard) -> Vec<Reading> {
     let samples = board.board().observed().unwrap_or_default();
     let accounts: Vec<_> = config.claude_dirs.iter().map(|dir| coordination::account(dir)).collect();
     let is_asked_for = |sample: &&BoardSample| accounts.iter().any(|it| it.as_str() == &*sample.account);
-    let told = newest_notices(board).unwrap_or_default();
+    let told = board.newest(NOTICES_SEEN).unwrap_or_default();
     let told = told.iter().filter(|notice| accounts.contains(&notice.account)).filter_map(of_notice);
     samples.iter().filter(is_asked_for).filter_map(of_board).chain(told).collect()
 }
@@ -153,7 +144,7 @@ impl Known {
         for row in &self.rows {
             let mut cells = row.cells(context, self.at);
             if account.is_some() {
-                cells.insert(0, shortened(&printable(&row.limit.account), 24));
+                cells.insert(0, words::shorten(&row.limit.account, 24));
             }
             table.row(cells);
         }

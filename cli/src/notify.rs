@@ -1,17 +1,19 @@
 //! Telling people of limits: once for each threshold and window, however many sessions see it.
 //!
-//! What is to be told is a notice on the board, which every session hears of. The leading monitor tells the user too, on its
-//! terminal, on the desktop and by a command; where no monitor runs, a status line does, but for the terminal, which is not its own.
+//! What is to be told is a notice on the board, which every session hears of. The monitor that is first tells the user too, on
+//! its terminal, on the desktop and by a command; where no monitor runs a status line does, but for the terminal, which is
+//! not its own.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
 use serde::Serialize;
-use session_analytics::{Limit, WHOLE};
+use session_analytics::{Limit, SAME_RESET, WHOLE};
 use session_coordinator::{AccountId, Fate, MemberId, Notice, NoticeBoard, NoticeKind};
 use session_store::{Timestamp, Zone};
 
 use crate::former::shell;
+use crate::limits;
 use crate::printable::printable;
 use crate::words;
 
@@ -113,20 +115,18 @@ pub(crate) fn post(board: &NoticeBoard, limits: &[Limit], from: &MemberId, now: 
     new.map(|(notice, _)| notice).collect()
 }
 
-/// Tells the user of notices, the greatest threshold of each window alone; returns what a terminal is to be sent for it.
+/// Tells the user of notices; returns what a terminal is to be sent for it.
 ///
-/// Of all processes that call this the first alone tells. Neither desktop nor command is waited for, and that they fail is
-/// nobody's trouble.
+/// Of all processes that call this with a notice the first alone tells, and of several thresholds passed at once only the
+/// greatest is told. Neither desktop nor command is waited for, and that they fail is nobody's trouble.
 pub(crate) fn tell(board: &NoticeBoard, ways: &Ways, news: &[Notice], zone: &Zone, now: Timestamp) -> String {
     let mut sequence = String::new();
-    let is_limit = |kind: &NoticeKind| {
-        matches!(kind, NoticeKind::LimitHit | NoticeKind::LimitNear | NoticeKind::LimitReset)
-    };
-    for (place, notice) in news.iter().enumerate().filter(|(_, notice)| is_limit(&notice.kind)) {
+    let told = board.newest(limits::NOTICES_SEEN).unwrap_or_default();
+    for notice in news.iter().filter(|notice| rank(notice).is_some()) {
         // Also what is told to nobody now is not told later: it would be no news then.
         let is_first = board.board().is_first(&format!("tell:{}", notice.dedup), now).unwrap_or(false);
         let is_outdone =
-            news[place + 1..].iter().any(|it| (&it.account, &it.window) == (&notice.account, &notice.window));
+            told.iter().any(|other| is_of_one_window(notice, other) && rank(other) > rank(notice));
         if !is_first || is_outdone || ways.is_off || ways.quiet.is_some_and(|quiet| quiet.hold(zone, now)) {
             continue;
         }
@@ -140,13 +140,35 @@ pub(crate) fn tell(board: &NoticeBoard, ways: &Ways, news: &[Notice], zone: &Zon
         }
         match ways.terminal {
             TerminalWay::Sequence => {
-                sequence = format!("\x1b]9;{}\x07", printable(&text(notice, zone, now)));
+                sequence = format!("\x1b]9;{}\x1b\\", printable(&text(notice, zone, now)));
             }
             TerminalWay::Bell => sequence = "\x07".to_owned(),
             TerminalWay::Off => {}
         }
     }
     sequence
+}
+
+/// Orders the notices of one window; `None` for what is not told beyond the screen.
+fn rank(notice: &Notice) -> Option<u32> {
+    match notice.kind {
+        NoticeKind::LimitNear => Some(percent_of(notice).unwrap_or(0)),
+        NoticeKind::LimitHit => Some(100),
+        NoticeKind::LimitReset => Some(101),
+        _ => None,
+    }
+}
+
+fn percent_of(notice: &Notice) -> Option<u32> {
+    notice.text.split('%').next()?.parse().ok()
+}
+
+fn is_of_one_window(one: &Notice, other: &Notice) -> bool {
+    let is_one_reset = match (one.resets_at, other.resets_at) {
+        (Some(one), Some(other)) => one.since(other).max(other.since(one)) <= SAME_RESET,
+        (one, other) => one == other,
+    };
+    is_one_reset && one.account == other.account && one.window == other.window
 }
 
 /// Returns a notice in words.
@@ -156,7 +178,10 @@ pub(crate) fn text(notice: &Notice, zone: &Zone, now: Timestamp) -> String {
     let reset = reset.map(|at| format!(", resets at {}", words::moment(zone, at, now))).unwrap_or_default();
     match notice.kind {
         NoticeKind::LimitHit => format!("{limit} hit{reset}"),
-        NoticeKind::LimitNear => format!("{}% of the {limit} used{reset}", printable(&notice.text)),
+        NoticeKind::LimitNear => match percent_of(notice) {
+            Some(percent) => format!("{percent}% of the {limit} used{reset}"),
+            None => format!("{limit} is near{reset}"),
+        },
         NoticeKind::LimitReset => format!("{limit} was reset"),
         _ => printable(&notice.text).into_owned(),
     }
@@ -177,7 +202,7 @@ struct NoticeOut<'a> {
 fn json(notice: &Notice, zone: &Zone, now: Timestamp) -> String {
     let threshold = match notice.kind {
         NoticeKind::LimitHit => Some(100),
-        NoticeKind::LimitNear => notice.text.parse().ok(),
+        NoticeKind::LimitNear => percent_of(notice),
         _ => None,
     };
     let out = NoticeOut {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use session_analytics::Live;
 use session_coordinator::{
     Candidate, Isolation, IsolationKey, Lease, Member, NoticeBoard, Presence, Registry, RuntimeDir,
 };
@@ -10,6 +11,8 @@ use session_store::Timestamp;
 
 use crate::config::{Config, SessionMode};
 use crate::coordination::candidates;
+use crate::place;
+use crate::told::Told;
 
 /// The monitors of this user and host, and what stands on their board.
 #[derive(Debug, Default)]
@@ -19,6 +22,10 @@ pub(crate) struct Others {
     pub(crate) leader: Option<Leader>,
     pub(crate) counters: BTreeMap<String, u64>,
     pub(crate) place: Place,
+    /// What was told lately and may still matter.
+    pub(crate) told: Told,
+    /// The view of all projects, where the leader has it and nothing was written since.
+    pub(crate) view: Option<Live>,
 }
 
 /// Who leads now.
@@ -59,6 +66,10 @@ impl Others {
                 Ok(board) => {
                     others.leader = leader(runtime, &board, &others.members);
                     others.counters = board.board().counters().unwrap_or_default();
+                    if config.notify() {
+                        others.told = Told::on(&board, config);
+                    }
+                    others.view = place::published(config, &board);
                 }
                 Err(error) => place.trouble = Some(error.to_string()),
             }

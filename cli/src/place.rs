@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use session_analytics::Live;
 use session_coordinator::{
-    Coordinator, CoordinatorOptions, Cursor, Duty, Introduction, Isolation, Member, MemberRole, News, Notice,
-    Pace, Presence, Progress, RESOURCES_SHARED, Role, Scope, SeenHit, Steer,
+    Coordinator, CoordinatorOptions, Duty, Introduction, Isolation, Member, MemberId, MemberRole, News,
+    Notice, NoticeBoard, Pace, Presence, Progress, RESOURCES_SHARED, Role, Scope, SeenHit, Steer,
+    sources_digest,
 };
 use session_detect::Session;
 use session_store::{EventBackend, Fact, Figures, Selection, Stores};
@@ -26,7 +27,7 @@ use crate::feed::Heard;
 use crate::projects::Projects;
 
 /// The name under which the leader publishes the view of all projects.
-pub(crate) const LIVE: &str = "live";
+const LIVE: &str = "live";
 /// The name under which the leader publishes how far its first reading has come.
 const PROGRESS: &str = "progress";
 /// How often at most.
@@ -183,11 +184,11 @@ impl Place {
     }
 
     /// Publishes the view of all projects, if this is the leader; `false` where it has to be tried again.
-    pub(crate) fn publish(&self, live: &Live) -> bool {
+    pub(crate) fn publish(&self, live: &Live, sources: u64) -> bool {
         if !matches!(self.wheel().role, Role::Leading(_)) {
             return true;
         }
-        let mut body = serde_json::to_vec(&Header { basis: self.basis.clone() }).unwrap_or_default();
+        let mut body = serde_json::to_vec(&Header { basis: self.basis.clone(), sources }).unwrap_or_default();
         body.push(b'\n');
         // Whose usage is its own keeps it, and tells the others to look for themselves.
         if self.isolation == Isolation::Unified {
@@ -227,6 +228,8 @@ impl Place {
     /// Tells the others of the account, and the own screen, of limits that were read to be hit; only of such as may still
     /// bind. Others may have read and told the same: the board knows it then.
     pub(crate) fn tell_of(&self, hits: &[SeenHit], stores: &Stores) {
+        // Who shares nothing tells nothing, and keeps nothing of others.
+        let hits = if self.isolation.uses_board() { hits } else { &[] };
         for hit in hits {
             let (account, from) = (account(&hit.config_dir), self.coordinator.member());
             let Some(notice) = Notice::of_event(account, from, &hit.event) else { continue };
@@ -240,11 +243,19 @@ impl Place {
         }
     }
 
-    /// Returns what was told before this one came and may still matter.
-    pub(crate) fn told_before(&self) -> Vec<Notice> {
-        let look = self.coordinator.board().and_then(|board| board.since(Cursor::default()).ok());
-        let notices = look.into_iter().flat_map(|look| look.notices);
-        notices.map(|(_, notice)| notice).filter(|notice| notice.is_news(now())).collect()
+    /// Returns its name among the members.
+    pub(crate) fn member(&self) -> MemberId {
+        self.coordinator.member()
+    }
+
+    /// Tells the others something.
+    pub(crate) fn post(&self, notice: Notice) {
+        self.coordinator.post(notice);
+    }
+
+    /// Returns the board, while there is one and the isolation allows it.
+    pub(crate) fn board(&self) -> Option<NoticeBoard> {
+        self.coordinator.board()
     }
 
     /// Counts that this one read sources for the others, too.
@@ -285,6 +296,8 @@ impl Place {
 #[derive(Serialize, Deserialize)]
 struct Header {
     basis: String,
+    /// Which state of the transcripts it is of.
+    sources: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -294,13 +307,29 @@ struct ProgressBytes {
 }
 
 /// Reads a published view that was made on the same basis.
-pub(crate) fn live_of(body: &[u8], basis: &str) -> Option<Live> {
+fn live_of(body: &[u8], basis: &str) -> Option<Live> {
+    let (header, live) = split(body)?;
+    if header.basis == basis { Live::from_bytes(live) } else { None }
+}
+
+fn split(body: &[u8]) -> Option<(Header, &[u8])> {
     let end = body.iter().position(|byte| *byte == b'\n')?;
-    let header: Header = serde_json::from_slice(&body[..end]).ok()?;
-    if header.basis != basis {
+    Some((serde_json::from_slice(&body[..end]).ok()?, &body[end + 1..]))
+}
+
+/// Returns the view that a leader published, for one that takes no part; `None` unless it is exactly what reading everything
+/// anew would give.
+pub(crate) fn published(config: &Config, board: &NoticeBoard) -> Option<Live> {
+    if config.isolation != Isolation::Unified {
         return None;
     }
-    Live::from_bytes(&body[end + 1..])
+    let figures = board.fresh(LIVE).ok()??;
+    let (header, _) = split(&figures.body)?;
+    // Cheaper than to read, and without it what was written this moment would be missing.
+    if header.sources != sources_digest(&config.claude_dirs) {
+        return None;
+    }
+    Some(Live { at: now(), ..live_of(&figures.body, &basis(config))? })
 }
 
 fn progress_of(body: &[u8]) -> Option<Progress> {
@@ -309,7 +338,7 @@ fn progress_of(body: &[u8]) -> Option<Progress> {
 }
 
 /// Returns what a view depends on beside the transcripts: two with the same basis would compute the same.
-pub(crate) fn basis(config: &Config) -> String {
+fn basis(config: &Config) -> String {
     let mut hasher = DefaultHasher::new();
     std::fs::read(&config.prices_file).ok().hash(&mut hasher);
     config.claude_dirs.hash(&mut hasher);

@@ -1,36 +1,52 @@
-//! Which session ran what, as reports need it: names of stores read as isolation keys.
-
-use std::sync::Arc;
+//! Which conversation ran in which session: by the processes that run now, and by the sessions' stores.
 
 use session_analytics::{SessionInfo, Sessions};
 use session_detect::IsolationKey;
-use session_store::Stores;
+use session_store::{CELL_WIDTH, EventBackend, Fact, Selection, Stores, Timestamp};
 
-/// Returns the sessions that ran conversations, those of today and those whose store is in the archive.
-pub(crate) fn known(stores: &Stores) -> Result<Sessions, session_store::Error> {
-    let mut sessions = Sessions::default();
-    for (name, conversation, since) in stores.runs()? {
-        sessions.ran(&name, info(&name), &conversation, since);
+use crate::error::CliError;
+use crate::presence::Presence;
+
+/// Gathers what is known; the stores say it of sessions whose processes have ended.
+pub(crate) fn known(stores: &Stores, presence: &Presence) -> Result<Sessions, CliError> {
+    let mut sessions = of_stores(stores)?;
+    for it in &presence.participants {
+        let name = it.key.file_name();
+        sessions.note(&name, info(&it.key));
+        if let Some(conversation) = &it.conversation {
+            let since = it.started_at.unwrap_or(Timestamp::MIN);
+            sessions.ran(&name, info(&it.key), &conversation.as_str().into(), since.floor(CELL_WIDTH));
+        }
     }
     Ok(sessions)
 }
 
-/// Reads the name of a session's store. One that is no key, or was cut, still tells its session from others.
-fn info(name: &Arc<str>) -> SessionInfo {
-    let Some(key) = IsolationKey::from_file_name(name) else {
-        let unknown: Arc<str> = "unknown".into();
-        return SessionInfo {
-            session_id: name.clone(),
-            isolation_key: name.clone(),
-            session_type: unknown.clone(),
-            user: unknown.clone(),
-            host: unknown,
-        };
-    };
+/// Gathers what the stores say, also of sessions whose store went into the archive.
+///
+/// A conversation that moves changes hands at a quarter hour, in which sums are kept.
+pub(crate) fn of_stores(stores: &Stores) -> Result<Sessions, CliError> {
+    let mut sessions = Sessions::default();
+    for name in stores.sessions()? {
+        if let Some(key) = IsolationKey::from_file_name(&name) {
+            sessions.note(&name, info(&key));
+        }
+    }
+    for event in stores.events(&Selection { conversations: false, ..Selection::facts() })?.iter() {
+        if let Fact::Ownership(told) = &event.fact
+            && let Some(key) = IsolationKey::from_file_name(&told.session)
+        {
+            let since = event.at.floor(CELL_WIDTH);
+            sessions.ran(&told.session, info(&key), &event.owner.conversation, since);
+        }
+    }
+    Ok(sessions)
+}
+
+fn info(key: &IsolationKey) -> SessionInfo {
     SessionInfo {
         session_id: key.session_id().into(),
         isolation_key: key.as_str().into(),
-        session_type: key.kind().to_string().into(),
+        session_type: key.kind().name().into(),
         user: key.user().into(),
         host: key.host().into(),
     }

@@ -1,8 +1,9 @@
 //! Tables that fit the terminal: aligned, framed, and narrowed before they break.
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
 use crate::printable::printable;
+use crate::words::shorten;
 
 /// The width where there is no terminal.
 const WIDTH_WITHOUT_TERMINAL: usize = 100;
@@ -134,7 +135,7 @@ impl Table {
 
     fn line(&self, out: &mut String, shown: &[(usize, usize)], cells: &[&str], bold: bool) {
         for ((column, width), cell) in shown.iter().zip(cells) {
-            let text = shortened(cell, *width);
+            let text = shorten(cell, *width);
             let blank = " ".repeat(width.saturating_sub(text.width()));
             let text = if bold { format!("\x1b[1m{text}\x1b[0m") } else { text };
             match self.columns[*column].align {
@@ -153,23 +154,6 @@ fn rule(out: &mut String, widths: &[usize], [left, middle, right]: [char; 3]) {
     }
     out.push(right);
     out.push('\n');
-}
-
-/// Cuts a text to a width from its left, where paths say the least.
-pub(crate) fn shortened(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let mut kept: Vec<char> = Vec::new();
-    let mut used = 1;
-    for letter in text.chars().rev() {
-        used += letter.width().unwrap_or(0);
-        if used > width {
-            break;
-        }
-        kept.push(letter);
-    }
-    std::iter::once('…').chain(kept.into_iter().rev()).collect()
 }
 
 /// Returns the width of the terminal, or that of a page where there is none.

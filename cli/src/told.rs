@@ -1,12 +1,18 @@
 //! What other sessions told: kept while it may matter, shown with a mark where it is of the same project.
 
+use std::time::Duration;
+
 use session_analytics::{LiveNotice, is_project};
-use session_coordinator::{Notice, NoticeKind};
+use session_coordinator::{AccountId, Cursor, Notice, NoticeBoard, NoticeKind};
 use session_store::{Event, Timestamp};
 
+use crate::config::Config;
+use crate::coordination::account;
 use crate::printable::printable;
 use crate::words::limit_name;
 
+/// A reset that was so long ago is no news.
+const RESET_IS_NEWS: Duration = Duration::from_secs(3600);
 /// How many are kept.
 const KEPT: usize = 50;
 
@@ -15,6 +21,18 @@ const KEPT: usize = 50;
 pub(crate) struct Told(Vec<Notice>);
 
 impl Told {
+    /// Returns what stands on a board for the accounts of these settings.
+    pub(crate) fn on(board: &NoticeBoard, config: &Config) -> Self {
+        let accounts: Vec<AccountId> = config.claude_dirs.iter().map(|dir| account(dir)).collect();
+        let look = board.since(Cursor::default()).ok();
+        let notices = look.into_iter().flat_map(|look| look.notices).map(|(_, notice)| notice);
+        let mut told = Self::default();
+        for notice in notices.filter(|notice| accounts.contains(&notice.account)) {
+            told.take(notice);
+        }
+        told
+    }
+
     /// Takes in a notice; `false` where it was known.
     pub(crate) fn take(&mut self, notice: Notice) -> bool {
         if self.0.iter().any(|known| known.dedup == notice.dedup) {
@@ -26,9 +44,20 @@ impl Told {
         true
     }
 
-    /// Returns the events that the notices were made of.
-    pub(crate) fn events(&self) -> impl Iterator<Item = Event> {
-        self.0.iter().filter_map(Notice::event)
+    /// Returns the limits told of that were reset within the last hour, with the reset.
+    pub(crate) fn resets(&self, now: Timestamp) -> Vec<(Notice, Timestamp)> {
+        let is_full = |notice: &&Notice| matches!(notice.kind, NoticeKind::LimitHit | NoticeKind::LimitNear);
+        let reset = |notice: &Notice| {
+            let reset =
+                notice.resets_at.filter(|reset| *reset <= now && now.since(*reset) < RESET_IS_NEWS)?;
+            Some((notice.clone(), reset))
+        };
+        self.0.iter().filter(is_full).filter_map(reset).collect()
+    }
+
+    /// Returns the events that what may still matter was made of.
+    pub(crate) fn events(&self, now: Timestamp) -> impl Iterator<Item = Event> {
+        self.0.iter().filter(move |notice| notice.is_news(now)).filter_map(Notice::event)
     }
 
     /// Returns what may still matter at a moment, as seen from a project.

@@ -49,6 +49,8 @@ pub(crate) enum Message {
         /// Bytes in all.
         total: u64,
     },
+    /// What the terminal is to be sent as it is: a bell, or a notification.
+    Alert(String),
 }
 
 /// What the screen is told once.
@@ -108,6 +110,12 @@ fn show(app: &mut App, screen: &mut Screen, events: &Receiver<Event>) -> io::Res
         };
         is_stale = false;
         for event in std::iter::once(first).chain(events.try_iter().take(EVENTS_PER_DRAWING)) {
+            if let Event::Message(Message::Alert(sequence)) = &event {
+                // Between two drawings, so that it falls into none.
+                let mut out = io::stdout().lock();
+                out.write_all(sequence.as_bytes()).and_then(|()| out.flush())?;
+                continue;
+            }
             match update(app, event) {
                 Effect::None => continue,
                 Effect::Draw => {}

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -63,6 +63,8 @@ pub struct Ingestor {
     config_dirs: Vec<PathBuf>,
     zone: Zone,
     known: HashMap<SourceId, Checkpoint>,
+    /// The sources that there are, each with a hash of what its directory entry told before it was read.
+    present: HashMap<SourceId, u64>,
     listings: Listings,
     /// Which sources are read, where not all are.
     wanted: Option<Wanted>,
@@ -96,6 +98,8 @@ pub struct Scan {
     pub files_skipped: Vec<(ProblemKind, PathBuf)>,
     /// The sources that were read, as they stand now.
     pub touched: Vec<Checkpoint>,
+    /// A number for the state of all sources that was read; see [`sources_digest`].
+    pub digest: u64,
     /// The used-up quotas that the lines read tell of, also those that the store knew.
     pub hits: Vec<SeenHit>,
 }
@@ -140,7 +144,8 @@ impl Ingestor {
 
     /// Makes an ingestor for one that leaves the reading to another; [`Ingestor::renew`] makes it ready for work.
     pub fn idle(store: Arc<dyn EventBackend>, config_dirs: Vec<PathBuf>, zone: Zone) -> Self {
-        Self { store, config_dirs, zone, known: HashMap::new(), listings: Listings::default(), wanted: None }
+        let (known, present, listings) = Default::default();
+        Self { store, config_dirs, zone, known, present, listings, wanted: None }
     }
 
     /// Reads some sources only; the others are passed over as if there were none.
@@ -164,8 +169,12 @@ impl Ingestor {
 
     /// Forgets how far each source has been read, to be asked to [`Ingestor::renew`] before it works again.
     pub fn rest(&mut self) {
-        self.known = HashMap::new();
-        self.listings = Listings::default();
+        (self.known, self.present, self.listings) = Default::default();
+    }
+
+    /// Returns a number for the state of all sources that was read; see [`sources_digest`].
+    pub fn digest(&self) -> u64 {
+        self.present.values().fold(0, |digest, hash| digest ^ hash)
     }
 
     /// Returns the used-up quotas of all time that the store knows.
@@ -204,8 +213,8 @@ impl Ingestor {
     /// Lets go of the store and leaves the rest to the system, for a process that is about to end: freeing what is known of
     /// thousands of sources piece by piece takes a while.
     pub fn leave(self) {
-        let Self { store, config_dirs: _, zone: _, known, listings, wanted: _ } = self;
-        std::mem::forget((known, listings));
+        let Self { store, config_dirs: _, zone: _, known, present, listings, wanted: _ } = self;
+        std::mem::forget((known, present, listings));
         drop(store);
     }
 
@@ -227,15 +236,13 @@ impl Ingestor {
     ///
     /// The store cannot be written. What was committed before stays; a later scan goes on from there.
     pub fn scan(&mut self, progress: &(dyn Fn(Progress) + Sync)) -> Result<Scan, Error> {
-        let Search { located: Located { mut sources, problems }, listings } =
-            search(&self.config_dirs, &self.listings);
-        if self.config_dirs.len() > 1 {
-            // One folder may be given twice, or hold the other.
-            sources.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-            sources.dedup_by(|a, b| a.id == b.id);
-        }
+        let Search { located, listings } = search(&self.config_dirs, &self.listings);
+        let Located { sources, problems } = each_once(located, &self.config_dirs);
         let sources_all = sources.len();
+        let present = sources.iter().map(|source| (source.id.clone(), hash_of(source))).collect();
         let mut scan = self.read(sources, progress)?;
+        self.present = present;
+        scan.digest = self.digest();
         scan.sources = sources_all;
         scan.files_skipped.extend(problems);
         if let Some(listings) = listings {
@@ -251,8 +258,15 @@ impl Ingestor {
     ///
     /// The store cannot be written.
     pub fn refresh(&mut self, paths: &BTreeSet<PathBuf>) -> Result<Scan, Error> {
-        let located = paths.iter().filter_map(|path| self.locate_one(path)).collect();
-        self.read(located, &|_| {})
+        let located: Vec<Source> = paths.iter().filter_map(|path| self.locate_one(path)).collect();
+        let present: Vec<_> = located.iter().map(|source| (source.id.clone(), hash_of(source))).collect();
+        let mut scan = self.read(located, &|_| {})?;
+        self.present.extend(present);
+        for gone in paths.iter().filter(|path| !path.exists()) {
+            self.present.remove(&SourceId::new(gone.clone()));
+        }
+        scan.digest = self.digest();
+        Ok(scan)
     }
 
     fn locate_one(&self, path: &Path) -> Option<Source> {
@@ -286,6 +300,7 @@ impl Ingestor {
             lines_skipped,
             files_skipped: Vec::new(),
             touched: Vec::new(),
+            digest: 0,
             hits: Vec::new(),
         };
         let read: Vec<SourceId> = jobs.iter().map(|job| job.source.id.clone()).collect();
@@ -336,6 +351,31 @@ impl Ingestor {
         self.known.extend(checkpoints.into_iter().map(|known| (known.source.clone(), known)));
         Ok(change)
     }
+}
+
+/// Returns a number for the state of all transcripts of some config folders: the same while none was written, made or
+/// removed.
+///
+/// Equal to [`Ingestor::digest`] it says that what that one read is everything there is. Costs about 10 µs a source.
+pub fn sources_digest(config_dirs: &[PathBuf]) -> u64 {
+    let located = each_once(search(config_dirs, &Listings::default()).located, config_dirs);
+    located.sources.iter().fold(0, |digest, source| digest ^ hash_of(source))
+}
+
+/// Keeps each source once, also where one folder is given twice, or holds the other.
+fn each_once(mut located: Located, config_dirs: &[PathBuf]) -> Located {
+    if config_dirs.len() > 1 {
+        located.sources.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        located.sources.dedup_by(|a, b| a.id == b.id);
+    }
+    located
+}
+
+fn hash_of(source: &Source) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    source.id.hash(&mut hasher);
+    (source.stamp.file, source.stamp.size, source.stamp.modified_ns).hash(&mut hasher);
+    hasher.finish()
 }
 
 impl std::fmt::Debug for Ingestor {

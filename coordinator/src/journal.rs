@@ -56,6 +56,50 @@ pub struct Entry {
     pub folder: String,
 }
 
+/// What hooks did and would have done, summed up. What that was good for, such as a limit that was not met, cannot be
+/// measured and is not told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deeds {
+    /// Calls that waited.
+    pub waits: u64,
+    /// How long, all together, in milliseconds.
+    pub waited_ms: u64,
+    /// Calls that were refused.
+    pub refusals: u64,
+    /// Calls that the circuit breaker let through.
+    pub released: u64,
+    /// Calls that would have waited.
+    pub waits_due: u64,
+    /// How long, all together, in milliseconds.
+    pub due_ms: u64,
+    /// Calls that would have been refused.
+    pub refusals_due: u64,
+}
+
+impl Deeds {
+    /// Sums entries up.
+    pub fn of(entries: &[Entry]) -> Self {
+        let mut deeds = Self::default();
+        for entry in entries {
+            match (entry.what.as_str(), entry.done) {
+                ("waited", true) => {
+                    deeds.waits += 1;
+                    deeds.waited_ms = deeds.waited_ms.saturating_add(entry.waited_ms);
+                }
+                ("waited", false) => {
+                    deeds.waits_due += 1;
+                    deeds.due_ms = deeds.due_ms.saturating_add(entry.due_ms);
+                }
+                ("refused", true) => deeds.refusals += 1,
+                ("refused", false) => deeds.refusals_due += 1,
+                ("released", _) => deeds.released += 1,
+                _ => {}
+            }
+        }
+        deeds
+    }
+}
+
 /// The journal of a data folder.
 #[derive(Clone, Debug)]
 pub struct Journal {

@@ -47,8 +47,8 @@ pub use coordinator::{
     CONFLICTS_RESOLVED, Coordinator, CoordinatorOptions, NOTICES, News, Pace, RESOURCES_SHARED, Standing,
 };
 pub use error::{Error, ErrorKind};
-pub use ingest::{Ingestor, Progress, Scan, SeenHit};
-pub use journal::{Entry, Journal};
+pub use ingest::{Ingestor, Progress, Scan, SeenHit, sources_digest};
+pub use journal::{Deeds, Entry, Journal};
 pub use lease::{Acquire, AcquireError, Holder, Lease, Term};
 pub use life::{Input, Life, LifeOptions, Output, Role};
 pub use monitor::{Duty, Monitor, MonitorOptions, Steer, Update};

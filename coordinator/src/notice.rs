@@ -15,6 +15,7 @@ use session_store::{
 
 use crate::account::AccountId;
 use crate::bell::Bell;
+use crate::clock::uptime;
 use crate::error::{Error, ErrorKind};
 use crate::lease::Term;
 use crate::registry::MemberId;
@@ -25,6 +26,8 @@ use crate::spool::Spool;
 const FILE: &str = "live.db";
 /// Resets that differ by less are taken for one.
 const SAME_RESET_MS: i64 = 300_000;
+/// How long ago the last beat of a leader is at most that is not frozen: three of its beats.
+const LATELY: Duration = Duration::from_millis(1800);
 /// How long something is news.
 const NEWS: Duration = Duration::from_secs(5 * 3600);
 
@@ -178,7 +181,7 @@ impl Notice {
         let slot = slot_of(resets_at);
         let dedup = format!("limit_near:{account}:{}:until:{slot}:{percent}", window.name()).into();
         let (kind, window, resets_at) = (NoticeKind::LimitNear, Some(window), Some(resets_at));
-        let text = percent.to_string().into();
+        let text = format!("{percent}% used").into();
         Self { dedup, kind, account, project: None, from, at, window, resets_at, text, source: None }
     }
 
@@ -424,6 +427,22 @@ impl NoticeBoard {
         Ok(leads)
     }
 
+    /// Returns what a leader published last under a name, if that is of now: the leader's heart has beaten lately, and nobody
+    /// has written to stores since. For one that looks only once; members ask [`crate::Coordinator::published`].
+    ///
+    /// # Errors
+    ///
+    /// The board cannot be read.
+    pub fn fresh(&self, name: &str) -> Result<Option<Figures>, Error> {
+        let look = self.board.look(u64::MAX).map_err(Error::from)?;
+        let beats = |leader: BoardLeader| uptime().saturating_sub(leader.beat_at) < LATELY;
+        if !look.leader.is_some_and(beats) {
+            return Ok(None);
+        }
+        let figures = self.board.published(name).map_err(Error::from)?;
+        Ok(figures.filter(|figures| figures.changes == look.changes))
+    }
+
     /// Tells the others that stores were written, and rings: what was published before is no longer new.
     ///
     /// # Errors
@@ -433,6 +452,17 @@ impl NoticeBoard {
         self.board.changed().map_err(Error::from)?;
         let _ = self.bell.ring();
         Ok(())
+    }
+
+    /// Returns the newest notices that stand on the board, in order.
+    ///
+    /// # Errors
+    ///
+    /// The board cannot be read.
+    pub fn newest(&self, count: u64) -> Result<Vec<Notice>, Error> {
+        let newest = self.board.look(u64::MAX).map_err(Error::from)?.newest;
+        let look = self.board.look(newest.saturating_sub(count)).map_err(Error::from)?;
+        Ok(look.notices.into_iter().map(|(_, row)| Notice::from_row(row)).collect())
     }
 
     /// Brings what lies in the spool to the board; costs one system call where nothing does.

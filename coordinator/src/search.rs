@@ -80,7 +80,7 @@ impl<'k> Tree<'k> {
         for (place, listed) in known.iter().enumerate() {
             wanted[place] = match listed.parent {
                 None => roots.contains(&listed.folder),
-                Some(parent) => wanted[parent],
+                Some(parent) => wanted.get(parent) == Some(&true),
             };
         }
         let wanted: Vec<usize> = (0..known.len()).filter(|&place| wanted[place]).collect();
@@ -92,7 +92,7 @@ impl<'k> Tree<'k> {
         let mut known_below: HashSet<&Path> = HashSet::new();
         for (place, (stamp, held)) in wanted.into_iter().zip(visits.into_iter().flatten()) {
             let Listed { folder, parent, .. } = &known[place];
-            let parent_now = parent.and_then(|parent| places[parent]);
+            let parent_now = parent.and_then(|parent| *places.get(parent)?);
             let is_there = match (parent, parent_now) {
                 (None, _) => true,
                 (Some(_), None) => false,

@@ -6,10 +6,12 @@
 #[cfg(target_os = "linux")]
 mod detect;
 mod hook;
+mod host;
 
 #[cfg(target_os = "linux")]
 pub use detect::{classifier, isolation_key, record, stat_line};
 pub use hook::hook_call;
+pub use host::statusline_input;
 use session_store::{
     CellSum, Change, Conversation, CostState, Event, Fact, Join, LINE_BYTES_MAX, Ledger, LimitCause,
     LimitHit, LimitWindow, Owner, Position, ProblemKind, Reading, Reset, Role, Setting, SourceKind, Tail,
@@ -49,6 +51,31 @@ pub fn transcript_line(data: &[u8]) {
     assert_eq!(again, ledger);
     assert_eq!(ledger.join(again), Change::Unchanged);
     let _ = Tail::new(agent_source(), Zone::utc()).feed(&line);
+}
+
+/// A text is harmless in HTML once it is escaped, and can still be read.
+pub fn html_escape(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let escaped = session_analytics::escape_html(&text);
+    assert!(!escaped.contains(['<', '>', '"', '\'']), "{escaped:?}");
+    assert!(!escaped.contains(session_analytics::is_unprintable), "{escaped:?}");
+    let mut read = String::new();
+    let mut rest = escaped.as_str();
+    while let Some(at) = rest.find('&') {
+        let (name, after) = rest[at + 1..].split_once(';').expect("every & begins a reference");
+        read.push_str(&rest[..at]);
+        read.push(match name {
+            "amp" => '&',
+            "lt" => '<',
+            "gt" => '>',
+            "quot" => '"',
+            "#39" => '\'',
+            other => panic!("&{other};"),
+        });
+        rest = after;
+    }
+    read.push_str(rest);
+    assert_eq!(read, session_analytics::printable(&text));
 }
 
 /// A transcript cut anywhere tells what it tells whole, to one reader and to many.

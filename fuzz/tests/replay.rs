@@ -55,3 +55,13 @@ fn stat_line() {
 fn hook_call() {
     replay("hook_call", claudewatch_fuzz::hook_call);
 }
+
+#[test]
+fn html_escape() {
+    replay("html_escape", claudewatch_fuzz::html_escape);
+}
+
+#[test]
+fn statusline_input() {
+    replay("statusline_input", claudewatch_fuzz::statusline_input);
+}

@@ -69,8 +69,8 @@ pub enum Fact {
     Conversation(Conversation),
     /// A reply that came to nothing.
     Failure(Failure),
-    /// Which session ran a conversation.
-    Ran(Ran),
+    /// A session ran a conversation.
+    Ownership(Ownership),
 }
 
 /// A reply of a model, with what it used.
@@ -243,15 +243,6 @@ pub enum Failure {
     Refused,
 }
 
-/// A session ran the event's conversation, from the event's time on, which is the start of a quarter hour.
-///
-/// Noted when an ended session's store goes into the archive, so that its figures can still be told apart.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ran {
-    /// The name of the session's store.
-    pub session: Arc<str>,
-}
-
 impl Failure {
     /// Returns its name.
     pub fn name(self) -> &'static str {
@@ -259,6 +250,31 @@ impl Failure {
             Self::Error => "error",
             Self::Interrupted => "interrupted",
             Self::Refused => "refused",
+        }
+    }
+}
+
+/// A session ran a conversation, from the time of the event at least.
+///
+/// Another session may go on with the conversation later; then there are two of these, and [`crate::Ledger::session_of`]
+/// says whose a moment was.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ownership {
+    /// The session, by the name of its store.
+    pub session: Arc<str>,
+    /// Until when at least.
+    pub until: Timestamp,
+}
+
+impl Ownership {
+    /// Makes the event that a session ran a conversation from one moment to another; all of the same two are records of one.
+    pub fn event(conversation: &ConversationId, session: &str, from: Timestamp, until: Timestamp) -> Event {
+        let owner = Owner { role: Role::Main, since: from, conversation: conversation.clone(), agent: None };
+        Event {
+            id: EventId::new(format!("owner:{conversation}:{session}")),
+            at: from,
+            owner,
+            fact: Fact::Ownership(Self { session: session.into(), until }),
         }
     }
 }

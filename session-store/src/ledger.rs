@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use crate::event::{Event, Fact, Turn};
-use crate::id::EventId;
+use crate::event::{Event, Fact, Ownership, Turn};
+use crate::id::{ConversationId, EventId};
 use crate::join::{Change, Join};
+use crate::time::Timestamp;
 
 /// A set of events, at most one for each id, in the order of their ids.
 ///
@@ -64,6 +65,31 @@ impl Ledger {
             Fact::Turn(turn) => Some((event, turn)),
             _ => None,
         })
+    }
+
+    /// Returns the session that ran a conversation at a moment: of those that had begun by then, the latest to begin, else
+    /// the first of all. `None` where no session is known.
+    ///
+    /// ```
+    /// use session_store::{Ledger, Ownership, Timestamp};
+    /// let at = Timestamp::from_seconds;
+    /// let ran = |session, from, until| Ownership::event(&"c".into(), session, at(from), at(until));
+    /// let ledger: Ledger = [ran("s-pts=1", 10, 20), ran("s-pts=2", 30, 40)].into_iter().collect();
+    /// assert_eq!(ledger.session_of(&"c".into(), at(25)), Some("s-pts=1"));
+    /// assert_eq!(ledger.session_of(&"c".into(), at(30)), Some("s-pts=2"));
+    /// ```
+    pub fn session_of(&self, conversation: &ConversationId, at: Timestamp) -> Option<&str> {
+        let ran = self.iter().filter_map(|event| match &event.fact {
+            Fact::Ownership(told) if event.owner.conversation == *conversation => Some((event.at, told)),
+            _ => None,
+        });
+        let rank = |(from, told): &(Timestamp, &Ownership)| {
+            // Begun ones by how late they began, then those to come by how soon they do.
+            let begun = *from <= at;
+            (begun, if begun { from.as_millis() } else { from.as_millis().saturating_neg() }, told.until)
+        };
+        ran.max_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| b.1.session.cmp(&a.1.session)))
+            .map(|(_, told)| &*told.session)
     }
 
     /// Returns the number of events.

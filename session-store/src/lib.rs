@@ -60,7 +60,7 @@ pub use cell::{CELL_WIDTH, Cell, CellKey, CellSum, PriceClass, PromptBand, fold_
 pub use error::{Error, ErrorKind};
 pub use event::{
     Compaction, Conversation, CostState, Event, Fact, Failure, LimitCause, LimitHit, LimitSample,
-    LimitWindow, ModelCost, Owner, Ran, Reset, Role, Setting, Tariff, Turn,
+    LimitWindow, ModelCost, Owner, Ownership, Reset, Role, Setting, Tariff, Turn,
 };
 pub use id::{AgentId, ConversationId, EventId, ModelId, SourceId};
 pub use join::{Change, Join};

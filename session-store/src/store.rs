@@ -112,11 +112,12 @@ impl Store {
 
     fn opened(path: &Path, now: Timestamp, open: impl FnOnce(&Path) -> Result<Sqlite, Error>) -> Self {
         let mut quarantined = None;
+        let judged = Sqlite::file_at(path);
         let mut opened = open(path);
         if matches!(&opened, Err(error) if error.kind() == ErrorKind::Corrupt)
-            && let Ok(moved) = Sqlite::quarantine(path, now)
+            && let Ok(moved) = Sqlite::quarantine_judged(path, judged, now)
         {
-            quarantined = Some(moved);
+            quarantined = moved;
             opened = Sqlite::open(path, OpenMode::ReadWrite);
         }
         let mut state = State { disk: None, refuge: None, sharing: None, quarantined };

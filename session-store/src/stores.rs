@@ -15,9 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::backend::{Batch, Checkpoint, EventBackend, Selection};
-use crate::cell::{CELL_WIDTH, Cell, CellKey, CellSum, fold_cells};
+use crate::cell::{Cell, CellKey, CellSum, fold_cells};
 use crate::error::{Error, ErrorKind};
-use crate::event::{Event, Fact, Owner, Ran, Role};
+use crate::event::{Event, Fact, Ownership};
 use crate::id::{ConversationId, EventId};
 use crate::join::{Change, Join};
 use crate::ledger::Ledger;
@@ -84,8 +84,6 @@ pub enum Part<'a> {
     },
 }
 
-/// A store and the name of its session; the archive has none.
-type Named = (Option<String>, Arc<Store>);
 /// Decides whether a store is read.
 type See = Arc<dyn Fn(Part<'_>) -> bool + Send + Sync>;
 /// Tells which conversation belongs to which session.
@@ -259,9 +257,7 @@ impl Stores {
         }
         let store = self.session(name);
         store.close()?;
-        let (mut ledger, checkpoints) = (store.events(&Selection::all())?, store.checkpoints()?);
-        let runs = begun(ledger.iter().map(|event| (event.owner.conversation.clone(), event.at)));
-        ledger.extend(runs.into_iter().map(|(conversation, since)| ran(name, conversation, since)));
+        let (ledger, checkpoints) = (store.events(&Selection::all())?, store.checkpoints()?);
         // A checkpoint that the archive has newer must not go back.
         let newer = self.0.archive.checkpoints()?;
         let checkpoints = latest(newer.into_iter().chain(checkpoints)).into_values().collect();
@@ -274,36 +270,6 @@ impl Stores {
         Ok(true)
     }
 
-    /// Returns which session ran which conversation from when on, by the names of the sessions' stores: those that have a
-    /// store, and those whose store went into the archive.
-    ///
-    /// # Errors
-    ///
-    /// A store cannot be read.
-    pub fn runs(&self) -> Result<Vec<(Arc<str>, ConversationId, Timestamp)>, Error> {
-        let mut runs = Vec::new();
-        for (name, store) in self.visible_by_name()? {
-            let Some(name) = name else {
-                let archived = Selection { conversations: false, ..Selection::facts() };
-                for event in store.events(&archived)? {
-                    if let Fact::Ran(ran) = event.fact {
-                        runs.push((ran.session, event.owner.conversation, event.at));
-                    }
-                }
-                continue;
-            };
-            let name: Arc<str> = name.into();
-            let cells = store.cells(Timestamp::MIN..Timestamp::MAX, &[])?;
-            let turns = cells.into_iter().map(|cell| (cell.key.conversation, cell.key.start));
-            let facts = store.events(&Selection::facts())?;
-            let facts = facts.into_iter().map(|event| (event.owner.conversation, event.at));
-            let begun = begun(turns.chain(facts)).into_iter();
-            runs.extend(begun.map(|(conversation, since)| (name.clone(), conversation, since)));
-        }
-        runs.sort();
-        Ok(runs)
-    }
-
     /// Returns all stores that exist: the archive first.
     fn all(&self) -> Result<Vec<Arc<Store>>, Error> {
         let sessions = self.sessions()?;
@@ -314,23 +280,15 @@ impl Stores {
 
     /// Returns the stores that may be read: the archive, or what comes first without it.
     fn visible(&self) -> Result<Vec<Arc<Store>>, Error> {
-        Ok(self.visible_by_name()?.into_iter().map(|(_, store)| store).collect())
-    }
-
-    /// Returns the same with their names.
-    fn visible_by_name(&self) -> Result<Vec<Named>, Error> {
-        let see = self.state().see.clone();
-        let sees = |part: Part<'_>| see.as_ref().is_none_or(|see| see(part));
+        let Some(see) = self.state().see.clone() else { return self.all() };
         let mut stores = Vec::new();
-        if sees(Part::Archive) {
-            stores.push((None, self.0.archive.clone()));
+        if see(Part::Archive) {
+            stores.push(self.0.archive.clone());
         }
         for name in self.sessions()? {
             let Some(store) = self.seen(&name) else { continue };
-            // What a session shares is only asked where it matters.
-            let sharing = if see.is_some() { store.sharing()? } else { None };
-            if sees(Part::Session { name: &name, sharing: sharing.as_deref() }) {
-                stores.push((Some(name), store));
+            if see(Part::Session { name: &name, sharing: store.sharing()?.as_deref() }) {
+                stores.push(store);
             }
         }
         Ok(stores)
@@ -405,7 +363,14 @@ impl Stores {
 
     /// Moves a session's damaged store aside and puts a fresh one in its place.
     fn afresh(&self, name: &str) -> Result<Arc<Store>, Error> {
-        let fresh = Arc::new(Store::open_afresh(&self.path(name), self.0.now)?);
+        let path = self.path(name);
+        let is_replaced = self.state().open.get(name).is_some_and(|damaged| !damaged.is_current());
+        // Another process was faster: what stands there now is its fresh one.
+        let fresh = match is_replaced {
+            true => Store::open(&path, self.0.now),
+            false => Store::open_afresh(&path, self.0.now)?,
+        };
+        let fresh = Arc::new(fresh);
         self.state().open.insert(name.to_owned(), fresh.clone());
         Ok(fresh)
     }
@@ -427,9 +392,20 @@ impl Stores {
     /// Divides a batch by the stores it goes to.
     fn divided(&self, batch: Batch) -> BTreeMap<Option<String>, Batch> {
         let mut parts: BTreeMap<Option<String>, Batch> = BTreeMap::new();
+        let mut ran: BTreeMap<(String, ConversationId), (Timestamp, Timestamp)> = BTreeMap::new();
         for event in batch.ledger {
-            let part = parts.entry(self.owner(&event.owner.conversation)).or_default();
-            let _ = part.ledger.apply(event);
+            let owner = self.owner(&event.owner.conversation);
+            if let Some(name) = owner.clone() {
+                let (from, until) =
+                    ran.entry((name, event.owner.conversation.clone())).or_insert((event.at, event.at));
+                (*from, *until) = ((*from).min(event.at), (*until).max(event.at));
+            }
+            let _ = parts.entry(owner).or_default().ledger.apply(event);
+        }
+        // Whose it was has to be known also when the store is no more.
+        for ((name, conversation), (from, until)) in ran {
+            let told = Ownership::event(&conversation, &name, from, until);
+            let _ = parts.entry(Some(name)).or_default().ledger.apply(told);
         }
         for checkpoint in batch.checkpoints {
             let conversation = match &checkpoint.kind {
@@ -533,26 +509,6 @@ impl EventBackend for Stores {
 
     fn turns_of(&self, ids: &[EventId]) -> Result<Ledger, Error> {
         self.read(|stores| joined(stores.iter().map(|store| store.turns_of(ids))))
-    }
-}
-
-/// Returns when each conversation began, to the quarter hour, in which sums are kept.
-fn begun(told: impl Iterator<Item = (ConversationId, Timestamp)>) -> BTreeMap<ConversationId, Timestamp> {
-    let mut begun: BTreeMap<ConversationId, Timestamp> = BTreeMap::new();
-    for (conversation, at) in told {
-        let at = at.floor(CELL_WIDTH);
-        let first = begun.entry(conversation).or_insert(at);
-        *first = (*first).min(at);
-    }
-    begun
-}
-
-fn ran(session: &str, conversation: ConversationId, since: Timestamp) -> Event {
-    Event {
-        id: EventId::new(format!("ran:{session}:{conversation}")),
-        at: since,
-        owner: Owner { role: Role::Main, since, conversation, agent: None },
-        fact: Fact::Ran(Ran { session: session.into() }),
     }
 }
 

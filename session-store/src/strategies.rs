@@ -24,7 +24,7 @@ use proptest::sample::select;
 
 use crate::event::{
     Compaction, Conversation, CostState, Event, Fact, Failure, LimitCause, LimitHit, LimitSample,
-    LimitWindow, ModelCost, Owner, Ran, Reset, Role, Setting, Tariff, Turn,
+    LimitWindow, ModelCost, Owner, Ownership, Reset, Role, Setting, Tariff, Turn,
 };
 use crate::id::{AgentId, ConversationId, EventId, ModelId};
 use crate::ledger::Ledger;
@@ -176,6 +176,11 @@ pub fn failures() -> impl Strategy<Value = Failure> {
     select(vec![Failure::Error, Failure::Interrupted, Failure::Refused])
 }
 
+/// Makes records of who ran a conversation.
+pub fn ownerships() -> impl Strategy<Value = Ownership> {
+    (texts(), timestamps()).prop_map(|(session, until)| Ownership { session, until })
+}
+
 /// Makes facts of every kind, turns most often.
 pub fn facts() -> impl Strategy<Value = Fact> {
     let compaction = (any::<bool>(), counts())
@@ -188,7 +193,7 @@ pub fn facts() -> impl Strategy<Value = Fact> {
         1 => compaction,
         2 => conversations().prop_map(Fact::Conversation),
         1 => failures().prop_map(Fact::Failure),
-        1 => select(vec!["s-one", "s-two"]).prop_map(|session| Fact::Ran(Ran { session: session.into() })),
+        1 => ownerships().prop_map(Fact::Ownership),
     ]
 }
 
@@ -203,7 +208,7 @@ pub fn events() -> impl Strategy<Value = Event> {
             Fact::Compaction(_) => "compaction:",
             Fact::Conversation(_) => "conversation:",
             Fact::Failure(_) => "failure:",
-            Fact::Ran(_) => "ran:",
+            Fact::Ownership(_) => "owner:",
         };
         Event { id: EventId::new(format!("{kind}{number}")), at, owner, fact }
     })

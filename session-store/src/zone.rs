@@ -61,12 +61,13 @@ impl Zone {
         if name == "UTC" {
             return Some(Self::utc());
         }
-        TimeZone::get(name).ok().map(Self)
+        of_file(name).or_else(|| TimeZone::get(name).ok()).map(Self)
     }
 
     /// Returns the zone of the machine (`TZ`, then the system's setting), UTC where there is none.
     pub fn system() -> Self {
-        Self(TimeZone::system())
+        let said = std::env::var_os("TZ").map_or_else(localtime, |name| name.into_string().ok());
+        Self(said.and_then(|name| of_file(&name)).unwrap_or_else(TimeZone::system))
     }
 
     /// Returns the IANA name, where the zone has one.
@@ -192,5 +193,47 @@ impl From<civil::Date> for Date {
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
+    }
+}
+
+/// Reads a zone straight from the system's file of that name, where there is one.
+fn of_file(name: &str) -> Option<TimeZone> {
+    if std::env::var_os("TZDIR").is_some() {
+        return None;
+    }
+    let is_plain = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-+".contains(&byte))
+    };
+    if !name.split('/').all(is_plain) {
+        return None;
+    }
+    let bytes = std::fs::read(std::path::Path::new("/usr/share/zoneinfo").join(name)).ok()?;
+    TimeZone::tzif(name, &bytes).ok()
+}
+
+/// Returns the name of the machine's zone, where its setting is a link to that zone's file.
+fn localtime() -> Option<String> {
+    let link = std::fs::read_link("/etc/localtime").ok()?;
+    link.to_str()?.split_once("zoneinfo/").map(|(_, name)| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A zone that is read straight is the one that the library finds by its search.
+    #[test]
+    fn a_zone_of_a_file_is_that_of_the_library() {
+        for name in ["Europe/Berlin", "America/Argentina/Buenos_Aires", "Asia/Seoul", "Etc/GMT+5", "UTC"] {
+            let (Some(ours), Ok(theirs)) = (of_file(name), TimeZone::get(name)) else { continue };
+            assert_eq!(ours.iana_name(), theirs.iana_name());
+            for hours in (0..24 * 400).step_by(5) {
+                let at = jiff::Timestamp::from_second(1_767_225_600 + hours * 3600).expect("it is plausible");
+                assert_eq!(ours.to_datetime(at), theirs.to_datetime(at), "{name} at {at}");
+            }
+        }
+        for name in ["", "/etc/passwd", "../../../etc/localtime", "Europe//Berlin", "a b", "Europe"] {
+            assert!(of_file(name).is_none(), "{name}");
+        }
     }
 }

@@ -96,6 +96,25 @@ fn of_windows_that_overlap_the_one_told_of_twice_and_last_stands() {
 }
 
 #[test]
+fn a_reset_that_moves_is_followed() {
+    // With each answer the reset is a little later.
+    let moving =
+        [until(60, read(-9, 60)), until(60, read(-8, 61)), until(64, read(-5, 62)), until(66, read(-3, 63))];
+    check(&moving[..3], &[("five_hour", Some(61), Some(60), -8, "allowed")]);
+    check(&moving, &[("five_hour", Some(63), Some(66), -3, "allowed")]);
+    // A window that was cut short by a refusal until a near reset is over, and the next one may begin at once.
+    let refused = until(-5, refused(-6));
+    check(
+        &[read(-20, 60), read(-19, 61), refused.clone()],
+        &[("five_hour", Some(0), Some(-5), -6, "allowed")],
+    );
+    check(
+        &[read(-20, 60), read(-19, 61), refused, until(65, read(-1, 2))],
+        &[("five_hour", Some(2), Some(65), -1, "allowed")],
+    );
+}
+
+#[test]
 fn a_refusal_is_the_whole() {
     let five = |used, at, status| [("five_hour", Some(used), Some(60), at, status)];
     check(&[refused(-5)], &five(100, -5, "rejected"));

@@ -1,7 +1,7 @@
 //! Versioned JSON types: fields are added, never renamed or removed within a schema version.
 
 use serde::Serialize;
-use session_store::{ConversationId, LimitWindow, Timestamp};
+use session_store::{ConversationId, LimitWindow, Timestamp, Usage};
 
 use crate::live::{Live, LiveNotice};
 use crate::report::{By, Report, Row, Totals};
@@ -33,9 +33,9 @@ struct RowOut<'a> {
     conversation: Option<ConversationRowOut<'a>>,
 }
 
-#[derive(Serialize)]
-struct TotalsOut<'a> {
-    messages: u64,
+/// Tokens and searches, as every document of ours spells them.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct UsageOut {
     input_tokens: u64,
     output_tokens: u64,
     cache_write_5m_tokens: u64,
@@ -43,6 +43,14 @@ struct TotalsOut<'a> {
     cache_read_tokens: u64,
     total_tokens: u64,
     web_searches: u64,
+}
+
+/// Figures, as every document of ours spells them.
+#[derive(Clone, Debug, Serialize)]
+pub struct TotalsOut<'a> {
+    messages: u64,
+    #[serde(flatten)]
+    usage: UsageOut,
     cost_usd: f64,
     estimated: bool,
     models: Vec<&'a str>,
@@ -120,11 +128,10 @@ impl<'a> RowOut<'a> {
     }
 }
 
-impl<'a> TotalsOut<'a> {
-    fn of(totals: &'a Totals) -> Self {
-        let usage = totals.usage();
+impl UsageOut {
+    /// Takes the shape of a usage.
+    pub fn of(usage: &Usage) -> Self {
         Self {
-            messages: totals.sum.messages,
             input_tokens: usage.input,
             output_tokens: usage.output,
             cache_write_5m_tokens: usage.cache_write_5m,
@@ -132,6 +139,16 @@ impl<'a> TotalsOut<'a> {
             cache_read_tokens: usage.cache_read,
             total_tokens: usage.total(),
             web_searches: usage.web_searches,
+        }
+    }
+}
+
+impl<'a> TotalsOut<'a> {
+    /// Takes the shape of totals.
+    pub fn of(totals: &'a Totals) -> Self {
+        Self {
+            messages: totals.sum.messages,
+            usage: UsageOut::of(totals.usage()),
             cost_usd: totals.cost.as_dollars(),
             estimated: totals.estimated,
             models: totals.models.iter().map(|model| model.as_str()).collect(),

@@ -32,7 +32,10 @@ pub(crate) fn run(context: &Context, args: &DetectArgs) -> Result<(), CliError> 
     let session = classify(&facts);
     let surroundings = Surroundings::observed(&facts, &session);
     if context.config.json {
-        return print(&format!("{}\n", pretty(&DetectOut::of(&facts, &session, &surroundings))));
+        return print(&format!(
+            "{}\n",
+            pretty(&DetectOut::of(facts.label.as_deref(), &session, &surroundings))
+        ));
     }
     print(&text(&session, &surroundings))
 }
@@ -82,7 +85,10 @@ fn recorded(context: &Context, path: &Path) -> Result<(), CliError> {
 fn verdict(context: &Context, facts: &Facts) -> String {
     let session = classify(facts);
     if context.config.json {
-        return format!("{}\n", line(&DetectOut::of(facts, &session, &Surroundings::of(facts, &session))));
+        return format!(
+            "{}\n",
+            line(&DetectOut::of(facts.label.as_deref(), &session, &Surroundings::of(facts, &session)))
+        );
     }
     let label = facts.label.as_deref().unwrap_or("record");
     let Session { kind, link, confidence, .. } = &session;
@@ -183,7 +189,7 @@ fn standing(verdict: Standing) -> &'static str {
 
 /// One verdict, as the contract has it.
 #[derive(Serialize)]
-struct DetectOut<'a> {
+pub(super) struct DetectOut<'a> {
     schema_version: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<&'a str>,
@@ -228,10 +234,10 @@ struct ContextOut<'a> {
 }
 
 impl<'a> DetectOut<'a> {
-    fn of(facts: &'a Facts, session: &'a Session, surroundings: &'a Surroundings) -> Self {
+    pub(super) fn of(label: Option<&'a str>, session: &'a Session, surroundings: &'a Surroundings) -> Self {
         Self {
             schema_version: 1,
-            label: facts.label.as_deref(),
+            label,
             kind: session.kind.name(),
             link: &session.link,
             session_type: session.kind.name(),

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use serde::Serialize;
-use session_analytics::{Price, PriceBook, Tokens, Usd};
+use session_analytics::{Price, PriceBook, Tokens, UsageOut, Usd};
 use session_store::{
     Date, Event, EventBackend, EventId, Fact, Found, Ledger, PriceClass, Reading, Role, Selection, Source,
     Tail, Timestamp, Turn, Usage, Zone, locate,
@@ -352,17 +352,11 @@ impl Account {
     }
 
     fn json(&self) -> String {
-        let usage = self.usage();
         let out = AccountOut {
             schema_version: 1,
             subject: &self.subject,
             messages: self.messages.len(),
-            input_tokens: usage.input,
-            output_tokens: usage.output,
-            cache_write_5m_tokens: usage.cache_write_5m,
-            cache_write_1h_tokens: usage.cache_write_1h,
-            cache_read_tokens: usage.cache_read,
-            total_tokens: usage.total(),
+            usage: UsageOut::of(&self.usage()),
             cost_usd: self.cost().as_dollars(),
             unpriced_models: self.unpriced.iter().map(String::as_str).collect(),
             records: self.verdicts().into_iter().map(|(verdict, count)| (verdict.name(), count)).collect(),
@@ -456,12 +450,8 @@ struct AccountOut<'a> {
     schema_version: u32,
     subject: &'a str,
     messages: usize,
-    input_tokens: u64,
-    output_tokens: u64,
-    cache_write_5m_tokens: u64,
-    cache_write_1h_tokens: u64,
-    cache_read_tokens: u64,
-    total_tokens: u64,
+    #[serde(flatten)]
+    usage: UsageOut,
     cost_usd: f64,
     unpriced_models: Vec<&'a str>,
     records: BTreeMap<&'a str, usize>,
@@ -494,11 +484,8 @@ struct MessageOut<'a> {
     conversation_id: &'a str,
     agent: Option<&'a str>,
     model: &'a str,
-    input_tokens: u64,
-    output_tokens: u64,
-    cache_write_5m_tokens: u64,
-    cache_write_1h_tokens: u64,
-    cache_read_tokens: u64,
+    #[serde(flatten)]
+    usage: UsageOut,
     cost_usd: Option<f64>,
     records: Vec<RecordOut<'a>>,
 }
@@ -536,18 +523,13 @@ impl<'a> PriceOut<'a> {
 
 impl<'a> MessageOut<'a> {
     fn of(it: &'a Explained) -> Self {
-        let usage = &it.turn.usage;
         Self {
             id: it.event.id.as_str(),
             at: it.event.at.to_string(),
             conversation_id: it.event.owner.conversation.as_str(),
             agent: it.event.owner.agent.as_ref().map(|agent| agent.as_str()),
             model: it.turn.model.as_str(),
-            input_tokens: usage.input,
-            output_tokens: usage.output,
-            cache_write_5m_tokens: usage.cache_write_5m,
-            cache_write_1h_tokens: usage.cache_write_1h,
-            cache_read_tokens: usage.cache_read,
+            usage: UsageOut::of(&it.turn.usage),
             cost_usd: it.cost.map(Usd::as_dollars),
             records: it.records.iter().map(RecordOut::of).collect(),
         }

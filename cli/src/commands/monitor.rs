@@ -55,13 +55,17 @@ fn watch(
     let (stores, ingestor) = match &place {
         // Another one reads; should it end before it is done, this one goes on where it was.
         Some(place) if place.duty() == Duty::Rest => context.archive_unread(),
-        _ => {
+        place => {
+            if let Some(place) = place {
+                // Nothing is shown of a part, however long the search for transcripts takes.
+                place.publish_progress(Progress { bytes_done: 0, bytes_total: 1 });
+            }
             let shown = Mutex::new(&mut *screen);
             let tell = |progress| {
                 if let Ok(mut screen) = shown.lock() {
                     screen.progress(progress);
                 }
-                if let Some(place) = &place {
+                if let Some(place) = place {
                     place.publish_progress(progress);
                 }
             };
@@ -170,6 +174,10 @@ impl Show for Screen {
     fn progress(&mut self, progress: Progress) {
         let _ = self.0.send(Message::Progress { done: progress.bytes_done, total: progress.bytes_total });
     }
+
+    fn alert(&mut self, sequence: String) {
+        let _ = self.0.send(Message::Alert(sequence));
+    }
 }
 
 /// Writes a path below the home folder with `~`.
@@ -253,6 +261,14 @@ impl Show for Printer {
     }
 
     fn progress(&mut self, _: Progress) {}
+
+    fn alert(&mut self, sequence: String) {
+        use std::io::Write;
+        // The lines go elsewhere; remarks go to the terminal where there is one.
+        if std::io::stderr().is_terminal() {
+            let _ = std::io::stderr().lock().write_all(sequence.as_bytes());
+        }
+    }
 }
 
 /// One line per change on standard output.

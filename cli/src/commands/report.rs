@@ -13,9 +13,13 @@ use session_store::{Date, EventBackend, Selection, Timestamp, Zone};
 use crate::args::{ReportArgs, ReportBy, SpanArgs};
 use crate::context::{Archive, Context, now, print};
 use crate::error::CliError;
+use crate::line::bar;
 use crate::sessions;
 use crate::table::{Column, Table, terminal_width};
 use crate::words::model_name;
+
+/// The length of the greatest bar.
+const BAR_CELLS: u32 = 12;
 
 pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<(), CliError> {
     let options = ReportOptions {
@@ -33,7 +37,7 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<(), CliError> 
     let archive = context.archive()?;
     let figures = figures_for(&archive, &options)?;
     let sessions = match options.needs_sessions() {
-        true => sessions::known(&archive.store)?,
+        true => sessions::of_stores(&archive.store)?,
         false => Sessions::default(),
     };
     let mut report = Report::build_with(&figures, &sessions, &book, &options, &context.project_of());
@@ -140,11 +144,16 @@ fn table(report: &Report, options: &ReportOptions, color: bool) -> String {
     }
     let columns = columns(report.by);
     let mut table = Table::new(&columns);
+    let most = report.rows.iter().map(|row| row.totals.cost).max().unwrap_or_default();
     for row in &report.rows {
-        table.row(cells(row, options));
+        let mut cells = cells(row, options);
+        cells.push(part_bar(row.totals.cost, most));
+        table.row(cells);
     }
     let total = Row { key: "Total".to_owned(), totals: report.totals.clone(), ..Row::default() };
-    table.totals(cells(&total, options));
+    let mut cells = cells(&total, options);
+    cells.push(String::new());
+    table.totals(cells);
     let mut text = table.draw(terminal_width(), color);
     text.push_str(&remarks(report));
     text
@@ -181,6 +190,7 @@ fn columns(by: By) -> Vec<Column> {
         Column::right("Tokens", 1),
         Column::right("Limits", 9),
         Column::right("Cost", 0),
+        Column::left("", 10),
     ]);
     columns
 }
@@ -213,6 +223,13 @@ fn cells(row: &Row, options: &ReportOptions) -> Vec<String> {
         if *estimated { format!("~{cost}") } else { cost.to_string() },
     ]);
     cells
+}
+
+/// Draws a cost beside the greatest one; nothing where there is none.
+fn part_bar(cost: Usd, most: Usd) -> String {
+    let part = cost.as_dollars() / most.as_dollars();
+    // The cast makes zero of what is no number.
+    bar((part * 1e4).round() as u32, BAR_CELLS).trim_end_matches('░').to_owned()
 }
 
 fn client_text(cost: Usd, difference: Option<Usd>) -> String {

@@ -1,11 +1,12 @@
 //! `claudewatch status`: this session, all live ones, the conversations at work, and how the sessions work together.
 
 mod debug;
-mod json;
+mod deeds;
+pub(super) mod json;
 
 use std::collections::BTreeSet;
 
-use session_analytics::{Elapsed, Live, LiveConversation, Tokens};
+use session_analytics::{Elapsed, Live, LiveConversation, PriceBook, Tokens};
 use session_coordinator::{CONFLICTS_RESOLVED, NOTICES, RESOURCES_SHARED, Scan};
 use session_detect::Session;
 use session_store::Stores;
@@ -19,6 +20,7 @@ use crate::others::Others;
 use crate::presence::{CLAUDE, Participant, Presence};
 use crate::printable::printable;
 use crate::table::{Column, Table, terminal_width};
+use crate::told::words;
 use crate::words::limit_name;
 
 /// What there is to tell.
@@ -31,27 +33,60 @@ struct Status<'c> {
     limits: Known,
     live: Live,
     stores: Stores,
-    /// What this look had to read, because nobody had yet.
-    scan: Scan,
+    /// What this look had to read, because nobody had yet; `None` where the leader has read everything.
+    scan: Option<Scan>,
 }
 
 pub(crate) fn run(context: &Context) -> Result<(), CliError> {
     let session = session_detect::detect();
-    let book = context.prices()?;
-    let archive = context.archive()?;
-    let stores = archive.store.clone();
-    let limits = Known::gather(context, &stores, &book, archive.ingestor.checkpoints())?;
-    let live = Feed::new(context, archive.store, book, context.single_scope(), &archive.ingestor).live()?;
+    let mut others = Others::look(&context.config);
     let folder = std::env::current_dir().map(|dir| dir.display().to_string()).unwrap_or_default();
-    let others = Others::look(&context.config);
+    let book = context.prices()?;
+    // Who looks for trouble wants to see what reading finds.
+    let look = match others.view.take().filter(|_| !context.config.debug) {
+        Some(view) => Look::at_view(context, &book, view)?,
+        None => Look::at_everything(context, book)?,
+    };
+    let Look { stores, scan, limits, mut live } = look;
+    live.notices = others.told.news(live.at, Some(&context.projects.of(&folder)));
     let presence = Presence::look(context, &stores, &live, &others);
-    let status =
-        Status { context, session, folder, others, presence, limits, live, stores, scan: archive.scan };
+    let status = Status { context, session, folder, others, presence, limits, live, stores, scan };
     if context.config.json {
         return print(&json::json(&status));
     }
     print(&text(&status))
 }
+
+/// What the history tells.
+struct Look {
+    stores: Stores,
+    scan: Option<Scan>,
+    limits: Known,
+    live: Live,
+}
+
+impl Look {
+    /// Takes the leader's view, which is what reading everything would give.
+    fn at_view(context: &Context, book: &PriceBook, view: Live) -> Result<Self, CliError> {
+        let (stores, mut ingestor) = context.archive_unread();
+        ingestor.renew()?;
+        context.tell_trouble(&stores);
+        let limits = Known::gather(context, &stores, book, ingestor.checkpoints())?;
+        Ok(Self { stores, scan: None, limits, live: view })
+    }
+
+    fn at_everything(context: &Context, book: PriceBook) -> Result<Self, CliError> {
+        let archive = context.archive()?;
+        let stores = archive.store.clone();
+        let limits = Known::gather(context, &stores, &book, archive.ingestor.checkpoints())?;
+        let live =
+            Feed::new(context, archive.store, book, context.single_scope(), &archive.ingestor).live()?;
+        Ok(Self { stores, scan: Some(archive.scan), limits, live })
+    }
+}
+
+/// How many notices people are shown; JSON tells them all.
+const NOTICES_SHOWN: usize = 5;
 
 /// The conversations that did something within the last day.
 fn recent(live: &Live) -> impl Iterator<Item = &LiveConversation> {
@@ -71,9 +106,23 @@ fn text(status: &Status<'_>) -> String {
     out.push_str(&limits(status));
     out.push_str(&conversations(context, live));
     out.push_str(&last_limit(live));
+    out.push_str(&notices(live));
     out.push_str(&coordination(status));
+    out.push_str(&deeds::text(context));
     if context.config.debug {
         out.push_str(&debug::text(status));
+    }
+    out
+}
+
+/// What sessions told each other lately.
+fn notices(live: &Live) -> String {
+    let mut out = String::new();
+    for notice in live.notices.iter().take(NOTICES_SHOWN) {
+        let age = Elapsed(live.at.since(notice.at));
+        let place = notice.project.as_deref().map(|it| format!(" in {}", printable(it))).unwrap_or_default();
+        let same = if notice.same_project { " (same project)" } else { "" };
+        out.push_str(&format!("🔔  {}{place}{same}, {age} ago\n", words(notice)));
     }
     out
 }

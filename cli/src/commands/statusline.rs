@@ -181,7 +181,7 @@ impl Shared {
             lines.retain(|line| line.conversation != news.line.conversation);
             lines.push(news.line.clone());
         }
-        let mut notices = limits::newest_notices(board).unwrap_or_default();
+        let mut notices = board.newest(limits::NOTICES_SEEN).unwrap_or_default();
         notices.retain(|notice| notice.account == *account);
         let told = notices.iter().filter_map(limits::of_notice);
         let mut readings: Vec<Reading> = samples.iter().filter_map(limits::of_board).chain(told).collect();

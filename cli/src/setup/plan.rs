@@ -144,6 +144,23 @@ fn is_installed(settings: &str, wanted: Wanted<'_>) -> bool {
     all_there && (!wanted.status_line || is_ours || is_foreign)
 }
 
+/// Returns whether our hooks stand in settings, and for which program.
+pub(crate) fn installed_program(settings: &str, event: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(split_bom(settings).1).ok()?;
+    let groups = value.pointer("/hooks")?.get(event)?.as_array()?;
+    let handlers = groups.iter().filter_map(|group| group.get("hooks")?.as_array()).flatten();
+    handlers
+        .filter(|handler| is_our_handler(handler))
+        .find_map(|it| command::program(it["command"].as_str()?))
+}
+
+/// Returns the program of the status line where that is ours.
+pub(crate) fn installed_status_line(settings: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(split_bom(settings).1).ok()?;
+    let line = value.pointer("/statusLine/command")?.as_str()?;
+    command::program(line).filter(|_| command::is_ours(line, STATUS_LINE))
+}
+
 /// Refuses settings that cannot be changed without guessing.
 fn check(settings: &str) -> Result<(), Unfit> {
     let (_, body) = split_bom(settings);

@@ -280,6 +280,7 @@ fn take_in(app: &mut App, message: Message) {
     match message {
         Message::Live(live) => app.learn(live),
         Message::Note(note) => app.note = note,
+        Message::Alert(_) => {}
         Message::Progress { done, total } => app.progress = (done < total).then_some((done, total)),
     }
 }

@@ -160,6 +160,16 @@ fn whose(live: &Live, hit: &Hit) -> String {
     let conversation = live.conversations.iter().find(|conversation| conversation.id == hit.conversation);
     match conversation {
         Some(conversation) if !conversation.project.is_empty() => conversation.project.clone(),
-        _ => format!("conversation {}", words::clip(hit.conversation.as_str(), 9)),
+        // It may be of another project; a notice of the same hit says which.
+        _ => told_project(live, hit).map_or_else(
+            || format!("conversation {}", words::clip(hit.conversation.as_str(), 9)),
+            str::to_owned,
+        ),
     }
+}
+
+/// Returns the project that a notice of the same hit names.
+fn told_project<'l>(live: &'l Live, hit: &Hit) -> Option<&'l str> {
+    let same = live.notices.iter().find(|notice| notice.conversation.as_ref() == Some(&hit.conversation));
+    same?.project.as_deref()
 }

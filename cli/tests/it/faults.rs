@@ -133,11 +133,11 @@ fn an_archive_that_may_not_be_read() {
 }
 
 /// A disk of its own, as small as one wants; it goes with its value.
-struct Disk(PathBuf);
+pub(crate) struct Disk(PathBuf);
 
 impl Disk {
     /// Mounts the disk; `None`, with a message, where that is not allowed.
-    fn mount(at: &Path, kilobytes: u32) -> Option<Self> {
+    pub(crate) fn mount(at: &Path, kilobytes: u32) -> Option<Self> {
         let size = format!("size={kilobytes}k");
         let status = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &size, "none"])
@@ -152,7 +152,7 @@ impl Disk {
     }
 
     /// Fills the disk to the last byte and returns the file that does it.
-    fn fill(&self) -> PathBuf {
+    pub(crate) fn fill(&self) -> PathBuf {
         let path = self.0.join("filler");
         let mut file = File::create(&path).unwrap();
         for size in [4096, 1] {

@@ -13,7 +13,7 @@ use session_store::{BoardSample, LimitSample, LimitWindow, Timestamp};
 use crate::env::{Env, Outcome, Reply, now, parse};
 
 /// What Claude Code would have been told: nothing, or JSON.
-fn call_with(mut command: Command, input: &[u8]) -> Outcome {
+pub(crate) fn call_with(mut command: Command, input: &[u8]) -> Outcome {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // A hook may have made up its mind before it has read everything.
@@ -31,14 +31,14 @@ fn call(env: &Env, options: &[&str], input: &Value) -> String {
 }
 
 /// A call of a conversation in the environment's config folder.
-fn event(env: &Env, name: &str, conversation: &str) -> Value {
+pub(crate) fn event(env: &Env, name: &str, conversation: &str) -> Value {
     json!({
         "hook_event_name": name, "session_id": conversation, "transcript_path": env.transcript(conversation),
         "cwd": env.path("work"),
     })
 }
 
-fn tool(env: &Env, conversation: &str, tool: &str) -> Value {
+pub(crate) fn tool(env: &Env, conversation: &str, tool: &str) -> Value {
     let mut call = event(env, "PreToolUse", conversation);
     call["tool_name"] = tool.into();
     call["tool_input"] = json!({"command": "true"});
@@ -53,12 +53,12 @@ fn board(env: &Env) -> NoticeBoard {
     NoticeBoard::open(&runtime(env)).unwrap()
 }
 
-fn journal(env: &Env) -> Vec<Entry> {
+pub(crate) fn journal(env: &Env) -> Vec<Entry> {
     Journal::of(&env.data()).since(Timestamp::MIN)
 }
 
 /// Tells the board how the five-hour window of the account stands.
-fn sample(env: &Env, used_hundredths: u32, resets_in: i64, status: &str) -> Timestamp {
+pub(crate) fn sample(env: &Env, used_hundredths: u32, resets_in: i64, status: &str) -> Timestamp {
     let at = now();
     let resets_at = Timestamp::from_seconds(at.as_millis() / 1000 + resets_in);
     let sample = LimitSample {
@@ -72,7 +72,7 @@ fn sample(env: &Env, used_hundredths: u32, resets_in: i64, status: &str) -> Time
     resets_at
 }
 
-fn priorities(env: &Env, policy: &str, rules: &str) {
+pub(crate) fn priorities(env: &Env, policy: &str, rules: &str) {
     let text = format!("policy = \"{policy}\"\n[priority]\n{rules}\n");
     fs::write(env.config().join("config.toml"), text).unwrap();
 }
@@ -146,6 +146,10 @@ fn observing_changes_nothing_and_records_what_would_be_done() {
     let entries = journal(&env);
     assert_eq!(entries.len(), 1);
     assert_eq!((entries[0].what.as_str(), entries[0].done), ("refused", false));
+    env.write("c", &[Reply::now("msg_1").of("c")]);
+    let told = env.json(&["status"])["coordination"]["last_day"].clone();
+    assert_eq!((&told["refusals"], &told["refusals_due"]), (&json!(0), &json!(1)), "{told}");
+    assert!(env.run(&["status"]).ok().contains("would have waited"));
     assert!(reason(&call(&env, &["--policy", "enforce"], &tool(&env, "c", "Bash"))).is_some());
 }
 

@@ -14,8 +14,10 @@ mod completions;
 mod config;
 mod coordination;
 mod detect;
+mod doctor;
 mod events;
 mod explain;
+mod export;
 #[cfg(unix)]
 mod faults;
 mod hook;
@@ -25,15 +27,19 @@ mod hostile;
 mod isolation;
 mod layers;
 mod limits;
+mod metrics;
 mod monitor;
 mod prune;
 mod real_client;
 mod real_client_hooks;
+mod real_status_line;
 mod report;
 #[cfg(target_os = "linux")]
 mod scarce;
 #[cfg(unix)]
 mod screen;
 mod setup;
+#[cfg(target_os = "linux")]
+mod sharing;
 mod status;
 mod statusline;

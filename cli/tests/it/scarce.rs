@@ -12,8 +12,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use crate::env::{Env, Outcome, PATIENCE, Reply, Running, append, files_below, parse};
+use crate::hook;
 
 /// Makes a command run where a shell script has prepared things, in namespaces of its own.
 fn prepared(command: &Command, script: &str) -> Command {
@@ -320,4 +322,42 @@ fn a_data_folder_that_is_removed() {
     assert_eq!(env.json(&["report"])["totals"]["messages"], truth.totals.messages + 3);
     fs::remove_dir_all(env.projects()).unwrap();
     assert_eq!(env.json(&["report"])["totals"]["messages"], truth.totals.messages + 3);
+}
+
+/// What cannot be accounted for is not done: a session is not held back where that cannot be written down.
+#[test]
+fn a_hook_on_a_full_disk_holds_nobody_back() {
+    if !have_namespaces() {
+        return;
+    }
+    let env = one_message();
+    hook::priorities(&env, "enforce", "c = \"background\"");
+    let call = |disk: &str, input: &Value| {
+        let command = prepared(&env.command(&["hook"]), disk);
+        hook::call_with(command, input.to_string().as_bytes()).ok()
+    };
+    let (start, tool) = (hook::event(&env, "SessionStart", "c"), hook::tool(&env, "c", "Bash"));
+    assert_eq!(call("", &start), "");
+    hook::sample(&env, 10_000, 3600, "rejected");
+    assert!(call("", &tool).contains("deny"), "the test would see a refusal");
+    let known = hook::journal(&env).len();
+
+    let (data, run) = (env.data(), env.path("run"));
+    let full = |path: &Path| format!("head -c 9M /dev/zero > {}/filler 2>/dev/null || true", path.display());
+    let data_full = format!("mount -t tmpfs -o size=300k,mode=700 none {}\n{}", data.display(), full(&data));
+    assert_eq!(call(&data_full, &tool), "");
+    let copy = env.path("copy");
+    fs::create_dir(&copy).unwrap();
+    let run_full = format!(
+        "cp -a {0}/. {1}\nmount -t tmpfs -o size=300k,mode=700 none {0}\ncp -a {1}/. {0}\n{2}",
+        run.display(),
+        copy.display(),
+        full(&run)
+    );
+    for input in
+        [&tool, &start, &hook::event(&env, "StopFailure", "c"), &hook::event(&env, "SessionEnd", "d")]
+    {
+        assert_eq!(call(&run_full, input), "", "{input}");
+    }
+    assert_eq!(hook::journal(&env).len(), known);
 }

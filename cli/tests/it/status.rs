@@ -14,7 +14,7 @@ fn minutes_ago(minutes: u64) -> Timestamp {
     now().before(Duration::from_secs(minutes * 60))
 }
 
-fn at_work() -> Env {
+pub(crate) fn at_work() -> Env {
     let env = Env::new();
     let at = |minutes| minutes_ago(minutes).to_string();
     env.write("idle-conversation", &[Reply::new("msg_1", &at(30)).of("idle-conversation")]);

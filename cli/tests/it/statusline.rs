@@ -395,3 +395,48 @@ impl Drop for Held {
         let _ = self.0.execute_batch("ROLLBACK");
     }
 }
+
+/// Three monitors and a terminal: the user is told once, by a monitor, of the threshold and of the reset.
+#[test]
+#[cfg(unix)]
+fn of_several_monitors_one_tells() {
+    let env = Env::new();
+    env.write("c", &[crate::env::Reply::now("msg_1")]);
+    let settings = "notify_command = \"cat >>$HOME/../told; echo $PPID >>$HOME/../ends\"";
+    fs::write(env.config().join("config.toml"), settings).unwrap();
+    let monitors: Vec<_> = ["one", "two", "three"]
+        .map(|name| {
+            let folder = env.path(format!("work/{name}"));
+            fs::create_dir_all(&folder).unwrap();
+            crate::env::Running::of(env.command(&[]).current_dir(folder))
+        })
+        .into();
+    for monitor in &monitors {
+        monitor.line();
+    }
+    line(&env, &status(&env, "a", 80.0, 1));
+    for monitor in &monitors {
+        let told =
+            monitor.until(crate::env::PATIENCE, |line| line.contains("5-hour limit is near: 75% used"));
+        assert!(!told.contains('\x1b'), "{told:?}");
+    }
+    let told = || fs::read_to_string(env.path("told")).unwrap_or_default();
+    let end = std::time::Instant::now() + crate::env::PATIENCE;
+    while told().lines().count() == 0 {
+        assert!(std::time::Instant::now() < end, "somebody tells");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // All have heard of the hit, so all have had their turn with what came before.
+    line(&env, &status(&env, "a", 100.0, 2));
+    for monitor in &monitors {
+        monitor.until(crate::env::PATIENCE, |line| line.contains("5-hour limit hit"));
+    }
+    while told().lines().count() < 2 {
+        assert!(std::time::Instant::now() < end, "somebody tells");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let text = told();
+    let kinds: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["threshold"].clone()).collect();
+    assert_eq!(kinds, [json!(75), json!(100)]);
+}

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use session_coordinator::{Claim, Claims, Entry, Journal, Load, RuntimeDir, Strain};
+use session_coordinator::{Claim, Claims, Deeds, Entry, Journal, Load, RuntimeDir, Strain};
 use session_detect::ProcessId;
 use session_store::Timestamp;
 
@@ -93,4 +93,36 @@ fn the_journal_keeps_whole_lines_by_day() {
     assert_eq!(journal.since(Timestamp::MIN)[4].folder, "ä".repeat(100), "others' texts are cut");
     assert_eq!(journal.prune(first.after(day), Duration::ZERO), 1);
     assert_eq!(journal.since(Timestamp::MIN).len(), 4);
+}
+
+#[test]
+fn what_was_done_and_what_was_due_are_told_apart() {
+    let entry = |what: &str, done, due_ms, waited_ms| Entry {
+        what: what.into(),
+        done,
+        due_ms,
+        waited_ms,
+        ..Entry::default()
+    };
+    let entries = [
+        entry("waited", true, 1000, 1010),
+        entry("waited", true, 500, u64::MAX),
+        entry("waited", false, 20_000, 0),
+        entry("refused", true, 0, 0),
+        entry("refused", false, 0, 0),
+        entry("refused", false, 0, 0),
+        entry("released", false, 0, 0),
+        entry("told", true, 0, 0),
+        entry("sung", true, 0, 0),
+    ];
+    let expected = Deeds {
+        waits: 2,
+        waited_ms: u64::MAX,
+        refusals: 1,
+        released: 1,
+        waits_due: 1,
+        due_ms: 20_000,
+        refusals_due: 2,
+    };
+    assert_eq!(Deeds::of(&entries), expected);
 }

@@ -159,3 +159,23 @@ fn leaving_posts_what_is_left() {
     let todo = life.step(at(1), Input::Stop);
     assert_eq!(todo[..2], [Output::Post(vec![message("first")]), Output::Leave]);
 }
+
+/// Others wrote, or the leader published: who follows looks again, who leads knows what it published itself.
+#[test]
+fn changes_are_told_once() {
+    let look = |beats, changes, published| {
+        let Input::Looked(mut look) = looked(1, beats, &[]) else { unreachable!() };
+        (look.changes, look.published) = (changes, published);
+        Input::Looked(look)
+    };
+    let told = |life: &mut Life, input| life.step(at(10), input).contains(&Output::Changed);
+    let mut life = follower();
+    told(&mut life, look(1, 4, 7));
+    assert!(!told(&mut life, look(2, 4, 7)));
+    assert!(told(&mut life, look(3, 4, 8)));
+    assert!(!told(&mut life, look(4, 4, 8)));
+    assert!(told(&mut life, look(5, 5, 8)));
+    life.step(at(10), Input::Leads(Term::new(2)));
+    assert!(!told(&mut life, look(6, 5, 9)));
+    assert!(told(&mut life, look(7, 6, 9)));
+}

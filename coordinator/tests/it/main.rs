@@ -12,6 +12,7 @@ mod bell;
 mod coordinator;
 mod lease;
 mod life;
+mod monitor;
 mod notice;
 mod registry;
 mod runtime;

@@ -3,8 +3,11 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use session_coordinator::{Cursor, Fate, Listener, MemberId, Notice, NoticeBoard, NoticeKind};
-use session_store::{BoardBackend, LimitWindow, SqliteBoard, Timestamp};
+use session_coordinator::{Cursor, Fate, Listener, MemberId, Notice, NoticeBoard, NoticeKind, Term};
+use session_store::{
+    AgentId, BoardBackend, Event, Fact, Figures, LimitCause, LimitHit, LimitWindow, Owner, Reset, Role,
+    SqliteBoard, Timestamp,
+};
 
 use crate::child;
 use crate::people::runtime;
@@ -28,6 +31,7 @@ fn a_notice_comes_back_as_it_was() {
         text: "é\u{1b}[0m".into(),
         ..Notice::limit_hit("a".into(), MemberId::new("m"), now, LimitWindow::Other("moon".into()), Some(now))
     };
+    let hit = hit.in_conversation("c".into());
     let strange = Notice { dedup: "x".into(), kind: NoticeKind::from_name("moonrise"), ..hit.clone() };
     board.post(&[hit.clone(), strange.clone()]).unwrap();
     assert_eq!(board.since(Cursor::default()).unwrap().notices, [(1, hit), (2, strange)]);
@@ -48,6 +52,71 @@ fn one_hit_that_many_see_is_one_notice() {
     assert_ne!(hit(600, None, five()), hit(6000, None, five()));
 }
 
+fn refusal(cause: LimitCause, reset: i64) -> Event {
+    let (at, since) = (Timestamp::from_seconds(10_000), Timestamp::from_seconds(9000));
+    let resets_at = Reset(Some(Timestamp::from_seconds(reset)));
+    let agent = Some(AgentId::new("a1"));
+    Event {
+        id: "error:msg_1".into(),
+        at,
+        owner: Owner { role: Role::SubAgent, since, conversation: "c".into(), agent },
+        fact: Fact::LimitHit(LimitHit { cause, resets_at, window: LimitWindow::FiveHour }),
+    }
+}
+
+/// Who is told keeps the very event that was seen, so that joined stores count it once.
+#[test]
+fn the_notice_of_an_event_leads_back_to_it() {
+    let (_place, runtime) = runtime();
+    let board = NoticeBoard::open(&runtime).unwrap();
+    let event = refusal(LimitCause::Quota, 20_000);
+    board.post(&[Notice::of_event("a".into(), MemberId::new("m"), &event).unwrap()]).unwrap();
+    let told = board.since(Cursor::default()).unwrap().notices.remove(0).1;
+    assert_eq!(told.event().unwrap(), event);
+    let busy = refusal(LimitCause::Burst, 20_000);
+    assert_eq!(Notice::of_event("a".into(), MemberId::new("m"), &busy), None, "a busy server is no limit");
+    assert_eq!(message("words").event(), None);
+}
+
+#[test]
+fn a_hit_is_news_while_it_may_bind() {
+    let hour = 3600;
+    let is_news = |now: i64, reset: i64| {
+        let notice = Notice::of_event("a".into(), MemberId::new("m"), &refusal(LimitCause::Quota, reset));
+        notice.unwrap().is_news(Timestamp::from_seconds(now))
+    };
+    assert!(is_news(10_000, 10_000 + hour));
+    assert!(is_news(10_000 + hour - 1, 10_000 + hour));
+    assert!(!is_news(10_000 + hour, 10_000 + hour), "it was reset");
+    assert!(is_news(10_000 + 5 * hour - 1, 10_000 + 90 * hour));
+    assert!(!is_news(10_000 + 5 * hour, 10_000 + 90 * hour), "everybody has heard of it");
+}
+
+/// One that looks once believes a leader whose heart has beaten lately, and figures since which nobody has written.
+#[test]
+#[cfg(target_os = "linux")]
+fn figures_are_fresh_while_the_leader_lives_and_nobody_writes() {
+    let (_place, runtime) = runtime();
+    let board = NoticeBoard::open(&runtime).unwrap();
+    let figures = || Figures { body: b"view".to_vec(), ..Figures::default() };
+    let fresh = || board.fresh("x").unwrap().map(|figures| figures.body);
+    assert!(!board.publish(Term::new(1), "x", &figures()).unwrap(), "nobody leads");
+    board.board().lead(1, "m", Timestamp::MIN).unwrap();
+    assert!(board.publish(Term::new(1), "x", &figures()).unwrap());
+    assert_eq!(fresh(), None, "no heart has beaten");
+    // The clock of the system's start, as members beat by it.
+    let uptime = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).unwrap();
+    board.board().beat(1, Duration::from(uptime)).unwrap();
+    assert_eq!(fresh().as_deref(), Some(&b"view"[..]));
+    board.changed().unwrap();
+    assert_eq!(fresh(), None, "somebody has written");
+    assert!(board.publish(Term::new(1), "x", &figures()).unwrap());
+    assert!(fresh().is_some());
+    board.board().lead(2, "n", Timestamp::MIN).unwrap();
+    assert_eq!(fresh(), None);
+    assert!(!board.publish(Term::new(1), "x", &figures()).unwrap(), "its term is over");
+}
+
 /// The board is in another process's hand: readers see the notice all the same, the next writer brings it home.
 #[test]
 fn what_cannot_be_posted_is_spooled_and_seen() {
@@ -60,7 +129,8 @@ fn what_cannot_be_posted_is_spooled_and_seen() {
 
     let mut listener = Listener::open(&runtime).unwrap();
     let begun = Instant::now();
-    assert_eq!(board.post(&[message("one"), message("two")]).unwrap(), [Fate::Spooled; 2]);
+    let two = message("two").in_conversation("c".into());
+    assert_eq!(board.post(&[message("one"), two.clone()]).unwrap(), [Fate::Spooled; 2]);
     assert_eq!(board.post(&[message("three")]).unwrap(), [Fate::Spooled]);
     assert!(begun.elapsed() < Duration::from_secs(9));
     assert!(listener.wait(Duration::from_secs(5)).rang);
@@ -68,6 +138,7 @@ fn what_cannot_be_posted_is_spooled_and_seen() {
     assert!(look.notices.is_empty());
     let spooled: Vec<&str> = look.spooled.iter().map(|notice| &*notice.text).collect();
     assert_eq!(spooled, ["one", "two", "three"]);
+    assert_eq!(look.spooled[1], two);
     assert!(board.import().is_err());
 
     holder.kill();

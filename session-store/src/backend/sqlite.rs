@@ -107,9 +107,24 @@ impl Sqlite {
     ///
     /// # Errors
     ///
-    /// The file cannot be renamed.
+    /// The file cannot be renamed; [`ErrorKind::Busy`] where another process moves it at the same moment.
     pub fn quarantine(path: &Path, now: Timestamp) -> Result<PathBuf, Error> {
-        open::quarantine(path, now)
+        let moved = Self::quarantine_judged(path, Self::file_at(path), now)?;
+        moved.ok_or_else(|| Error::new(ErrorKind::Busy).at(path))
+    }
+
+    /// Returns which file a path leads to.
+    pub(crate) fn file_at(path: &Path) -> Option<(u64, u64)> {
+        open::file_at(path)
+    }
+
+    /// Moves a store aside if it is still the file that was found damaged; `None` where another process was faster.
+    pub(crate) fn quarantine_judged(
+        path: &Path,
+        judged: Option<(u64, u64)>,
+        now: Timestamp,
+    ) -> Result<Option<PathBuf>, Error> {
+        open::quarantine(path, judged, now)
     }
 
     /// Returns what may be done with it.

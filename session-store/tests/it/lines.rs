@@ -123,7 +123,6 @@ pub(crate) fn written(event: &Event) -> String {
             format!("{id}: {} to {}", setting(&told.first), setting(&told.last))
         }
         Fact::Failure(failure) => format!("{} {id} of {place}", failure.name()),
-        Fact::Ran(ran) => format!("{id} of {place}: {}", ran.session),
         _ => unreachable!("a new kind of fact wants a way to be written"),
     }
 }

@@ -285,6 +285,41 @@ fn a_damaged_store_is_moved_aside_whole() {
 }
 
 /// The log of a damaged store goes with it: beside a fresh one it would be read as part of that.
+/// Many processes find the same damage at the same instant: it is moved aside once, and nobody moves another's fresh store.
+#[test]
+fn damage_that_many_find_is_moved_aside_once() {
+    const FINDERS: usize = 12;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    fs::write(&path, "no store at all").unwrap();
+    let mut children: Vec<_> = (0..FINDERS)
+        .map(|_| {
+            let mut command = child::command("sqlite::child_that_finds_damage", &path);
+            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    // They wait for the end of their input, which comes to all of them at once.
+    children.iter_mut().for_each(|child| drop(child.stdin.take()));
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    let moved: Vec<PathBuf> = names.filter(|path| path.to_str().unwrap().contains(".corrupt-")).collect();
+    assert_eq!(moved.len(), 1, "{moved:?}");
+    assert_eq!(fs::read(&moved[0]).unwrap(), b"no store at all");
+    assert_eq!(all_of(&open(&path)).len(), FINDERS);
+}
+
+#[test]
+fn child_that_finds_damage() {
+    let Some(path) = child::place() else { return };
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
+    let store = Store::open(&path, NOW);
+    assert!(store.trouble().is_none(), "{:?}", store.trouble());
+    let _ = store.commit(batch([turn("found", u64::from(std::process::id()), 1)])).unwrap();
+}
+
 #[test]
 fn a_log_goes_with_its_store() {
     let (folder, path, _) = filled();

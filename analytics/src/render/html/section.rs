@@ -3,9 +3,10 @@
 use super::chart::{self, Chart, percent};
 use super::day;
 use super::markup::{Markup, Short};
+use super::{Page, outlook, sessions, timeline};
 use crate::human::{Grouped, Tokens};
 use crate::money::Usd;
-use crate::overview::{Overview, Step};
+use crate::overview::{Overview, Step, UNKNOWN};
 use crate::report::{Problems, Row, Totals};
 use crate::words::model_name;
 use session_store::Date;
@@ -14,7 +15,8 @@ use session_store::Date;
 const ROWS_MAX: usize = 30;
 
 /// What this page is, in a sentence and in a few great figures.
-pub(super) fn header(out: &mut Markup, overview: &Overview) {
+pub(super) fn header(out: &mut Markup, page: &Page<'_>) {
+    let overview = page.overview;
     out.raw("<header>\n<p class=\"brand\">ClaudeWatch</p>\n<h1>Claude Code usage</h1>\n");
     if let Some((first, last)) = overview.days {
         out.put("<p class=\"when\">{}, days of {}</p>\n", &[&day::span(first, last), &overview.zone]);
@@ -22,8 +24,8 @@ pub(super) fn header(out: &mut Markup, overview: &Overview) {
     if overview.totals.sum.messages == 0 {
         out.raw("<p class=\"lead\">Nothing was used in this time.</p>\n");
     } else {
-        lead(out, overview);
-        links(out, overview);
+        lead(out, page);
+        links(out, page);
     }
     out.raw("</header>\n");
     if overview.totals.sum.messages > 0 {
@@ -32,7 +34,8 @@ pub(super) fn header(out: &mut Markup, overview: &Overview) {
 }
 
 /// Tells the story in two sentences.
-fn lead(out: &mut Markup, overview: &Overview) {
+fn lead(out: &mut Markup, page: &Page<'_>) {
+    let overview = page.overview;
     let totals = &overview.totals;
     let projects = overview.projects.iter().filter(|row| row.totals.sum.messages > 0).count();
     out.put(
@@ -55,15 +58,32 @@ fn lead(out: &mut Markup, overview: &Overview) {
         let share = percent(sum.as_dollars(), totals.cost.as_dollars());
         out.put(" <bdi>{}</bdi> took {} of it.", &[&model_name(name), &share]);
     }
+    match outlook::weighty(page) {
+        0 => {}
+        1 => out.raw(" Worth a look: <a href=\"#advice\">one piece of advice</a>."),
+        several => out.put(" Worth a look: <a href=\"#advice\">{} pieces of advice</a>.", &[&several]),
+    }
     out.raw("</p>\n");
 }
 
-fn links(out: &mut Markup, overview: &Overview) {
-    out.raw("<nav aria-label=\"On this page\"><a href=\"#spend\">Spend</a>");
-    if !overview.blocks.is_empty() {
-        out.raw("<a href=\"#windows\">Windows</a>");
+/// Links to the parts that there are.
+fn links(out: &mut Markup, page: &Page<'_>) {
+    let overview = page.overview;
+    let used = overview.totals.sum.messages > 0;
+    let parts = [
+        ("limits", "Limits", !page.limits.is_empty()),
+        ("spend", "Spend", used),
+        ("windows", "Windows", timeline::is_told(overview)),
+        ("sessions", "Sessions", sessions::is_told(page)),
+        ("projects", "Projects", used),
+        ("conversations", "Conversations", used),
+        ("cache", "Cache", used),
+        ("advice", "Advice", !page.recommendations.is_empty()),
+    ];
+    out.raw("<nav aria-label=\"On this page\">");
+    for (id, name, _) in parts.into_iter().filter(|(_, _, is_there)| *is_there) {
+        out.put("<a href=\"#{}\">{}</a>", &[&id, &name]);
     }
-    out.raw("<a href=\"#projects\">Projects</a><a href=\"#conversations\">Conversations</a><a href=\"#cache\">Cache</a>");
     out.raw("</nav>\n");
 }
 
@@ -102,9 +122,7 @@ pub(super) fn spend(out: &mut Markup, overview: &Overview) {
         Step::Month => "month",
     };
     out.put("<p class=\"note\">Each bar is one {}. Costs are those of the list prices, whatever your plan charges.</p>\n", &[&unit]);
-    let (by, name): (&str, fn(&str) -> String) =
-        if overview.knows_sessions { ("By session", str::to_owned) } else { ("By project", folder) };
-    let chart = |id, title, series, name| Chart {
+    let chart = |id, title, series, name: fn(&str) -> String| Chart {
         id,
         title,
         step: overview.step,
@@ -113,14 +131,18 @@ pub(super) fn spend(out: &mut Markup, overview: &Overview) {
         name,
     };
     out.raw("<div class=\"pair\">\n");
-    chart::stacked(out, &chart("models", "By model", &overview.by_model, model_name));
-    let by = if by == "By session" {
-        chart("sessions-spend", "By session", &overview.by_session, name)
-    } else {
-        chart("projects-spend", "By project", &overview.by_session, name)
+    chart::stacked(out, &chart("by-model", "By model", &overview.by_model, model_name));
+    let by = match overview.knows_sessions {
+        true => chart("by-session", "By session", &overview.by_session, session),
+        false => chart("by-project", "By project", &overview.by_session, folder),
     };
     chart::stacked(out, &by);
     out.raw("</div>\n</section>\n");
+}
+
+/// What a session is called in a chart.
+fn session(name: &str) -> String {
+    if name == UNKNOWN { "outside of known sessions".to_owned() } else { name.to_owned() }
 }
 
 /// Where it went.
@@ -303,7 +325,7 @@ fn dearest(rows: &[Row]) -> (Vec<&Row>, Option<(usize, Totals)>) {
 }
 
 /// The last part of a path; what is no path stays whole.
-fn folder(path: &str) -> String {
+pub(super) fn folder(path: &str) -> String {
     let name = path.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or(path);
     if name.is_empty() { path.to_owned() } else { name.to_owned() }
 }
@@ -319,7 +341,7 @@ fn beginning(id: &str) -> String {
     id.chars().take(8).collect()
 }
 
-fn cost_text(totals: &Totals) -> String {
+pub(super) fn cost_text(totals: &Totals) -> String {
     if totals.estimated { format!("~{}", totals.cost) } else { totals.cost.to_string() }
 }
 

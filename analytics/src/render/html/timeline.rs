@@ -25,12 +25,17 @@ struct Day<'a> {
     hits: Vec<(f64, &'a Hit)>,
 }
 
+/// Tells whether there is anything to draw.
+pub(super) fn is_told(overview: &Overview) -> bool {
+    !overview.blocks.is_empty() || !overview.hits.is_empty()
+}
+
 /// Draws windows and rhythm.
 pub(super) fn section(out: &mut Markup, overview: &Overview) {
-    let days = days(overview);
-    if days.is_empty() {
+    if !is_told(overview) {
         return;
     }
+    let days = days(overview);
     out.raw("<section id=\"windows\" aria-labelledby=\"windows-h\">\n<h2 id=\"windows-h\">Five-hour windows</h2>\n");
     note(out, overview, days.len());
     let most = overview.blocks.iter().map(|row| row.totals.cost).max().unwrap_or_default();

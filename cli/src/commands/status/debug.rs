@@ -118,16 +118,16 @@ fn member_line(member: &Member) -> String {
 }
 
 fn lag(status: &Status<'_>, line: &mut impl FnMut(&str, &str)) {
-    let scan = &status.scan;
-    line(
-        "lag",
-        &format!(
+    let lag = match &status.scan {
+        None => "none: the leader's view tells of every transcript as it is".to_owned(),
+        Some(scan) => format!(
             "{} of {} transcripts ({} bytes) had not been read by anybody before this look",
             scan.sources_read,
             scan.sources,
             Grouped(scan.bytes_read)
         ),
-    );
+    };
+    line("lag", &lag);
     let spooled = status.others.place.runtime.as_ref().and_then(|runtime| {
         let entries = std::fs::read_dir(runtime.path().join("spool")).ok()?;
         Some(entries.filter_map(Result::ok).count())
@@ -135,7 +135,7 @@ fn lag(status: &Status<'_>, line: &mut impl FnMut(&str, &str)) {
     if let Some(spooled) = spooled {
         line("", &format!("{spooled} notices wait for the board"));
     }
-    for problem in &scan.files_skipped {
+    for problem in status.scan.iter().flat_map(|scan| &scan.files_skipped) {
         line("not read", &format!("{}: {:?}", problem.1.display(), problem.0));
     }
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use session_analytics::notices_json;
 use session_coordinator::{CONFLICTS_RESOLVED, NOTICES, RESOURCES_SHARED};
 use session_detect::IsolationKey;
 
+use super::deeds::{self, DeedsOut};
 use super::{Status, recent};
 use crate::limits::LimitOut;
 use crate::presence::Participant;
@@ -20,6 +22,7 @@ struct StatusOut<'a> {
     limits: Vec<LimitOut<'a>>,
     coordination: CoordinationOut<'a>,
     conversations: Vec<ConversationOut<'a>>,
+    recent_notices: serde_json::Value,
 }
 
 #[derive(Serialize)]
@@ -40,6 +43,7 @@ struct CoordinationOut<'a> {
     conflicts_resolved: u64,
     resources_shared: u64,
     notices: u64,
+    last_day: DeedsOut,
 }
 
 #[derive(Serialize)]
@@ -49,7 +53,7 @@ struct LeaderOut {
 }
 
 #[derive(Serialize)]
-struct SessionOut<'a> {
+pub(in crate::commands) struct SessionOut<'a> {
     session_id: &'a str,
     isolation_key: &'a IsolationKey,
     session_type: &'a str,
@@ -95,6 +99,7 @@ pub(super) fn json(status: &Status<'_>) -> String {
         sessions: presence.participants.iter().map(session_out).collect(),
         limits: status.limits.json(),
         coordination: coordination_out(status),
+        recent_notices: notices_json(&live.notices),
         conversations: recent(live)
             .map(|it| ConversationOut {
                 conversation_id: it.id.as_str(),
@@ -111,7 +116,7 @@ pub(super) fn json(status: &Status<'_>) -> String {
     format!("{text}\n")
 }
 
-fn session_out(participant: &Participant) -> SessionOut<'_> {
+pub(in crate::commands) fn session_out(participant: &Participant) -> SessionOut<'_> {
     SessionOut {
         session_id: participant.key.session_id(),
         isolation_key: &participant.key,
@@ -146,5 +151,6 @@ fn coordination_out(status: &Status<'_>) -> CoordinationOut<'static> {
         conflicts_resolved: count(CONFLICTS_RESOLVED),
         resources_shared: count(RESOURCES_SHARED),
         notices: count(NOTICES),
+        last_day: deeds::json(status.context),
     }
 }

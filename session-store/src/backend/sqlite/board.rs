@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use super::open::{BASE_FLAGS, lock_beside, make_file, sort, write_ahead};
@@ -62,7 +63,7 @@ impl SqliteBoard {
     /// [`ErrorKind::Unwritable`] or [`ErrorKind::Full`] where it cannot be made, [`ErrorKind::Newer`] for one of a
     /// later format.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        Self::open_within(path, BUSY_TIMEOUT)
+        open(path, BUSY_TIMEOUT).and_then(Self::around).map_err(|error| error.at(path))
     }
 
     /// Opens a board as [`SqliteBoard::open`], for one who waits no longer than this for another process, whatever it
@@ -72,7 +73,8 @@ impl SqliteBoard {
     ///
     /// As [`SqliteBoard::open`].
     pub fn open_within(path: &Path, patience: Duration) -> Result<Self, Error> {
-        open(path, patience).and_then(Self::around).map_err(|error| error.at(path))
+        let open = || Self::around(hasty(open(path, patience)?)?);
+        open().map_err(|error| error.at(path))
     }
 
     /// Opens a board that is there, for a caller in a hurry: nothing is made, mended or moved aside, and who holds the
@@ -87,7 +89,7 @@ impl SqliteBoard {
                 return Err(Error::new(ErrorKind::Unreadable));
             }
             let connection = checked(bare_connection(path, patience.min(BUSY_TIMEOUT))?)?;
-            Self::around(connection.ok_or_else(|| Error::new(ErrorKind::Unreadable))?)
+            Self::around(hasty(connection.ok_or_else(|| Error::new(ErrorKind::Unreadable))?)?)
         };
         found().map_err(|error| error.at(path))
     }
@@ -193,6 +195,13 @@ fn bare_connection(path: &Path, patience: Duration) -> Result<Connection, Error>
          PRAGMA journal_size_limit = 1048576; PRAGMA trusted_schema = OFF; PRAGMA mmap_size = 0;
          PRAGMA temp_store = MEMORY;";
     connection.execute_batch(settings).map_err(sort)?;
+    Ok(connection)
+}
+
+/// Leaves the log as it is at the end, though nobody else has the board open: writing it back costs more than all the rest,
+/// and who writes much does it now and then.
+fn hasty(connection: Connection) -> Result<Connection, Error> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(sort)?;
     Ok(connection)
 }
 

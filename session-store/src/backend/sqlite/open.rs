@@ -1,7 +1,7 @@
 //! Opening: modes of the file, settings, versions, and errors sorted by what can be done about them.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,8 +18,8 @@ use crate::time::Timestamp;
 
 /// Marks the file as ours ("CWAT"), so that no other database is taken for a store.
 const APPLICATION_ID: i32 = 0x4357_4154;
-/// How every SQLite file begins.
-const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
+/// The size of a page, and so the least of a file that is not empty.
+const PAGE_BYTES: u64 = 4096;
 /// The migrations, oldest first; the format of a store is the number of those it has been through.
 const MIGRATIONS: [Migration; 5] = [
     (include_str!("../../../migrations/0001-events.sql"), |_| Ok(())),
@@ -159,10 +159,9 @@ pub(super) fn write_ahead(connection: &Connection, patience: Duration) -> rusqli
 
 /// Refuses to put our tables into someone else's file.
 fn check_free(connection: &mut Connection, path: &Path) -> Result<(), Error> {
-    // SQLite itself takes a file shorter than a page for an empty one.
-    let mut head = Vec::new();
-    File::open(path)?.take(SQLITE_MAGIC.len() as u64).read_to_end(&mut head)?;
-    if !head.is_empty() && head != SQLITE_MAGIC {
+    // SQLite itself takes a file shorter than a page for an empty one. It must not be opened to look: closing it would
+    // take away the locks of whoever else uses it in this process.
+    if (1..PAGE_BYTES).contains(&fs::metadata(path)?.len()) {
         return Err(Error::new(ErrorKind::Corrupt));
     }
     let snapshot = connection.transaction().map_err(sort)?;
@@ -265,17 +264,33 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-pub(super) fn quarantine(path: &Path, now: Timestamp) -> Result<PathBuf, Error> {
-    let moved = beside(path, &format!(".corrupt-{}", now.as_millis()));
-    fs::rename(path, &moved).map_err(|error| Error::from(error).at(path))?;
+/// Moves a damaged store aside; `None` where the path leads to another file than the one judged: another process was faster,
+/// and what stands there is its fresh one.
+pub(super) fn quarantine(
+    path: &Path,
+    judged: Option<(u64, u64)>,
+    now: Timestamp,
+) -> Result<Option<PathBuf>, Error> {
+    let lock = lock_beside(path)?;
+    lock.lock()?;
+    if file_at(path) != judged {
+        return Ok(None);
+    }
+    let named = |count: u32| match count {
+        0 => beside(path, &format!(".corrupt-{}", now.as_millis())),
+        count => beside(path, &format!(".corrupt-{}-{count}", now.as_millis())),
+    };
+    let moved = (0..).map(named).find(|name| !name.exists()).expect("because numbers do not end");
+    // The log belongs to the damaged file: left in place it would be read into the fresh one. The file comes last, because
+    // once it is gone others make a fresh one with a log of its own.
     for suffix in ["-wal", "-shm"] {
-        // The log belongs to the damaged file: left in place it would be read into the fresh one.
         match fs::rename(beside(path, suffix), beside(&moved, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::from(error).at(path)),
             _ => {}
         }
     }
-    Ok(moved)
+    fs::rename(path, &moved).map_err(|error| Error::from(error).at(path))?;
+    Ok(Some(moved))
 }
 
 fn make_folder(folder: &Path) -> Result<(), Error> {

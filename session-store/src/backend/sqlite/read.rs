@@ -229,7 +229,7 @@ impl Names {
     }
 }
 
-/// Looks up a number. They are given from one on without a gap, so its place is known in advance.
+/// Looks up a number. They are given from one on, so its place is known in advance where none before it has gone.
 fn named<Name: Clone>(names: &[(i64, Name)], number: i64) -> Option<Name> {
     let at_its_place = usize::try_from(number).ok().and_then(|number| names.get(number.checked_sub(1)?));
     let (_, name) = match at_its_place {

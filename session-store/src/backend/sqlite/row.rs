@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::cell::{PriceClass, PromptBand};
 use crate::event::{
     Compaction, Conversation, CostState, Fact, Failure, LimitCause, LimitHit, LimitSample, LimitWindow,
-    ModelCost, Owner, Ran, Reset, Role, Setting, Tariff, Turn,
+    ModelCost, Owner, Ownership, Reset, Role, Setting, Tariff, Turn,
 };
 use crate::id::{AgentId, ConversationId, ModelId};
 use crate::time::Timestamp;
@@ -123,9 +123,9 @@ enum Body {
     LimitSample { window: String, resets_at: Option<i64>, used_hundredths: Option<u32>, status: String },
     CostState { duration_ms: u64, cost_nanos: u64, models: Vec<ModelBody>, has_unknown_model: bool },
     Compaction { by_user: bool, tokens_before: u64 },
+    Ownership { session: String, until: i64 },
     Conversation { first: SettingBody, last: SettingBody },
     Failure { kind: FailureBody },
-    Ran { session: String },
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -190,7 +190,10 @@ pub(crate) fn fact_row(fact: &Fact) -> Option<(&'static str, String)> {
             CONVERSATION,
             Body::Conversation { first: SettingBody::of(&told.first), last: SettingBody::of(&told.last) },
         ),
-        Fact::Ran(ran) => ("ran", Body::Ran { session: ran.session.to_string() }),
+        Fact::Ownership(told) => {
+            let (session, until) = (told.session.to_string(), told.until.as_millis());
+            ("ownership", Body::Ownership { session, until })
+        }
         Fact::Failure(failure) => ("failure", Body::Failure { kind: FailureBody::of(*failure) }),
     };
     serde_json::to_string(&body).ok().map(|body| (kind, body))
@@ -225,7 +228,9 @@ pub(crate) fn fact(body: &str) -> Option<Fact> {
         Body::Conversation { first, last } => {
             Fact::Conversation(Conversation { first: first.into_setting(), last: last.into_setting() })
         }
-        Body::Ran { session } => Fact::Ran(Ran { session: session.into() }),
+        Body::Ownership { session, until } => {
+            Fact::Ownership(Ownership { session: session.into(), until: Timestamp::from_millis(until) })
+        }
         Body::Failure { kind } => Fact::Failure(kind.into_failure()),
     })
 }

@@ -1,0 +1,188 @@
+//! Everything that goes into an export, gathered from the stores, the processes and the board.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use session_analytics::{
+    Effort, Figures, Filter, ForecastInput, LOOKED_AT, Learned, Limit, Overview, OverviewInput, Page,
+    Prediction, PriceBook, RecommendInput, Recommendation, SessionContext, Sessions, WindowState, anchors,
+    cuts, efforts, recommendations, told_samples,
+};
+use session_detect::{Context as Surroundings, Facts, Session, classify};
+use session_store::{EventBackend, Ledger, Selection, Timestamp};
+
+use crate::args::SpanArgs;
+use crate::commands::report::{note_problems, range};
+use crate::context::{Context, now};
+use crate::error::CliError;
+use crate::feed::Feed;
+use crate::limits::Known;
+use crate::others::Others;
+use crate::presence::Presence;
+use crate::sessions;
+
+/// What an export tells.
+pub(super) struct Gathered {
+    pub(super) overview: Overview,
+    pub(super) presence: Presence,
+    pub(super) others: Others,
+    pub(super) known: Known,
+    limits: Vec<Limit>,
+    pub(super) predictions: Vec<Prediction>,
+    pub(super) recommendations: Vec<Recommendation>,
+    /// By the name of the session, over the last thirty days.
+    pub(super) efforts: BTreeMap<Option<Arc<str>>, Effort>,
+    /// Where each live process of a session runs, by its number; those that may not be looked at are missing.
+    pub(super) surroundings: BTreeMap<u32, (Session, Surroundings)>,
+    /// What of it a page tells, by the name of the session.
+    contexts: BTreeMap<Arc<str>, SessionContext>,
+}
+
+impl Gathered {
+    pub(super) fn of(context: &Context, span: &SpanArgs) -> Result<Self, CliError> {
+        let range = range(span, &context.config.zone)?;
+        let filter = Filter { project: span.project.clone(), model: span.model.clone(), ..Filter::default() };
+        let (book, now) = (context.prices()?, now());
+        let archive = context.archive()?;
+        let live = Feed::new(context, archive.store.clone(), book.clone(), None, &archive.ingestor).live()?;
+        let others = Others::look(&context.config);
+        let presence = Presence::look(context, &archive.store, &live, &others);
+        let known = sessions::known(&archive.store, &presence)?;
+
+        let facts = archive.store.events(&Selection::facts())?;
+        let mut cuts = cuts(&anchors(&facts));
+        let ends = [range.start, range.end].into_iter();
+        cuts.extend(ends.filter(|at| *at != Timestamp::MIN && *at != Timestamp::MAX));
+        cuts.sort_unstable();
+        let cells = archive.store.cells(Timestamp::MIN..Timestamp::MAX, &cuts)?;
+        let figures = Figures { cells, facts };
+        let zone = &context.config.zone;
+        let input = OverviewInput {
+            figures: &figures,
+            book: &book,
+            zone,
+            range,
+            filter: &filter,
+            sessions: &known,
+            now,
+        };
+        let mut overview = Overview::build(&input, &context.project_of());
+        note_problems(&mut overview.problems, &archive);
+
+        let account = context.config.claude_dirs.first().map(|dir| dir.to_string_lossy().into_owned());
+        let account = account.unwrap_or_default();
+        let known_limits = Known::gather(context, &archive.store, &book, archive.ingestor.checkpoints())?;
+        let limits = known_limits.limits.limits.clone();
+        let recent = Selection { range: now.before(LOOKED_AT)..Timestamp::MAX, ..Selection::all() };
+        let recent = archive.store.events(&recent)?;
+        let surroundings = surroundings(&presence);
+        Ok(Self {
+            contexts: contexts(&presence, &surroundings),
+            predictions: predictions(&limits, &figures, &book, &input),
+            recommendations: advice(&recent, &book, &known, &account, &input),
+            efforts: efforts(&recent, &book, &known, now),
+            surroundings,
+            overview,
+            presence,
+            others,
+            limits,
+            known: known_limits,
+        })
+    }
+
+    /// Returns what a page tells.
+    pub(super) fn page(&self) -> Page<'_> {
+        Page {
+            overview: &self.overview,
+            limits: &self.limits,
+            predictions: &self.predictions,
+            recommendations: &self.recommendations,
+            efforts: &self.efforts,
+            contexts: &self.contexts,
+        }
+    }
+}
+
+fn predictions(
+    limits: &[Limit],
+    figures: &Figures,
+    book: &PriceBook,
+    input: &OverviewInput<'_>,
+) -> Vec<Prediction> {
+    let predict = |limit: &Limit| {
+        let state = WindowState {
+            account: limit.account.to_string(),
+            window: limit.window.clone(),
+            used_percentage: limit.used_now().map(|used| f64::from(used) / 100.0),
+            resets_at: limit.resets_at,
+            observed_at: limit.observed_at,
+        };
+        let samples = told_samples(&figures.facts, &limit.account, &limit.window);
+        let forecast = ForecastInput {
+            cells: &figures.cells,
+            book,
+            zone: input.zone,
+            state: &state,
+            samples: &samples,
+            now: input.now,
+        };
+        let learned = BTreeMap::from([(limit.window.name().to_owned(), forecast.learn())]);
+        Prediction::of(&forecast, &Learned { limits: learned })
+    };
+    limits.iter().map(predict).collect()
+}
+
+fn advice(
+    recent: &Ledger,
+    book: &PriceBook,
+    known: &Sessions,
+    account: &str,
+    input: &OverviewInput<'_>,
+) -> Vec<Recommendation> {
+    recommendations(&RecommendInput {
+        ledger: recent,
+        book,
+        sessions: known,
+        account,
+        zone: input.zone,
+        now: input.now,
+    })
+}
+
+/// Looks at each live process as `detect` does.
+fn surroundings(presence: &Presence) -> BTreeMap<u32, (Session, Surroundings)> {
+    let alive = presence.participants.iter().filter(|it| it.is_alive);
+    let look = |pid| {
+        let facts = Facts::capture_of(pid).ok()?;
+        let session = classify(&facts);
+        let surroundings = Surroundings::observed(&facts, &session);
+        Some((pid, (session, surroundings)))
+    };
+    alive.filter_map(|it| look(it.pid)).collect()
+}
+
+/// Says in a few words where each session runs.
+fn contexts(
+    presence: &Presence,
+    surroundings: &BTreeMap<u32, (Session, Surroundings)>,
+) -> BTreeMap<Arc<str>, SessionContext> {
+    let mut contexts: BTreeMap<Arc<str>, SessionContext> = BTreeMap::new();
+    for it in &presence.participants {
+        let context = contexts.entry(it.key.file_name().into()).or_default();
+        context.is_alive |= it.is_alive;
+        let Some((session, around)) = surroundings.get(&it.pid) else { continue };
+        let notes = [
+            around.terminal_emulator.clone(),
+            session.mux.clone(),
+            session.host_app.clone(),
+            session.container.clone(),
+            around.remote_ip.as_ref().map(|remote| format!("from {remote}")),
+        ];
+        for note in notes.into_iter().flatten() {
+            if !context.notes.contains(&note) {
+                context.notes.push(note);
+            }
+        }
+    }
+    contexts
+}

@@ -1,0 +1,40 @@
+//! `claudewatch metrics`: figures in the text form of Prometheus, printed or put where the node exporter collects files.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use session_analytics::{MetricsInput, metrics_text};
+
+use crate::args::MetricsArgs;
+use crate::context::{Context, figures};
+use crate::error::CliError;
+use crate::feed::Feed;
+use crate::limits::Known;
+use crate::others::Others;
+use crate::output::Output;
+use crate::presence::Presence;
+
+pub(crate) fn run(context: &Context, args: &MetricsArgs) -> Result<(), CliError> {
+    let book = context.prices()?;
+    let archive = context.archive()?;
+    let figures = figures(&archive.store)?;
+    let live = Feed::new(context, archive.store.clone(), book.clone(), None, &archive.ingestor).live()?;
+    let others = Others::look(&context.config);
+    let types = Presence::look(context, &archive.store, &live, &others).types();
+    let sessions: BTreeMap<String, usize> =
+        types.into_iter().map(|(kind, count)| (kind.name().to_owned(), count)).collect();
+    let known = Known::gather(context, &archive.store, &book, archive.ingestor.checkpoints())?;
+    let input = MetricsInput {
+        figures: &figures,
+        book: &book,
+        limits: &known.limits,
+        sessions: &sessions,
+        counters: &others.counters,
+        skipped: (archive.scan.lines_skipped.values().sum(), archive.scan.files_skipped.len() as u64),
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    let text = metrics_text(&input, &context.project_of());
+    let mut out = Output::to(args.textfile.as_deref().unwrap_or(Path::new("-")))?;
+    out.text(&text)?;
+    out.finish()
+}

@@ -1,0 +1,106 @@
+//! The status line in the real Claude Code client, in a terminal of tmux: what it is given, and what it shows of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::env::PATIENCE;
+use crate::real_client::Sandbox;
+
+/// A terminal of its own, which ends with the test.
+struct Terminal {
+    socket: PathBuf,
+}
+
+impl Terminal {
+    fn start(socket: PathBuf, command: &str) -> Option<Self> {
+        let terminal = Self { socket };
+        terminal
+            .tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "140", "-y", "40", command])
+            .then_some(terminal)
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> bool {
+        let run =
+            Command::new("tmux").arg("-S").arg(&self.socket).args(arguments).env_remove("TMUX").output();
+        run.is_ok_and(|output| output.status.success())
+    }
+
+    fn type_in(&self, text: &str) {
+        assert!(self.tmux(&["send-keys", "-l", text]));
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(self.tmux(&["send-keys", "Enter"]));
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.tmux(&["kill-server"]);
+    }
+}
+
+/// Waits until a file holds a text.
+fn wait_for(file: &Path, wanted: &str) -> String {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        if text.contains(wanted) {
+            return text;
+        }
+        assert!(Instant::now() < end, "`{wanted}` is not in {text:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn the_real_client_gives_and_shows_the_limits() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    let shown = sandbox.control("shown.txt");
+    let line = format!(
+        "CLAUDEWATCH_RUNTIME_DIR={} {} statusline | tee -a {}",
+        sandbox.control("../claudewatch/run").display(),
+        env!("CARGO_BIN_EXE_claudewatch"),
+        shown.display()
+    );
+    let settings = sandbox.control("../home/.claude/settings.json");
+    fs::create_dir_all(settings.parent().unwrap()).unwrap();
+    fs::create_dir_all(sandbox.control("../claudewatch")).unwrap();
+    fs::write(&settings, json!({"statusLine": {"type": "command", "command": line}}).to_string()).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real_client/sandbox");
+    let command = format!("bash {} {} claude", script.display(), sandbox.control("..").display());
+    let Some(terminal) = Terminal::start(sandbox.control("tmux"), &command) else {
+        assert!(
+            std::env::var_os("CLAUDEWATCH_REQUIRE_REAL_CLIENT").is_none_or(|value| value != "1"),
+            "tmux is required"
+        );
+        eprintln!("SKIPPED real client: tmux is missing");
+        return;
+    };
+    wait_for(&shown, "$0.00");
+    terminal.type_in("Hello.");
+    // What the stand-in API says of the account.
+    let text = wait_for(&shown, "30% ↻");
+    assert!(text.contains("7d █▋░░░░░░ 20% ↻"), "{text}");
+    let output = sandbox.claudewatch(&["limits", "--json"]).output().unwrap();
+    let limits: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let told: Vec<_> = limits["limits"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| {
+            (
+                it["window"].as_str().unwrap(),
+                it["used_percentage"].as_f64().unwrap(),
+                it["source"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(told, [("five_hour", 30.0, "statusline"), ("seven_day", 20.0, "statusline")]);
+    assert_eq!(limits["refused_values"], 0);
+    // Its own conversation is charged with all of it.
+    let shares = limits["limits"][0]["shares"].as_array().unwrap();
+    assert_eq!(shares.len(), 1, "{limits}");
+}
