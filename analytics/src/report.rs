@@ -5,13 +5,14 @@ use std::ops::Range;
 use std::time::Duration;
 
 use session_store::{
-    Cell, CellSum, ConversationId, Date, Fact, Ledger, LimitCause, LimitWindow, ModelId, PriceClass,
-    Timestamp, Usage, Zone, fold_cells,
+    Cell, CellKey, CellSum, ConversationId, Date, Fact, Join, Ledger, LimitCause, LimitWindow, ModelId,
+    PriceClass, Timestamp, Usage, Zone, fold_cells,
 };
 
 use crate::block::{self, Block};
 use crate::money::Usd;
 use crate::pricing::{DAY, PriceBook, Prices};
+use crate::sessions::{SessionInfo, Sessions};
 
 /// What a report is made of: sums of turns, and everything else that happened.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +27,26 @@ impl Figures {
     /// Takes the figures from a ledger in memory.
     pub fn of(ledger: &Ledger) -> Self {
         let cuts = block::cuts(&block::anchors(ledger));
-        Self { cells: fold_cells(ledger, Timestamp::MIN..Timestamp::MAX, &cuts), facts: ledger.clone() }
+        Self::of_divided(ledger, &cuts)
+    }
+
+    /// Takes the figures from a ledger in memory, divided at given moments, which are sorted.
+    pub fn of_divided(ledger: &Ledger, cuts: &[Timestamp]) -> Self {
+        Self { cells: fold_cells(ledger, Timestamp::MIN..Timestamp::MAX, cuts), facts: ledger.clone() }
+    }
+
+    /// Adds the figures of others, such as another session's; no turn may be in both, and both are divided alike.
+    ///
+    /// The result is what the figures of all their events would be.
+    #[must_use]
+    pub fn merged(self, other: Self) -> Self {
+        let mut cells: BTreeMap<CellKey, CellSum> = BTreeMap::new();
+        for cell in self.cells.into_iter().chain(other.cells) {
+            cells.entry(cell.key).or_default().add(&cell.sum);
+        }
+        let mut facts = self.facts;
+        let _ = facts.join(other.facts);
+        Self { cells: cells.into_iter().map(|(key, sum)| Cell { key, sum }).collect(), facts }
     }
 }
 
@@ -48,6 +68,14 @@ pub enum By {
     Model,
     /// The five-hour block.
     Block,
+    /// The session, by its five-part id.
+    Session,
+    /// The sort of session: `local`, `ssh`, `vscode`, `jupyter`, `container` or `script`.
+    Type,
+    /// The user whose session it is.
+    User,
+    /// The host.
+    Host,
 }
 
 impl By {
@@ -61,6 +89,10 @@ impl By {
             Self::Project => "project",
             Self::Model => "model",
             Self::Block => "block",
+            Self::Session => "session",
+            Self::Type => "type",
+            Self::User => "user",
+            Self::Host => "host",
         }
     }
 }
@@ -85,6 +117,13 @@ impl ReportOptions {
     pub fn needs_conversations(&self) -> bool {
         matches!(self.by, By::Conversation | By::Project) || self.filter.project.is_some()
     }
+
+    /// Returns whether the report depends on which session ran what; without that it is the same otherwise.
+    pub fn needs_sessions(&self) -> bool {
+        let Filter { session, session_type, .. } = &self.filter;
+        let by_session = matches!(self.by, By::Session | By::Type | By::User | By::Host);
+        by_session || session.is_some() || session_type.is_some()
+    }
 }
 
 /// Which turns are counted.
@@ -96,6 +135,10 @@ pub struct Filter {
     pub model: Option<String>,
     /// Only this conversation, by its id or the beginning of it.
     pub conversation: Option<String>,
+    /// Only sessions whose five-part id begins with this.
+    pub session: Option<String>,
+    /// Only sessions of this sort.
+    pub session_type: Option<String>,
 }
 
 /// What was not counted.
@@ -221,12 +264,23 @@ fn is_same_reset(earlier: &Hit, later: &Hit) -> bool {
 }
 
 impl Report {
-    /// Makes a report.
+    /// Makes a report in which no session is known.
     ///
     /// `project_of` tells the project of a working folder, for instance its repository's root. The same arguments
     /// give the same report.
     pub fn build(
         figures: &Figures,
+        book: &PriceBook,
+        options: &ReportOptions,
+        project_of: &dyn Fn(&str) -> String,
+    ) -> Self {
+        Self::build_with(figures, &Sessions::default(), book, options, project_of)
+    }
+
+    /// Makes a report that tells sessions apart: what no session is known of is `unknown`.
+    pub fn build_with(
+        figures: &Figures,
+        sessions: &Sessions,
         book: &PriceBook,
         options: &ReportOptions,
         project_of: &dyn Fn(&str) -> String,
@@ -240,6 +294,7 @@ impl Report {
             options,
             prices: Prices::of(book),
             projects: &projects,
+            sessions,
             blocks: Vec::new(),
             day: None,
             rows: BTreeMap::new(),
@@ -281,6 +336,7 @@ struct Builder<'a> {
     options: &'a ReportOptions,
     prices: Prices<'a>,
     projects: &'a BTreeMap<ConversationId, String>,
+    sessions: &'a Sessions,
     blocks: Vec<Block>,
     /// The day asked for last and the date that its row is named for; cells come in the order of their times.
     day: Option<(Range<Timestamp>, Date)>,
@@ -323,7 +379,10 @@ impl<'a> Builder<'a> {
         let mut shares: Vec<Share<'a>> = Vec::new();
         for cell in cells {
             let key = &cell.key;
-            if !self.covers(key.start) || !self.wants(&key.conversation) || !self.wants_model(&key.model) {
+            if !self.covers(key.start)
+                || !self.wants(&key.conversation, key.start)
+                || !self.wants_model(&key.model)
+            {
                 continue;
             }
             let place = self.row_key(key.start, &key.conversation, Some(&key.model));
@@ -366,7 +425,7 @@ impl<'a> Builder<'a> {
             return;
         }
         for hit in hits {
-            if !self.covers(hit.at) || !self.wants(&hit.conversation) {
+            if !self.covers(hit.at) || !self.wants(&hit.conversation, hit.at) {
                 continue;
             }
             self.hits += 1;
@@ -445,12 +504,17 @@ impl<'a> Builder<'a> {
         self.options.range.contains(&at)
     }
 
-    fn wants(&self, conversation: &ConversationId) -> bool {
-        let Filter { project, conversation: prefix, .. } = &self.options.filter;
+    fn wants(&self, conversation: &ConversationId, at: Timestamp) -> bool {
+        let Filter { project, conversation: prefix, session, session_type, .. } = &self.options.filter;
         let in_project = project.as_ref().is_none_or(|wanted| {
             self.projects.get(conversation).is_some_and(|project| is_project(project, wanted))
         });
-        in_project && prefix.as_ref().is_none_or(|prefix| conversation.as_str().starts_with(prefix))
+        let is_session =
+            |wanted: &dyn Fn(&SessionInfo) -> bool| self.sessions.of(conversation, at).is_some_and(wanted);
+        in_project
+            && prefix.as_ref().is_none_or(|prefix| conversation.as_str().starts_with(prefix))
+            && session.as_ref().is_none_or(|it| is_session(&|info| info.session_id.starts_with(it.as_str())))
+            && session_type.as_ref().is_none_or(|it| is_session(&|info| *info.session_type == **it))
     }
 
     fn wants_model(&self, model: &ModelId) -> bool {
@@ -468,12 +532,25 @@ impl<'a> Builder<'a> {
             By::Conversation => RowKey::Name(conversation.as_str()),
             By::Project => RowKey::Name(self.projects.get(conversation).map_or(UNKNOWN, String::as_str)),
             By::Model => RowKey::Name(model.map_or(UNKNOWN, ModelId::as_str)),
+            By::Session => self.session_key(conversation, at, |info| &info.session_id),
+            By::Type => self.session_key(conversation, at, |info| &info.session_type),
+            By::User => self.session_key(conversation, at, |info| &info.user),
+            By::Host => self.session_key(conversation, at, |info| &info.host),
             By::Block => {
                 let after = self.blocks.partition_point(|block| block.start <= at);
                 let block = after.checked_sub(1).map(|last| &self.blocks[last]);
                 block.map_or(RowKey::Name(UNKNOWN), |block| RowKey::Block(block.start))
             }
         }
+    }
+
+    fn session_key(
+        &self,
+        conversation: &ConversationId,
+        at: Timestamp,
+        name: fn(&SessionInfo) -> &str,
+    ) -> RowKey<'a> {
+        RowKey::Name(self.sessions.of(conversation, at).map_or(UNKNOWN, name))
     }
 
     /// Returns the date that the row of a moment is named for.

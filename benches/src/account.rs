@@ -51,6 +51,8 @@ struct Person {
 }
 
 struct Writer {
+    /// Sets the ids of one account apart from those of others.
+    seed: u64,
     account: Account,
     limit_usd: f64,
     used_usd: f64,
@@ -88,7 +90,7 @@ impl Account {
             usd_per_percent: person.limit_usd / 100.0,
         };
         let mut writer =
-            Writer { account, limit_usd: person.limit_usd, used_usd: 0.0, sampled_at: 0, turns: 0 };
+            Writer { seed, account, limit_usd: person.limit_usd, used_usd: 0.0, sampled_at: 0, turns: 0 };
         for day in 0..days {
             person.day(&mut rng, &mut writer, day);
         }
@@ -173,12 +175,16 @@ impl Writer {
         let owner = Owner {
             role: Role::Main,
             since: Timestamp::from_millis(FROM_MS),
-            conversation: "synthetic".into(),
+            conversation: session_store::ConversationId::new(format!("{}-{}", self.seed, day_of(at))),
             agent: None,
         };
-        let id = session_store::EventId::new(format!("{kind}{}", self.turns));
+        let id = session_store::EventId::new(format!("{kind}{}_{}", self.seed, self.turns));
         let _ = self.account.ledger.apply(Event { id, at, owner, fact });
     }
+}
+
+fn day_of(at: Timestamp) -> i64 {
+    at.as_millis().div_euclid(DAY_MS)
 }
 
 fn hit(resets_at: Timestamp) -> Fact {

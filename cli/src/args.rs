@@ -120,7 +120,7 @@ pub(crate) enum ColorWhen {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Usage and cost by day, week, month, conversation, project, model or five-hour block.
+    /// Usage and cost by day, week, month, conversation, project, model, five-hour block, session, its type, user or host.
     Report(ReportArgs),
     /// The records behind a figure: kept, dropped and why, and the prices used.
     Explain(ExplainArgs),
@@ -321,6 +321,9 @@ pub(crate) struct LimitsArgs {
     /// End with code 10 where a limit is near (75 % used, or Claude Code warned), with 11 where one is hit.
     #[arg(long)]
     pub(crate) check: bool,
+    /// Forecast each limit, and show how well such forecasts would have done so far.
+    #[arg(long)]
+    pub(crate) backtest: bool,
 }
 
 #[derive(Debug, Args)]
@@ -364,6 +367,12 @@ pub(crate) struct ReportArgs {
     pub(crate) by: ReportBy,
     #[command(flatten)]
     pub(crate) span: SpanArgs,
+    /// Only sessions whose id begins with this, such as pts/1:local:herb.
+    #[arg(long, value_name = "ID")]
+    pub(crate) session: Option<String>,
+    /// Only sessions of this sort.
+    #[arg(long = "type", value_enum, value_name = "TYPE")]
+    pub(crate) session_type: Option<SessionType>,
     /// Print CSV.
     #[arg(long, conflicts_with = "json")]
     pub(crate) csv: bool,
@@ -378,6 +387,34 @@ pub(crate) enum ReportBy {
     Project,
     Model,
     Block,
+    Session,
+    Type,
+    User,
+    Host,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SessionType {
+    Local,
+    Ssh,
+    #[value(name = "vscode")]
+    VsCode,
+    Jupyter,
+    Container,
+    Script,
+}
+
+impl From<SessionType> for session_detect::Kind {
+    fn from(sort: SessionType) -> Self {
+        match sort {
+            SessionType::Local => Self::Local,
+            SessionType::Ssh => Self::Ssh,
+            SessionType::VsCode => Self::VsCode,
+            SessionType::Jupyter => Self::Jupyter,
+            SessionType::Container => Self::Container,
+            SessionType::Script => Self::Script,
+        }
+    }
 }
 
 /// What is counted.

@@ -10,6 +10,7 @@ mod context;
 mod coordination;
 mod error;
 mod feed;
+mod forecast;
 mod former;
 mod host;
 mod limits;

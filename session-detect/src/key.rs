@@ -204,6 +204,20 @@ impl IsolationKey {
         name
     }
 
+    /// Reads back what [`IsolationKey::file_name`] wrote; `None` for anything else, and for names whose readable part was cut.
+    pub fn from_file_name(name: &str) -> Option<Self> {
+        let text: String = name
+            .strip_prefix("s-")?
+            .chars()
+            .map(|letter| match letter {
+                '=' => '/',
+                '+' => ':',
+                other => other,
+            })
+            .collect();
+        text.parse().ok().filter(|key: &Self| key.file_name() == name)
+    }
+
     /// Returns a name for a socket: 59 bytes of `a-z2-7`, unique to the session, so that a folder of 40 bytes still fits
     /// the 104 that macOS allows.
     pub fn socket_name(&self) -> String {

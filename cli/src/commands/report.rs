@@ -4,15 +4,17 @@ use std::ops::Range;
 use std::time::Duration;
 
 use session_analytics::{
-    By, Elapsed, Figures, Filter, Problems, Report, ReportOptions, Row, Tokens, Totals, Usd, anchors, cuts,
-    report_csv, report_json,
+    By, Elapsed, Figures, Filter, Problems, Report, ReportOptions, Row, Sessions, Tokens, Totals, Usd,
+    anchors, cuts, report_csv, report_json,
 };
+use session_detect::Kind;
 use session_store::{Date, EventBackend, Selection, Timestamp, Zone};
 
 use crate::args::{ReportArgs, ReportBy, SpanArgs};
 use crate::context::{Archive, Context, now, print};
 use crate::error::CliError;
 use crate::line::bar;
+use crate::sessions;
 use crate::table::{Column, Table, terminal_width};
 use crate::words::model_name;
 
@@ -24,13 +26,21 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<(), CliError> 
         by: args.by.into(),
         zone: context.config.zone.clone(),
         range: range(&args.span, &context.config.zone)?,
-        filter: filter(&args.span),
+        filter: Filter {
+            session: args.session.clone(),
+            session_type: args.session_type.map(|it| Kind::from(it).name().to_owned()),
+            ..filter(&args.span)
+        },
         now: now(),
     };
     let book = context.prices()?;
     let archive = context.archive()?;
     let figures = figures_for(&archive, &options)?;
-    let mut report = Report::build(&figures, &book, &options, &context.project_of());
+    let sessions = match options.needs_sessions() {
+        true => sessions::of_stores(&archive.store)?,
+        false => Sessions::default(),
+    };
+    let mut report = Report::build_with(&figures, &sessions, &book, &options, &context.project_of());
     note_problems(&mut report.problems, &archive);
     // The option comes first: it cannot be given beside `--json`, but beside a `json` of the configuration.
     let text = if args.csv {
@@ -79,12 +89,16 @@ impl From<ReportBy> for By {
             ReportBy::Project => Self::Project,
             ReportBy::Model => Self::Model,
             ReportBy::Block => Self::Block,
+            ReportBy::Session => Self::Session,
+            ReportBy::Type => Self::Type,
+            ReportBy::User => Self::User,
+            ReportBy::Host => Self::Host,
         }
     }
 }
 
 fn filter(span: &SpanArgs) -> Filter {
-    Filter { project: span.project.clone(), model: span.model.clone(), conversation: None }
+    Filter { project: span.project.clone(), model: span.model.clone(), ..Filter::default() }
 }
 
 pub(super) fn range(span: &SpanArgs, zone: &Zone) -> Result<Range<Timestamp>, CliError> {
@@ -153,6 +167,10 @@ fn columns(by: By) -> Vec<Column> {
         By::Project => "Project",
         By::Model => "Model",
         By::Block => "Block",
+        By::Session => "Session",
+        By::Type => "Type",
+        By::User => "User",
+        By::Host => "Host",
         _ => "Day",
     };
     let mut columns = vec![Column::left(title, 0)];
@@ -250,6 +268,13 @@ fn remarks(report: &Report) -> String {
             "Without a price, so not in the cost: {}\n",
             crate::printable::printable(&names)
         ));
+    }
+    let is_unknown = |row: &Row| row.key == "unknown";
+    if matches!(report.by, By::Session | By::Type | By::User | By::Host) && report.rows.iter().any(is_unknown)
+    {
+        text.push_str(
+            "unknown: read from transcripts, not seen while it ran; from now on sessions are noted.\n",
+        );
     }
     if report.totals.estimated {
         text.push_str("~ holds a model of unknown price, estimated by its family.\n");

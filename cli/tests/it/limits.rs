@@ -187,3 +187,47 @@ fn waiting_ends_with_the_reset_or_with_the_time() {
     assert_eq!(env.run(&["wait", "--quiet", "--below", "40%", "--timeout", "10ms"]).code, Some(4));
     assert_eq!(env.run(&["wait", "--quiet", "--below", "41"]).code, Some(0));
 }
+
+#[test]
+fn forecasts_come_with_what_the_past_says_of_them() {
+    let env = Env::new();
+    env.write("c", &[Reply::now("msg_1")]);
+    // Without a history there is no number.
+    let told = env.json(&["limits", "--backtest"]);
+    for prediction in told["predictions"].as_array().unwrap() {
+        assert_eq!(prediction["method"], "insufficient_data");
+        assert!(prediction["lacks"].is_string());
+        assert_eq!((&prediction["runs_out_at"], &prediction["resets_first"]), (&Value::Null, &Value::Null));
+    }
+    let table = env.run(&["limits", "--backtest"]).ok();
+    assert!(table.contains("not enough data"), "{table}");
+
+    // Four weeks with six hours of work a day, and two hours of it today.
+    let mut lines = Vec::new();
+    for day in 0..28u64 {
+        for quarter in 0..if day == 0 { 8 } else { 24 } {
+            let minutes = day * 1440 + quarter * 15 + 1;
+            let id = format!("msg_{day}_{quarter}");
+            lines.push(Reply::new(&id, &minutes_ago(minutes).to_string()).of("d").output(1000 + day * 10));
+        }
+    }
+    env.write("d", &lines);
+    let reset = Timestamp::from_seconds(seconds_from_now(7200)).to_string();
+    cache(&env, 1, json!({"five_hour": {"utilization": 95, "resets_at": reset}}));
+    let told = env.json(&["limits", "--backtest"]);
+    let prediction = told["predictions"].as_array().unwrap().iter().find(|it| it["window"] == "five_hour");
+    let prediction = prediction.unwrap();
+    assert_eq!(prediction["method"], "habit", "{prediction}");
+    let backtest = &prediction["backtest"];
+    assert!(backtest["samples"].as_u64().unwrap() >= 20, "{backtest}");
+    assert!((0.0..=1.0).contains(&backtest["coverage"].as_f64().unwrap()), "{backtest}");
+    assert!(backtest["median_error_minutes"].as_f64().unwrap() >= 0.0);
+    assert!(
+        Timestamp::parse(prediction["runs_out_at"].as_str().unwrap()).unwrap()
+            > now().before(Duration::from_secs(60))
+    );
+    assert_eq!(prediction["resets_first"], false);
+    assert!(prediction["turns_left"].is_u64());
+    let table = env.run(&["limits", "--backtest"]).ok();
+    assert!(table.contains("Median error") && table.contains("5-hour limit"), "{table}");
+}

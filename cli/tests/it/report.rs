@@ -1,15 +1,29 @@
 //! `report`: right totals however the files came, days of every zone, spans, filters, and the forms of its output.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 
 use serde_json::{Value, json};
 use session_store::corpus::{Counts, Truth};
-use session_store::{Date, Timestamp};
+use session_store::{
+    Batch, Date, Event, EventBackend, Fact, Owner, Role, Stores, Tariff, Timestamp, Turn, Usage,
+};
 
 use crate::env::{Env, Reply, append, counts, files_below, messages, now, row, rows, sum, write_bytes};
 
-const GROUPINGS: [&str; 7] = ["daily", "weekly", "monthly", "conversation", "project", "model", "block"];
+const GROUPINGS: [&str; 11] = [
+    "daily",
+    "weekly",
+    "monthly",
+    "conversation",
+    "project",
+    "model",
+    "block",
+    "session",
+    "type",
+    "user",
+    "host",
+];
 
 #[track_caller]
 fn assert_truth(report: &Value, truth: &Truth) {
@@ -670,4 +684,49 @@ fn copies_repeats_and_placeholders_count_once() {
     let report = env.json(&["report"]);
     assert_eq!(report["totals"]["messages"], 1);
     assert_eq!(report["totals"]["output_tokens"], 57);
+}
+
+/// Two sessions ran a conversation each, one of them has ended and lies in the archive; who ran the third nobody saw.
+#[test]
+fn sessions_are_told_apart_also_when_they_have_ended() {
+    let env = Env::new();
+    let stores = Stores::open(&env.data(), now());
+    let key = |display: &str, pid: u32| {
+        format!("{display}+{pid}~1.5f0c3b1e9a7d4c28b6e10d93c4a2f781.effffffc.{pid}.86c30")
+    };
+    let (here, there) = (key("s-pts=1+local+ada+box", 41), key("s-pts=2+ssh_client+bob+server", 42));
+    stores.set_owners(HashMap::from([("one".into(), here.clone()), ("two".into(), there.clone())]));
+    let turn = |id: &str, conversation: &str, output| {
+        let at = Timestamp::parse("2026-11-20T10:07:00Z").unwrap();
+        let usage = Usage { output, ..Usage::default() };
+        let turn =
+            Turn { usage, model: "claude-opus-5-5".into(), tariff: Tariff::default(), under_reported: false };
+        let owner = Owner { role: Role::Main, since: at, conversation: conversation.into(), agent: None };
+        Event { id: id.into(), at, owner, fact: Fact::Turn(turn) }
+    };
+    let ledger = [turn("msg_1", "one", 10), turn("msg_2", "two", 20), turn("msg_3", "three", 40)];
+    let _ = stores.commit(Batch { ledger: ledger.into_iter().collect(), checkpoints: Vec::new() }).unwrap();
+    assert!(stores.compact(&there).unwrap());
+
+    let check = |args: &[&str], expected: &[(&str, u64)]| {
+        let report = env.json(&[&["report"], args].concat());
+        let told: Vec<(&str, u64)> = rows(&report)
+            .iter()
+            .map(|row| (row["key"].as_str().unwrap(), row["output_tokens"].as_u64().unwrap()))
+            .collect();
+        assert_eq!(told, expected, "{args:?}");
+    };
+    check(
+        &["session"],
+        &[("pts/1:local:ada:box:41", 10), ("pts/2:ssh_client:bob:server:42", 20), ("unknown", 40)],
+    );
+    check(&["type"], &[("local", 10), ("ssh", 20), ("unknown", 40)]);
+    check(&["user"], &[("ada", 10), ("bob", 20), ("unknown", 40)]);
+    check(&["host"], &[("box", 10), ("server", 20), ("unknown", 40)]);
+    check(&["daily", "--type", "ssh"], &[("2026-11-20", 20)]);
+    check(&["model", "--session", "pts/1:local:ada"], &[("claude-opus-5-5", 10)]);
+    check(&["daily", "--type", "jupyter"], &[]);
+    let table = env.run(&["report", "session"]).ok();
+    assert!(table.contains("pts/1:local:ada:box:41") && table.contains("unknown: "), "{table}");
+    env.run(&["report", "--type", "laptop"]).fails(2, &["laptop"]);
 }

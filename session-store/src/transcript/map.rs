@@ -6,7 +6,9 @@ use memchr::memmem::Finder;
 
 use super::ProblemKind;
 use super::limit;
-use super::line::{CacheCreation, Echo, Iteration, Line, Message, ModelUsage, Number, Object, TokenUsage};
+use super::line::{
+    CacheCreation, Echo, Iteration, Line, Message, ModelUsage, Number, Object, TokenUsage, first_text,
+};
 use super::locate::SourceKind;
 use super::tail::{Found, Reading};
 use crate::event::{
@@ -94,6 +96,25 @@ impl Mapper {
             reading.problems.push((refusal, line_at));
             Mark::Other
         })
+    }
+
+    /// Reads a user line that may be Claude Code's note that the user stopped the reply; one that only quotes it is none.
+    ///
+    /// Such lines are not read otherwise, so one that cannot be understood is no problem.
+    pub(super) fn interruption(&mut self, bytes: &[u8], line_at: u64, reading: &mut Reading) {
+        let Some(line) = Line::read(bytes).filter(|line| line.kind.is("user")) else { return };
+        let Ok(at) = time_of(line.timestamp.within(64)) else { return };
+        if !first_text(bytes).starts_with("[Request interrupted by user") {
+            return;
+        }
+        let role = if line.is_sidechain.0 || self.is_agent_source() { Role::SubAgent } else { Role::Main };
+        let owner = self.owner(&line, role, line.agent_id.within(ID_BYTES_MAX), at);
+        let id = line.uuid.within(ID_BYTES_MAX).map_or_else(
+            || nameless_id("interrupted", &owner, at),
+            |uuid| EventId::new(format!("interrupted:{uuid}")),
+        );
+        let event = Event { id, at, owner, fact: Fact::Failure(Failure::Interrupted) };
+        reading.found.push(Found { line_at, event });
     }
 
     /// Hands over what was learned of the conversation.

@@ -238,6 +238,12 @@ impl Tail {
                     // quarters of all bytes, and one word is found sooner than five.
                     let line = line_around(lines, place.start);
                     looked_at = line.end;
+                    if is_interruption(&lines[line.clone()]) {
+                        if let Some((_, since)) = first_time.take_if(|(at, _)| *at <= line.start) {
+                            self.set_since(since);
+                        }
+                        self.mapper.interruption(&lines[line.clone()], start + line.start as u64, reading);
+                    }
                     if ASSISTANT.find(&lines[line]).is_none() {
                         from = looked_at;
                     }

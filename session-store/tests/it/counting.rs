@@ -612,6 +612,20 @@ fn what_is_no_limit_of_the_account() {
 }
 
 #[test]
+fn an_interruption_is_a_failure_where_it_is_no_quotation() {
+    let line = |content: &str| {
+        text(&format!(
+            r#"{{"type":"user","uuid":"u1","sessionId":"c","timestamp":"2026-11-22T17:09:42.874Z","message":{{"content":{content}}}}}"#
+        ))
+    };
+    let failure = ["interrupted interrupted:u1 of c"];
+    check(&[line(r#"[{"type":"text","text":"[Request interrupted by user]"}]"#)], &failure);
+    check(&[line(r#""[Request interrupted by user for tool use]""#)], &failure);
+    check(&[line(r#""why does it say [Request interrupted by user]?""#)], &[]);
+    check(&[line(r#"[{"type":"tool_result","content":"[Request interrupted by user]"}]"#)], &[]);
+}
+
+#[test]
 fn a_refusal_is_a_reply_and_a_failure() {
     let refused = reply("msg_1", 5).replace(r#""usage":"#, r#""stop_reason":"refusal","usage":"#);
     check(&[refused], &["turn msg_1 17:09:41.874 of c: opus out=5", "refused refusal:msg_1 of c"]);

@@ -41,7 +41,7 @@ pub(super) struct Gathered {
 impl Gathered {
     pub(super) fn of(context: &Context, span: &SpanArgs) -> Result<Self, CliError> {
         let range = range(span, &context.config.zone)?;
-        let filter = Filter { project: span.project.clone(), model: span.model.clone(), conversation: None };
+        let filter = Filter { project: span.project.clone(), model: span.model.clone(), ..Filter::default() };
         let (book, now) = (context.prices()?, now());
         let archive = context.archive()?;
         let live = Feed::new(context, archive.store.clone(), book.clone(), None, &archive.ingestor).live()?;
