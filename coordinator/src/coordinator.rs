@@ -249,10 +249,8 @@ impl Coordinator {
     pub fn published(&self, name: &str) -> Result<Option<(Figures, bool)>, Error> {
         let follows = *self.shared().life.role() == Role::Following;
         let Some(board) = self.board() else { return Ok(None) };
-        let Some(figures) = board.board().published(name).map_err(Error::from)? else { return Ok(None) };
-        let look = board.board().look(u64::MAX).map_err(Error::from)?;
-        let is_fresh = follows && figures.changes == look.changes;
-        Ok(Some((figures, is_fresh)))
+        let published = board.last_published(name)?;
+        Ok(published.map(|(figures, is_of_now)| (figures, is_of_now && follows)))
     }
 
     /// Tells the others that it wrote to stores, which it does not lead to publish.

@@ -148,10 +148,14 @@ impl Lease {
         }
     }
 
-    /// Returns who held the lease last, or holds it now; for people.
+    /// Returns who held the lease last, or holds it now.
     pub fn holder(runtime: &RuntimeDir) -> Option<Holder> {
-        let path = runtime.file(LOCK);
-        read(&open_plain(File::options().read(true), &path).ok()?)
+        Self::holder_at(&runtime.file(LOCK))
+    }
+
+    /// Returns the same of a lock file.
+    pub(crate) fn holder_at(path: &Path) -> Option<Holder> {
+        read(&open_plain(File::options().read(true), path).ok()?)
     }
 
     /// Returns whether somebody holds the lease at this moment.

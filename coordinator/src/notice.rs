@@ -17,7 +17,7 @@ use crate::account::AccountId;
 use crate::bell::Bell;
 use crate::clock::uptime;
 use crate::error::{Error, ErrorKind};
-use crate::lease::Term;
+use crate::lease::{self, Lease, Term};
 use crate::registry::MemberId;
 use crate::runtime::{FileId, RuntimeDir};
 use crate::spool::Spool;
@@ -435,12 +435,23 @@ impl NoticeBoard {
     /// The board cannot be read.
     pub fn fresh(&self, name: &str) -> Result<Option<Figures>, Error> {
         let look = self.board.look(u64::MAX).map_err(Error::from)?;
-        let beats = |leader: BoardLeader| uptime().saturating_sub(leader.beat_at) < LATELY;
-        if !look.leader.is_some_and(beats) {
+        let beats = |leader: &BoardLeader| uptime().saturating_sub(leader.beat_at) < LATELY;
+        if !look.leader.as_ref().is_some_and(beats) {
             return Ok(None);
         }
-        let figures = self.board.published(name).map_err(Error::from)?;
-        Ok(figures.filter(|figures| figures.changes == look.changes))
+        Ok(self.last_published(name)?.filter(|(_, is_of_now)| *is_of_now).map(|(figures, _)| figures))
+    }
+
+    /// Returns what a leader published last under a name, and whether nobody has written to stores, nor taken the lead, since.
+    pub(crate) fn last_published(&self, name: &str) -> Result<Option<(Figures, bool)>, Error> {
+        let Some(figures) = self.board.published(name).map_err(Error::from)? else { return Ok(None) };
+        let look = self.board.look(u64::MAX).map_err(Error::from)?;
+        // Between taking the lock and saying so on the board, a new leader's board is still that of the one before.
+        let holder = Lease::holder_at(&self.path.with_file_name(lease::LOCK));
+        let told = look.leader.as_ref().map(|leader| leader.term);
+        let is_told = holder.map(|holder| holder.term.number()) == told;
+        let is_of_now = is_told && figures.changes == look.changes;
+        Ok(Some((figures, is_of_now)))
     }
 
     /// Tells the others that stores were written, and rings: what was published before is no longer new.

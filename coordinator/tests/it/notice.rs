@@ -3,7 +3,9 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use session_coordinator::{Cursor, Fate, Listener, MemberId, Notice, NoticeBoard, NoticeKind, Term};
+use session_coordinator::{
+    Acquire, Cursor, Fate, Lease, Listener, MemberId, Notice, NoticeBoard, NoticeKind, Term,
+};
 use session_store::{
     AgentId, BoardBackend, Event, Fact, Figures, LimitCause, LimitHit, LimitWindow, Owner, Reset, Role,
     SqliteBoard, Timestamp,
@@ -98,6 +100,7 @@ fn a_hit_is_news_while_it_may_bind() {
 fn figures_are_fresh_while_the_leader_lives_and_nobody_writes() {
     let (_place, runtime) = runtime();
     let board = NoticeBoard::open(&runtime).unwrap();
+    let lease = Lease::acquire(&runtime, &MemberId::new("m"), Acquire::Immediately).unwrap();
     let figures = || Figures { body: b"view".to_vec(), ..Figures::default() };
     let fresh = || board.fresh("x").unwrap().map(|figures| figures.body);
     assert!(!board.publish(Term::new(1), "x", &figures()).unwrap(), "nobody leads");
@@ -112,6 +115,9 @@ fn figures_are_fresh_while_the_leader_lives_and_nobody_writes() {
     assert_eq!(fresh(), None, "somebody has written");
     assert!(board.publish(Term::new(1), "x", &figures()).unwrap());
     assert!(fresh().is_some());
+    drop(lease);
+    let _lease = Lease::acquire(&runtime, &MemberId::new("n"), Acquire::Immediately).unwrap();
+    assert_eq!(fresh(), None, "another holds the lock, and has not said so on the board yet");
     board.board().lead(2, "n", Timestamp::MIN).unwrap();
     assert_eq!(fresh(), None);
     assert!(!board.publish(Term::new(1), "x", &figures()).unwrap(), "its term is over");
