@@ -187,8 +187,9 @@ impl<'c> Feed<'c> {
             self.sources.clear();
             self.learn(checkpoints.iter());
         }
+        let state = self.place.map(Place::state).unwrap_or_default();
         let live = self.computed()?;
-        self.is_published = self.place.is_none_or(|place| place.publish(&live, self.digest));
+        self.is_published = self.place.is_none_or(|place| place.publish(&live, self.digest, state));
         Ok(live)
     }
 

@@ -44,6 +44,8 @@ pub(crate) struct Place {
     /// The name of the session's own store.
     store: String,
     progress: Mutex<Option<Instant>>,
+    /// How often this one began to write to the stores; held while something is published.
+    writes: Mutex<u64>,
     /// How many others let this one read for them, as last counted; none where that may have changed.
     followers: AtomicUsize,
 }
@@ -82,6 +84,15 @@ impl Wheel {
             steer.set(self.duty());
         }
     }
+}
+
+/// What was written when a view began to be computed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct State {
+    /// By this one.
+    writes: u64,
+    /// By others, as the board counts.
+    changes: u64,
 }
 
 /// What the others know already.
@@ -138,6 +149,7 @@ impl Place {
             isolation: config.isolation,
             store,
             progress: Mutex::default(),
+            writes: Mutex::default(),
             followers: AtomicUsize::new(UNCOUNTED),
         })
     }
@@ -183,9 +195,31 @@ impl Place {
         }
     }
 
+    /// Makes what was published old: something is about to be written, which others may see before they are told.
+    pub(crate) fn withdraw(&self) {
+        let mut writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        *writes += 1;
+        if self.coordinator.leads().is_some() {
+            self.coordinator.withdraw(LIVE);
+        } else {
+            self.coordinator.changed();
+        }
+    }
+
+    /// Returns the state of the stores that a view is computed of from now on.
+    pub(crate) fn state(&self) -> State {
+        let writes = *self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        State { writes, changes: self.coordinator.changes() }
+    }
+
     /// Publishes the view of all projects, if this is the leader; `false` where it has to be tried again.
-    pub(crate) fn publish(&self, live: &Live, sources: u64) -> bool {
+    pub(crate) fn publish(&self, live: &Live, sources: u64, state: State) -> bool {
         if !matches!(self.wheel().role, Role::Leading(_)) {
+            return true;
+        }
+        let writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        if *writes != state.writes {
+            // More was written meanwhile, and will be told of.
             return true;
         }
         let mut body = serde_json::to_vec(&Header { basis: self.basis.clone(), sources }).unwrap_or_default();
@@ -194,7 +228,7 @@ impl Place {
         if self.isolation == Isolation::Unified {
             body.extend(live.to_bytes());
         }
-        let figures = Figures { at: live.at, body, changes: 0 };
+        let figures = Figures { at: live.at, body, changes: state.changes };
         // One that was frozen does not know whether it still leads before its heart has beaten.
         match self.coordinator.publish(LIVE, &figures) {
             Ok(is_published) => is_published,

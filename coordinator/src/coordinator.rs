@@ -240,6 +240,20 @@ impl Coordinator {
         }
     }
 
+    /// Takes back what it published as the leader, before it writes what makes it old.
+    pub fn withdraw(&self, name: &str) {
+        if let (Some(term), Some(board)) = (self.leads(), self.board()) {
+            // Whoever is shown it all the same sees what was true a moment ago.
+            let _ = board.withdraw(term, name);
+        }
+    }
+
+    /// Returns how many changes of stores the board counts, to be published with what is computed next.
+    pub fn changes(&self) -> u64 {
+        let look = self.board().and_then(|board| board.board().look(u64::MAX).ok());
+        look.map_or(u64::MAX, |look| look.changes)
+    }
+
     /// Returns what a leader published last under a name, and whether it is of now: the leader's heart beats, and nobody
     /// has written to stores since.
     ///

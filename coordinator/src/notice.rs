@@ -22,6 +22,8 @@ use crate::registry::MemberId;
 use crate::runtime::{FileId, RuntimeDir};
 use crate::spool::Spool;
 
+/// More changes than a board ever counts.
+const NEVER: u64 = i64::MAX.cast_unsigned();
 /// The board's file.
 const FILE: &str = "live.db";
 /// Resets that differ by less are taken for one.
@@ -414,7 +416,8 @@ impl NoticeBoard {
         Ok(fates.map(Fate::from).collect())
     }
 
-    /// Publishes what the leader of a term computed, and rings; `false` where the term is over.
+    /// Publishes what the leader of a term computed, and rings; `false` where the term is over. `figures.changes` is what the
+    /// board counted before anything was read for them.
     ///
     /// # Errors
     ///
@@ -425,6 +428,16 @@ impl NoticeBoard {
             let _ = self.bell.ring();
         }
         Ok(leads)
+    }
+
+    /// Takes back what the leader of a term published, before it writes what makes it old; rings nobody.
+    ///
+    /// # Errors
+    ///
+    /// The board cannot be written.
+    pub fn withdraw(&self, term: Term, name: &str) -> Result<(), Error> {
+        let old = Figures { changes: NEVER, ..Figures::default() };
+        self.board.publish(term.number(), name, &old).map(drop).map_err(Error::from)
     }
 
     /// Returns what a leader published last under a name, if that is of now: the leader's heart has beaten lately, and nobody

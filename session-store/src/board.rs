@@ -268,8 +268,8 @@ pub struct Figures {
     pub at: Timestamp,
     /// The figures, in a form that the publisher knows.
     pub body: Vec<u8>,
-    /// How many changes of stores the board counted when they were published; given by the board. Where it counts more
-    /// now, the figures are of before.
+    /// How many changes of stores the board counted before they were computed. Where it counts another number now, the
+    /// figures are not of now.
     pub changes: u64,
 }
 

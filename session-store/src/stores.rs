@@ -67,7 +67,12 @@ struct State {
     see: Option<See>,
     /// Tells the owners anew, and when it was last asked.
     ask: Option<(Ask, Option<Instant>)>,
+    /// Is told before something is committed.
+    warn: Option<Warn>,
 }
+
+/// Is told that something is about to be committed.
+type Warn = Arc<dyn Fn() + Send + Sync>;
 
 /// One of the stores, where it is decided whether it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,6 +164,11 @@ impl Stores {
         let state = self.state();
         let here = state.homes.iter().filter(|(_, (_, home))| home == name);
         here.map(|(conversation, _)| conversation.clone()).collect()
+    }
+
+    /// Has someone told each time before events are committed, so that nothing computed before passes for new meanwhile.
+    pub fn before_commit(&self, warn: impl Fn() + Send + Sync + 'static) {
+        self.state().warn = Some(Arc::new(warn));
     }
 
     /// Returns why one of the open stores is not written to the disk, while that is so.
@@ -425,6 +435,10 @@ impl EventBackend for Stores {
     /// What goes to one store is one transaction. A batch for several stores commits all events before the first
     /// checkpoint: killed in between, the events are read again and join to the same.
     fn commit(&self, batch: Batch) -> Result<Change, Error> {
+        let warn = self.state().warn.clone();
+        if let Some(warn) = warn.filter(|_| !batch.ledger.is_empty()) {
+            warn();
+        }
         self.refresh_owners();
         let mut parts = self.divided(batch);
         if parts.len() <= 1 {

@@ -69,11 +69,18 @@ fn watch(
                     place.publish_progress(progress);
                 }
             };
+            if let Some(place) = place {
+                place.withdraw();
+            }
             let archive = if is_full_screen(&context.config) {
                 context.archive_with(&tell)?
             } else {
                 context.archive_telling(&tell)?
             };
+            if let Some(place) = place {
+                // Who computed something in between has seen a part.
+                place.withdraw();
+            }
             (archive.store, archive.ingestor)
         }
     };
@@ -98,6 +105,9 @@ fn start(
     place: Option<Arc<Place>>,
 ) -> Result<Monitor, CliError> {
     let duty = place.as_ref().map_or(Duty::Watch, |place| place.duty());
+    if let Some(place) = place.clone() {
+        stores.before_commit(move || place.withdraw());
+    }
     let tell = move |update| {
         match (&update, &place) {
             (Update::Read(scan), Some(place)) => place.tell_of(&scan.hits, &stores),

@@ -101,11 +101,11 @@ fn figures_are_fresh_while_the_leader_lives_and_nobody_writes() {
     let (_place, runtime) = runtime();
     let board = NoticeBoard::open(&runtime).unwrap();
     let lease = Lease::acquire(&runtime, &MemberId::new("m"), Acquire::Immediately).unwrap();
-    let figures = || Figures { body: b"view".to_vec(), ..Figures::default() };
+    let figures = |changes| Figures { body: b"view".to_vec(), changes, ..Figures::default() };
     let fresh = || board.fresh("x").unwrap().map(|figures| figures.body);
-    assert!(!board.publish(Term::new(1), "x", &figures()).unwrap(), "nobody leads");
+    assert!(!board.publish(Term::new(1), "x", &figures(0)).unwrap(), "nobody leads");
     board.board().lead(1, "m", Timestamp::MIN).unwrap();
-    assert!(board.publish(Term::new(1), "x", &figures()).unwrap());
+    assert!(board.publish(Term::new(1), "x", &figures(0)).unwrap());
     assert_eq!(fresh(), None, "no heart has beaten");
     // The clock of the system's start, as members beat by it.
     let uptime = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).unwrap();
@@ -113,14 +113,19 @@ fn figures_are_fresh_while_the_leader_lives_and_nobody_writes() {
     assert_eq!(fresh().as_deref(), Some(&b"view"[..]));
     board.changed().unwrap();
     assert_eq!(fresh(), None, "somebody has written");
-    assert!(board.publish(Term::new(1), "x", &figures()).unwrap());
+    assert!(board.publish(Term::new(1), "x", &figures(0)).unwrap());
+    assert_eq!(fresh(), None, "it was computed before");
+    assert!(board.publish(Term::new(1), "x", &figures(1)).unwrap());
     assert!(fresh().is_some());
+    board.withdraw(Term::new(1), "x").unwrap();
+    assert_eq!(fresh(), None, "the leader is about to write");
+    assert!(board.publish(Term::new(1), "x", &figures(1)).unwrap());
     drop(lease);
     let _lease = Lease::acquire(&runtime, &MemberId::new("n"), Acquire::Immediately).unwrap();
     assert_eq!(fresh(), None, "another holds the lock, and has not said so on the board yet");
     board.board().lead(2, "n", Timestamp::MIN).unwrap();
     assert_eq!(fresh(), None);
-    assert!(!board.publish(Term::new(1), "x", &figures()).unwrap(), "its term is over");
+    assert!(!board.publish(Term::new(1), "x", &figures(1)).unwrap(), "its term is over");
 }
 
 /// The board is in another process's hand: readers see the notice all the same, the next writer brings it home.

@@ -140,8 +140,7 @@ impl BoardBackend for MemoryBoard {
         let mut state = self.state();
         let leads = state.leads(term);
         if leads {
-            let figures = Figures { changes: state.changes, ..figures.clone() };
-            state.figures.insert(name.to_owned(), figures);
+            state.figures.insert(name.to_owned(), figures.clone());
             state.published += 1;
         }
         Ok(leads)

@@ -111,7 +111,8 @@ fn samples() -> impl Strategy<Value = BoardSample> {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let member = (texts(), vec(texts(), 0..3), option::of(texts()), moments())
         .prop_map(|(id, accounts, project, active_at)| BoardMember { id, accounts, project, active_at });
-    let figures = (moments(), vec(any::<u8>(), 0..9)).prop_map(|(at, body)| Figures { at, body, changes: 0 });
+    let figures = (moments(), vec(any::<u8>(), 0..9), prop_oneof![Just(i64::MAX as u64), 0..9u64])
+        .prop_map(|(at, body, changes)| Figures { at, body, changes });
     let name = || select(vec!["x", "y"]);
     let step = prop_oneof![
         2 => member.prop_map(Step::Enter),

@@ -349,10 +349,16 @@ impl BoardBackend for SqliteBoard {
     fn publish(&self, term: u64, name: &str, figures: &Figures) -> Result<bool, Error> {
         self.write(|transaction| {
             let mut statement = transaction.prepare_cached(
-                "INSERT OR REPLACE INTO figures SELECT ?1, ?2, ?3, changes FROM board, leader WHERE term = ?4",
+                "INSERT OR REPLACE INTO figures SELECT ?1, ?2, ?3, ?4 FROM leader WHERE term = ?5",
             )?;
             let at = figures.at.as_millis();
-            let leads = statement.execute(params![name, at, figures.body, integer(term)])? == 1;
+            let leads = statement.execute(params![
+                name,
+                at,
+                figures.body,
+                integer(figures.changes),
+                integer(term)
+            ])? == 1;
             if leads {
                 transaction.prepare_cached("UPDATE board SET published = published + 1")?.execute([])?;
             }
