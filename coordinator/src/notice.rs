@@ -22,7 +22,7 @@ use crate::registry::MemberId;
 use crate::runtime::{FileId, RuntimeDir};
 use crate::spool::Spool;
 
-/// More changes than a board ever counts.
+/// More changes than a board ever counts: the mark of what was taken back.
 const NEVER: u64 = i64::MAX.cast_unsigned();
 /// The board's file.
 const FILE: &str = "live.db";
@@ -457,7 +457,8 @@ impl NoticeBoard {
 
     /// Returns what a leader published last under a name, and whether nobody has written to stores, nor taken the lead, since.
     pub(crate) fn last_published(&self, name: &str) -> Result<Option<(Figures, bool)>, Error> {
-        let Some(figures) = self.board.published(name).map_err(Error::from)? else { return Ok(None) };
+        let figures = self.board.published(name).map_err(Error::from)?;
+        let Some(figures) = figures.filter(|figures| figures.changes != NEVER) else { return Ok(None) };
         let look = self.board.look(u64::MAX).map_err(Error::from)?;
         // Between taking the lock and saying so on the board, a new leader's board is still that of the one before.
         let holder = Lease::holder_at(&self.path.with_file_name(lease::LOCK));
