@@ -12,8 +12,8 @@ use session_analytics::{
 use session_coordinator::{Notice, NoticeBoard, NoticeKind};
 use session_detect::claude;
 use session_store::{
-    BoardSample, Checkpoint, ConversationId, EventBackend, Fact, LimitWindow, ModelId, PriceClass, Selection,
-    SourceKind, Stores, Timestamp, Usage,
+    BoardSample, Checkpoint, ConversationId, EventBackend, Fact, LimitHit, LimitWindow, ModelId, PriceClass,
+    Selection, SourceKind, Stores, Timestamp, Usage,
 };
 
 use crate::config::{Config, home};
@@ -335,6 +335,9 @@ fn transcript_readings(
     let range = at.before(LONGEST)..Timestamp::MAX;
     let facts =
         stores.events(&Selection { range, turns: false, conversations: false, conversation: None })?;
+    let doubtful = |hit: &LimitHit| hit.resets_at.0.is_none_or(|reset| reset > at);
+    let refused = facts.iter().filter(|event| matches!(&event.fact, Fact::LimitHit(hit) if doubtful(hit)));
+    let answered = last_answers(stores, refused.map(|event| event.at.after(ANSWERS_LATE)).collect())?;
     let mut readings = Vec::new();
     for event in facts.iter() {
         let conversation = &event.owner.conversation;
@@ -342,8 +345,9 @@ fn transcript_readings(
         let by: Arc<str> = conversation.as_str().into();
         match &event.fact {
             Fact::LimitHit(hit) => {
-                let is_past = hit.resets_at.0.is_some_and(|reset| reset <= at);
-                if is_past || !went_on(stores, conversation, event.at)? {
+                let answered = answered.get(conversation);
+                let went_on = answered.is_some_and(|answered| *answered >= event.at.after(ANSWERS_LATE));
+                if !doubtful(hit) || !went_on {
                     readings.extend(Reading::of_hit(account.clone(), hit, event.at, by));
                 }
             }
@@ -357,11 +361,19 @@ fn transcript_readings(
     Ok(readings)
 }
 
-fn went_on(stores: &Stores, conversation: &ConversationId, refused_at: Timestamp) -> Result<bool, CliError> {
-    let range = refused_at.after(ANSWERS_LATE)..Timestamp::MAX;
-    let conversation = Some(conversation.clone());
-    let later = stores.events(&Selection { range, turns: true, conversations: false, conversation })?;
-    Ok(later.turns().next().is_some())
+/// Returns when each conversation was answered last, as exactly as is needed to tell it from each of these times.
+fn last_answers(
+    stores: &Stores,
+    mut times: Vec<Timestamp>,
+) -> Result<HashMap<ConversationId, Timestamp>, CliError> {
+    times.sort_unstable();
+    let Some(first) = times.first() else { return Ok(HashMap::new()) };
+    let mut answered = HashMap::new();
+    for cell in stores.cells(*first..Timestamp::MAX, &times)? {
+        let last = answered.entry(cell.key.conversation).or_insert(cell.key.start);
+        *last = cell.key.start.max(*last);
+    }
+    Ok(answered)
 }
 
 /// Returns which session runs which conversation now.
