@@ -31,7 +31,7 @@ const SLOTS: usize = 48;
 ///
 /// It holds dollars, percents and hours, nothing of any conversation, so that sessions with
 /// [shared learning](https://docs.rs/claudewatch) may exchange it. Whoever must learn from its own sessions alone gives only
-/// their figures to [`Learned::of`].
+/// their figures to [`crate::ForecastInput::learn`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Learned {
     /// By the name of the limit.
