@@ -266,7 +266,8 @@ impl<'c> Feed<'c> {
     fn take_update(&mut self, update: Update, screen: &mut impl Show) -> Todo {
         match update {
             Update::Read(scan) => {
-                let is_news = scan.sources_read > 0 || !std::mem::replace(&mut self.is_read, true);
+                let is_first = !std::mem::replace(&mut self.is_read, true);
+                let is_news = is_first || scan.sources_read > 0;
                 self.learn(scan.touched.iter());
                 self.digest = scan.digest;
                 if let Some(place) = self.place.filter(|_| scan.sources_read > 0) {
