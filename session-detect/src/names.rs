@@ -441,37 +441,51 @@ pub const MARKS: &[&str] = &[
 
 /// Tells which of [`MARKS`] a command line shows. The rest of it may hold secrets and is forgotten.
 pub(crate) fn marks(words: &[&str], exe: &str) -> Vec<String> {
-    MARKS.iter().filter(|mark| shows(words, exe, mark)).map(|mark| (*mark).to_owned()).collect()
+    let what = &words[..script_end(words)];
+    let paths = || what.iter().chain([&exe]);
+    let parts = paths().flat_map(|path| path.split(['/', '\\'])).filter(|part| !part.is_empty()).collect();
+    let files = what.iter().map(|word| file_name(word)).collect();
+    let line = Line { words, exe, what, parts, files };
+    MARKS.iter().filter(|mark| line.shows(mark)).map(|mark| (*mark).to_owned()).collect()
 }
 
-fn shows(words: &[&str], exe: &str, mark: &str) -> bool {
-    let what = &words[..script_end(words)];
-    let option = |option: &str, value: &dyn Fn(&str) -> bool| {
-        words.windows(2).any(|pair| pair[0] == option && value(pair[1]))
-    };
-    let module = |name: &str| option("-m", &|module| module.split('.').next() == Some(name));
-    let file = || what.iter().any(|word| file_name(word) == mark);
-    let below = |folder: &dyn Fn(&str) -> bool| {
-        what.iter().chain([&exe]).any(|path| path.split(['/', '\\']).any(folder))
-    };
-    match mark {
-        "ipykernel" | "notebook" | "jupyterlab" | "jupyter_server" => module(mark),
-        "ipykernel_launcher" => {
-            module(mark) || what.iter().any(|word| file_name(word) == "ipykernel_launcher.py")
+/// A command line, taken apart once for all the marks it is asked for.
+struct Line<'a> {
+    words: &'a [&'a str],
+    exe: &'a str,
+    /// The words that say what runs.
+    what: &'a [&'a str],
+    /// The folders and files of those words and of the program.
+    parts: Vec<&'a str>,
+    /// The last part of each of those words.
+    files: Vec<&'a str>,
+}
+
+impl Line<'_> {
+    fn shows(&self, mark: &str) -> bool {
+        let Self { words, exe, what, .. } = self;
+        let option = |option: &str, value: &dyn Fn(&str) -> bool| {
+            words.windows(2).any(|pair| pair[0] == option && value(pair[1]))
+        };
+        let module = |name: &str| option("-m", &|module| module.split('.').next() == Some(name));
+        let file = |name: &str| self.files.contains(&name);
+        match mark {
+            "ipykernel" | "notebook" | "jupyterlab" | "jupyter_server" => module(mark),
+            "ipykernel_launcher" => module(mark) || file("ipykernel_launcher.py"),
+            "kernel-*.json" => words.iter().any(|word| is_connection_file(file_name(word))),
+            "zellij --server" => words.contains(&"--server") && file_name(exe) == "zellij",
+            "/claude/versions/" => exe.contains(mark),
+            "@anthropic-ai/claude-code" => what.iter().any(|word| word.contains(mark)),
+            "teamcity" => words.iter().any(|word| word.contains("jetbrains.buildServer.agent")),
+            jar if jar.ends_with(".jar") || jar.ends_with(".war") => {
+                option("-jar", &|path| file_name(path) == jar)
+            }
+            option if option.starts_with("--") => words.contains(&option),
+            // The folder of another channel has more at its end: `.vscode-server-insiders`.
+            folder if folder.starts_with('.') => self.parts.iter().any(|part| part.starts_with(folder)),
+            "code-server" | "openvscode-server" => self.parts.contains(&mark),
+            _ => file(mark),
         }
-        "kernel-*.json" => words.iter().any(|word| is_connection_file(file_name(word))),
-        "zellij --server" => words.contains(&"--server") && file_name(exe) == "zellij",
-        "/claude/versions/" => exe.contains(mark),
-        "@anthropic-ai/claude-code" => what.iter().any(|word| word.contains(mark)),
-        "teamcity" => words.iter().any(|word| word.contains("jetbrains.buildServer.agent")),
-        jar if jar.ends_with(".jar") || jar.ends_with(".war") => {
-            option("-jar", &|path| file_name(path) == jar)
-        }
-        option if option.starts_with("--") => words.contains(&option),
-        // The folder of another channel has more at its end: `.vscode-server-insiders`.
-        folder if folder.starts_with('.') => below(&|part| part.starts_with(folder)),
-        "code-server" | "openvscode-server" => below(&|part| part == mark),
-        _ => file(),
     }
 }
 
@@ -614,7 +628,9 @@ fn kernel_before(process: &Process, role: Role) -> Role {
 /// Looks a name up; the first line of the table that fits counts.
 pub(crate) fn named(name: &str) -> Option<Role> {
     let table = &*TABLE;
-    let begun = || table.prefixes.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, role)| *role);
+    let first = name.as_bytes().first();
+    let begins = |prefix: &str| prefix.as_bytes().first() == first && name.starts_with(prefix);
+    let begun = || table.prefixes.iter().find(|(prefix, _)| begins(prefix)).map(|(_, role)| *role);
     // Every SSH server known calls itself so, and the next one will too.
     let server = || name.ends_with("sshd").then_some(Listener("ssh_client"));
     table.whole.get(name).copied().or_else(begun).or_else(server)
