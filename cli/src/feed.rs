@@ -27,7 +27,8 @@ const SHOW_EVERY: Duration = Duration::from_millis(250);
 const BURNING: Duration = Duration::from_secs(10);
 /// How often is asked at rest whether time alone changed the view: days end, blocks end, limits reset.
 const RESTING: Duration = Duration::from_secs(60);
-/// How long one that follows waits for the leader's first word before it computes for itself.
+/// How long one that follows waits for the leader's word before it computes for itself. If all did so at once, the leader
+/// would be the last to come to it.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// After how long a leader that could not publish tries again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -46,7 +47,8 @@ pub(crate) struct Feed<'c> {
     /// What is said where nothing is more pressing.
     remark: String,
     degraded: String,
-    began: Instant,
+    /// Since when the leader's word is waited for.
+    awaits: Option<Instant>,
     has_shown: bool,
     /// Whether everything was read that this process has to read.
     is_read: bool,
@@ -108,7 +110,7 @@ impl<'c> Feed<'c> {
             project: project.and_then(|folder| Some(context.projects.of(folder.to_str()?))),
             remark: String::new(),
             degraded: String::new(),
-            began: Instant::now(),
+            awaits: None,
             has_shown: false,
             is_read: true,
             has_followed: false,
@@ -157,18 +159,22 @@ impl<'c> Feed<'c> {
         Ok(Live::build(&input, &self.context.project_of()))
     }
 
-    /// Returns what there is to show now, by whoever computed it; `Err` with the progress where there is nothing yet.
+    /// Returns what there is to show now, by whoever computed it; `Err` where that has to be waited for, with the progress
+    /// of a first reading.
     fn view(&mut self) -> Result<Result<Live, Option<Progress>>, CliError> {
         let shared = self.place.map_or(Shared::Unfit, Place::shared);
         let live = match shared {
             // It is of now until the leader says otherwise.
             Shared::Live(live) => Live { at: now(), ..*live },
             Shared::Reading(progress) if !self.has_shown => return Ok(Err(Some(progress))),
-            Shared::Nothing if !self.has_shown && self.began.elapsed() < PATIENCE => return Ok(Err(None)),
+            Shared::Awaited if self.awaits.get_or_insert_with(Instant::now).elapsed() < PATIENCE => {
+                return Ok(Err(None));
+            }
             // It began to follow and has to read after all: what is there may be a part of it.
             _ if !self.is_read && !self.has_shown && self.reads() => return Ok(Err(None)),
             _ => self.own_view()?,
         };
+        self.awaits = None;
         let notices = if self.context.config.notify() {
             self.told.news(now(), self.project.as_deref())
         } else {
@@ -218,7 +224,8 @@ impl<'c> Feed<'c> {
                     }
                 }
                 Err(progress) => {
-                    wait = PATIENCE.saturating_sub(self.began.elapsed()).max(SHOW_EVERY);
+                    let waited = self.awaits.map_or(Duration::ZERO, |since| since.elapsed());
+                    wait = PATIENCE.saturating_sub(waited).max(SHOW_EVERY);
                     screen.note(self.note(false));
                     progress.into_iter().for_each(|progress| screen.progress(progress));
                 }

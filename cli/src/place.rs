@@ -101,8 +101,8 @@ pub(crate) enum Shared {
     Live(Box<Live>),
     /// The leader reads everything for the first time and has come so far.
     Reading(Progress),
-    /// The leader has not published anything yet.
-    Nothing,
+    /// The leader has not published anything yet, or took it back because it writes: it computes anew.
+    Awaited,
     /// Nothing that could serve here.
     Unfit,
 }
@@ -187,10 +187,10 @@ impl Place {
                 Some(live) => Shared::Live(Box::new(live)),
                 None => Shared::Unfit,
             },
-            Some((_, false)) => Shared::Unfit,
+            Some((_, false)) => Shared::Awaited,
             None => match published(PROGRESS).and_then(|(figures, _)| progress_of(&figures.body)) {
                 Some(progress) if progress.bytes_done < progress.bytes_total => Shared::Reading(progress),
-                _ => Shared::Nothing,
+                _ => Shared::Awaited,
             },
         }
     }

@@ -12,6 +12,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::backend::{Batch, Checkpoint, EventBackend, Selection};
@@ -236,6 +237,31 @@ impl Stores {
         store
     }
 
+    /// Opens the stores of sessions that were just seen, several at once where there are many: most of an opening is waiting
+    /// for threads and locks.
+    fn open_seen(&self, names: &[String]) {
+        /// Fewer are opened one by one.
+        const MANY: usize = 8;
+        let is_closed = |name: &&String| !self.state().open.contains_key(*name);
+        let closed: Vec<&String> = names.iter().filter(is_closed).collect();
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(4);
+        if closed.len() < MANY || threads == 1 {
+            return;
+        }
+        thread::scope(|scope| {
+            for part in closed.chunks(closed.len().div_ceil(threads)) {
+                scope.spawn(move || {
+                    for name in part {
+                        let store = Arc::new(Store::open_existing(&self.path(name), self.0.now));
+                        if store.is_current() {
+                            self.state().open.entry((*name).clone()).or_insert(store);
+                        }
+                    }
+                });
+            }
+        });
+    }
+
     /// Opens the store of a session that was just seen; `None` where it has been moved into the archive since.
     fn seen(&self, name: &str) -> Option<Arc<Store>> {
         let path = self.path(name);
@@ -283,6 +309,7 @@ impl Stores {
     /// Returns all stores that exist: the archive first.
     fn all(&self) -> Result<Vec<Arc<Store>>, Error> {
         let sessions = self.sessions()?;
+        self.open_seen(&sessions);
         let mut stores = vec![self.0.archive.clone()];
         stores.extend(sessions.iter().filter_map(|name| self.seen(name)));
         Ok(stores)
@@ -295,7 +322,9 @@ impl Stores {
         if see(Part::Archive) {
             stores.push(self.0.archive.clone());
         }
-        for name in self.sessions()? {
+        let sessions = self.sessions()?;
+        self.open_seen(&sessions);
+        for name in sessions {
             let Some(store) = self.seen(&name) else { continue };
             if see(Part::Session { name: &name, sharing: store.sharing()?.as_deref() }) {
                 stores.push(store);
@@ -471,7 +500,9 @@ impl EventBackend for Stores {
         self.healed(|| {
             // The archive comes last: what is moved into it meanwhile is then seen there, or where it was.
             let mut all = Vec::new();
-            for name in self.sessions()? {
+            let sessions = self.sessions()?;
+            self.open_seen(&sessions);
+            for name in sessions {
                 let Some(store) = self.seen(&name) else { continue };
                 let checkpoints = store.checkpoints()?;
                 self.learn_homes(&name, &checkpoints);
