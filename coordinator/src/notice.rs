@@ -270,6 +270,8 @@ pub struct Look {
     pub changes: u64,
     /// How often a leader published figures.
     pub published: u64,
+    /// How often samples of limits were told.
+    pub samples: u64,
 }
 
 impl Look {
@@ -522,6 +524,7 @@ impl NoticeBoard {
             newest,
             changes: look.changes,
             published: look.published,
+            samples: look.samples,
         })
     }
 }

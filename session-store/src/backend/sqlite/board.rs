@@ -212,7 +212,7 @@ fn make_board(path: &Path, patience: Duration) -> Result<(), Error> {
         transaction.execute_batch(SCHEMA)?;
         // Any number that no earlier board is likely to have had; the hasher's keys are random.
         let generation = RandomState::new().hash_one(path).cast_signed();
-        transaction.execute("INSERT INTO board VALUES (?, 0, 0)", [generation])?;
+        transaction.execute("INSERT INTO board VALUES (?, 0, 0, 0)", [generation])?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", FORMAT)?;
         transaction.commit()
@@ -307,11 +307,13 @@ impl BoardBackend for SqliteBoard {
             let mut newest =
                 transaction.prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'notice'")?;
             let newest = newest.query_row([], |row| row.get(0)).optional()?.map_or(0, number);
-            let mut counts = transaction.prepare_cached("SELECT changes, published FROM board")?;
-            let (changes, published) =
-                counts.query_row([], |row| Ok((number(row.get(0)?), number(row.get(1)?))))?;
+            let mut counts = transaction.prepare_cached("SELECT changes, published, samples FROM board")?;
+            let [changes, published, samples] = counts.query_row([], |row| {
+                Ok([number(row.get(0)?), number(row.get(1)?), number(row.get(2)?)])
+            })?;
+            let look = BoardLook { leader, notices: Vec::new(), newest, changes, published, samples };
             if newest <= after {
-                return Ok(BoardLook { leader, notices: Vec::new(), newest, changes, published });
+                return Ok(look);
             }
             let mut notices = transaction.prepare_cached(
                 "SELECT seq, dedup, kind, account, project, \"from\", at, \"window\", resets_at, text,
@@ -320,7 +322,7 @@ impl BoardBackend for SqliteBoard {
             )?;
             let notices = notices.query_map([integer(after)], read_notice)?;
             let notices = notices.collect::<rusqlite::Result<_>>()?;
-            Ok(BoardLook { leader, notices, newest, changes, published })
+            Ok(BoardLook { notices, ..look })
         })
     }
 
@@ -379,6 +381,9 @@ impl BoardBackend for SqliteBoard {
 
     fn tell(&self, line: Option<&BoardLine>, samples: &[BoardSample]) -> Result<(), Error> {
         self.write(|transaction| {
+            if !samples.is_empty() {
+                transaction.prepare_cached("UPDATE board SET samples = samples + 1")?.execute([])?;
+            }
             samples.iter().try_for_each(|sample| observe(transaction, sample))?;
             line.map_or(Ok(()), |line| keep_line(transaction, line))
         })
