@@ -735,5 +735,14 @@ fn beat(
 fn nothing(cursor: Cursor) -> Look {
     let generation = cursor.generation.unwrap_or(session_store::Generation(0));
     let (notices, spooled) = (Vec::new(), Vec::new());
-    Look { generation, leader: None, notices, spooled, newest: cursor.seq, changes: 0, published: 0, samples: 0 }
+    Look {
+        generation,
+        leader: None,
+        notices,
+        spooled,
+        newest: cursor.seq,
+        changes: 0,
+        published: 0,
+        samples: 0,
+    }
 }

@@ -481,7 +481,8 @@ impl Life {
         self.asked.look = false;
         let leads = matches!(self.role, Role::Leading(_));
         // What it sees it shows to all the others, so it looks with each beat.
-        self.due.look = now + if leads { self.options.beat.min(self.options.look) } else { self.options.look };
+        self.due.look =
+            now + if leads { self.options.beat.min(self.options.look) } else { self.options.look };
         if std::mem::take(&mut self.asked.look_again) {
             self.due.look = now;
         }

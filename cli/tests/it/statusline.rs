@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use session_store::{BoardBackend, SqliteBoard};
 
-use crate::env::{Env, Outcome, now};
+use crate::env::{Env, Outcome, PATIENCE, Running, now, parse};
 
 /// Runs a status line with an input; it must succeed in silence, and its output must be safe to show.
 #[track_caller]
@@ -439,4 +439,31 @@ fn of_several_monitors_one_tells() {
     let kinds: Vec<Value> =
         text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["threshold"].clone()).collect();
     assert_eq!(kinds, [json!(75), json!(100)]);
+}
+
+/// What a status line tells reaches the screens of all monitors, though no transcript was written.
+#[test]
+fn monitors_follow_what_status_lines_tell() {
+    let env = Env::new();
+    let monitor = || {
+        let command = env.command(&["--json", "--all"]);
+        let mut own = Command::new("setsid");
+        own.arg(command.get_program()).args(command.get_args()).env_clear();
+        own.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let running = Running::of(own.current_dir(command.get_current_dir().unwrap()).stdin(Stdio::null()));
+        running.until(PATIENCE, |line| parse(line)["limits"] == json!([]));
+        running
+    };
+    let monitors = [monitor(), monitor()];
+    for (used, answers) in [(60.0, 1), (61.5, 2)] {
+        line(&env, &status(&env, "a", used, answers));
+        for monitor in &monitors {
+            let told = monitor.until(PATIENCE, |line| parse(line)["limits"][0]["used_percentage"] == used);
+            let limits = &parse(&told)["limits"];
+            assert_eq!(
+                (&limits[0]["window"], &limits[1]["window"]),
+                (&json!("five_hour"), &json!("seven_day"))
+            );
+        }
+    }
 }

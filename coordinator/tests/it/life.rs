@@ -21,7 +21,16 @@ fn looked(generation: u64, beats: u64, notices: &[(u64, &str)]) -> Input {
     let notices = notices.iter().map(|(seq, text)| (*seq, message(text))).collect();
     let generation = Generation(generation);
     let spooled = Vec::new();
-    let look = Look { generation, leader: Some(leader), notices, spooled, newest, changes: 0, published: 0, samples: 0 };
+    let look = Look {
+        generation,
+        leader: Some(leader),
+        notices,
+        spooled,
+        newest,
+        changes: 0,
+        published: 0,
+        samples: 0,
+    };
     Input::Looked(Box::new(look))
 }
 

@@ -308,9 +308,8 @@ impl BoardBackend for SqliteBoard {
                 transaction.prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'notice'")?;
             let newest = newest.query_row([], |row| row.get(0)).optional()?.map_or(0, number);
             let mut counts = transaction.prepare_cached("SELECT changes, published, samples FROM board")?;
-            let [changes, published, samples] = counts.query_row([], |row| {
-                Ok([number(row.get(0)?), number(row.get(1)?), number(row.get(2)?)])
-            })?;
+            let [changes, published, samples] = counts
+                .query_row([], |row| Ok([number(row.get(0)?), number(row.get(1)?), number(row.get(2)?)]))?;
             let look = BoardLook { leader, notices: Vec::new(), newest, changes, published, samples };
             if newest <= after {
                 return Ok(look);
