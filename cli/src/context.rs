@@ -8,11 +8,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use session_analytics::{Figures, PriceBook, anchors, cuts};
-use session_coordinator::{Ingestor, Journal, Progress, Scan};
+use session_coordinator::{Ingestor, Journal, Lease, Progress, Scan};
 use session_store::{ErrorKind, EventBackend, Selection, Store, Stores, Timestamp};
 
 use crate::config::{Config, SessionMode};
+use crate::coordination;
 use crate::error::{CliError, exit, hint_for};
+use crate::kept;
+use crate::limits::Accounts;
 use crate::others::Others;
 use crate::owners::{self, Retire};
 use crate::printable::printable;
@@ -133,6 +136,12 @@ impl Context {
             ingestor = ingestor.only(move |source| scope.holds(source));
         }
         let scan = ingestor.scan(progress)?;
+        if let Some((runtime, board)) = coordination::existing_board(&self.config)
+            && (self.role == Role::Monitor || !Lease::is_held(&runtime))
+        {
+            // Where there is a leader, it does so as they come.
+            kept::keep_samples(&store, &board, &Accounts::of(&self.config));
+        }
         let when = if self.config.optimize_resources { Retire::AtOnce } else { Retire::Later };
         if let Err(error) = owners::retire(&store, when) {
             // The session's store stays as it is, and everything counts all the same.

@@ -14,6 +14,7 @@ use session_store::{
 
 use crate::context::{Context, figures, now};
 use crate::error::{CliError, hint_for};
+use crate::kept;
 use crate::limits::{self, Accounts, Basis, Running};
 use crate::notify;
 use crate::owners::{self, Retire};
@@ -355,7 +356,11 @@ impl<'c> Feed<'c> {
             News::Role(_) | News::Changed => {}
             // Who leads sees it too, and publishes what it comes to.
             News::Samples if self.is_served => return Todo::Nothing,
-            News::Samples => {}
+            News::Samples => {
+                if let Some(board) = self.place.filter(|place| place.leads()).and_then(Place::board) {
+                    kept::keep_samples(&self.store, &board, &self.accounts);
+                }
+            }
             News::Notice(notice) => return self.take_notice(notice, screen),
             News::Members => {
                 if let Some(place) = self.place {

@@ -13,6 +13,7 @@ mod feed;
 mod forecast;
 mod former;
 mod host;
+mod kept;
 mod limits;
 mod line;
 mod load;

@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::context::{Context, now};
 use crate::coordination;
 use crate::error::CliError;
+use crate::kept;
 use crate::line::bar;
 use crate::table::{Column, Table, terminal_width};
 use crate::words;
@@ -262,7 +263,7 @@ fn transcript_readings(
                 }
             }
             Fact::LimitSample(sample) => {
-                let source = LimitSource::Transcript;
+                let source = kept::source_of(&event.id);
                 readings.push(Reading::of_sample(account.clone(), sample, event.at, source, by));
             }
             _ => {}

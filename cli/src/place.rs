@@ -159,6 +159,11 @@ impl Place {
         self.wheel().duty()
     }
 
+    /// Returns whether it leads.
+    pub(crate) fn leads(&self) -> bool {
+        self.coordinator.leads().is_some()
+    }
+
     /// Has the monitor told its duty from now on.
     pub(crate) fn steer(&self, steer: Steer) {
         let mut wheel = self.wheel();

@@ -44,8 +44,9 @@ impl Accounts {
     /// Returns the account of a conversation; where its transcript is gone, the only account there is.
     pub(crate) fn name(&self, conversation: &ConversationId) -> Option<&Arc<str>> {
         let alone = || {
-            let existing = || self.dirs.iter().filter(|dir| dir.is_dir()).count();
-            (self.names.len() == 1 || existing() == 1).then_some(0)
+            let mut existing =
+                (0..self.dirs.len()).filter(|at| self.names.len() == 1 || self.dirs[*at].is_dir());
+            existing.next().filter(|_| existing.next().is_none())
         };
         let place = self.by_conversation.get(conversation).copied().or_else(alone)?;
         self.names.get(place)

@@ -467,3 +467,46 @@ fn monitors_follow_what_status_lines_tell() {
         }
     }
 }
+
+/// The board ends with the system's run; what was told on it does not, and is there once however often it was kept.
+#[test]
+fn samples_outlive_the_board() {
+    let env = Env::new();
+    let samples = |env: &Env| {
+        let lines = env.run(&["events", "export"]).ok();
+        lines.lines().map(parse).filter(|line| line["id"].as_str().unwrap().starts_with("sample:")).count()
+    };
+    for answers in [1, 2, 3] {
+        line(&env, &status(&env, "a", 60.0, answers));
+        env.json(&["limits"]);
+    }
+    assert_eq!(samples(&env), 2, "one of each window");
+    line(&env, &status(&env, "a", 61.5, 4));
+    env.json(&["report"]);
+    let before = env.json(&["limits"]);
+    assert_eq!(samples(&env), 3);
+    fs::remove_dir_all(env.path("run")).unwrap();
+    let after = env.json(&["limits"]);
+    for place in 0..2 {
+        let told = |limits: &Value| {
+            let limit = &limits["limits"][place];
+            ["used_percentage", "resets_at", "source", "window", "account"].map(|name| limit[name].clone())
+        };
+        assert_eq!(told(&after), told(&before));
+    }
+    assert_eq!(after["limits"][0]["used_percentage"], 61.5);
+    assert_eq!(after["limits"][0]["source"], "statusline");
+}
+
+/// Whoever leads keeps them as they come.
+#[test]
+fn a_leader_keeps_samples() {
+    let env = Env::new();
+    let monitor = env.start(&["--json", "--all"]);
+    monitor.until(PATIENCE, |line| parse(line)["limits"] == json!([]));
+    line(&env, &status(&env, "a", 60.0, 1));
+    monitor.until(PATIENCE, |line| parse(line)["limits"][0]["used_percentage"] == 60.0);
+    monitor.kill();
+    fs::remove_dir_all(env.path("run")).unwrap();
+    assert_eq!(env.json(&["limits"])["limits"][0]["used_percentage"], 60.0);
+}
