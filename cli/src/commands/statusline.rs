@@ -110,6 +110,9 @@ fn width() -> usize {
 }
 
 fn board(config: &Config) -> Option<(RuntimeDir, NoticeBoard)> {
+    if !config.isolation.uses_board() {
+        return None;
+    }
     let runtime = coordination::nearest_runtime(config)?;
     let board = NoticeBoard::open_within(&runtime, PATIENCE).ok()?;
     Some((runtime, board))

@@ -77,23 +77,6 @@ impl SqliteBoard {
         open().map_err(|error| error.at(path))
     }
 
-    /// Opens a board that is there, for a caller in a hurry: nothing is made, mended or moved aside, and who holds the
-    /// board is waited for no longer than `patience`, at most a quarter of a second.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Unreadable`] where there is none, else as [`SqliteBoard::open`].
-    pub fn find(path: &Path, patience: Duration) -> Result<Self, Error> {
-        let found = || {
-            if !path.is_file() {
-                return Err(Error::new(ErrorKind::Unreadable));
-            }
-            let connection = checked(bare_connection(path, patience.min(BUSY_TIMEOUT))?)?;
-            Self::around(hasty(connection.ok_or_else(|| Error::new(ErrorKind::Unreadable))?)?)
-        };
-        found().map_err(|error| error.at(path))
-    }
-
     fn around(connection: Connection) -> Result<Self, Error> {
         let generation = connection.query_row("SELECT generation FROM board", [], |row| row.get::<_, i64>(0));
         let generation = Generation(generation.map_err(sort)?.cast_unsigned());
@@ -163,10 +146,7 @@ fn hold_lock_beside(path: &Path, patience: Duration) -> Result<fs::File, Error> 
 
 /// Connects to a board; `None` where there is none yet.
 fn connect(path: &Path, patience: Duration) -> Result<Option<Connection>, Error> {
-    checked(bare_connection(path, patience)?)
-}
-
-fn checked(mut connection: Connection) -> Result<Option<Connection>, Error> {
+    let mut connection = bare_connection(path, patience)?;
     // Both of one instant: another process may be making the board.
     let (format, id): (i64, i64) = connection
         .transaction()
