@@ -4,6 +4,7 @@
 //! `session-detect`; this crate is their user interface and offers no API of its own but [`run`].
 
 mod args;
+mod clock;
 mod commands;
 mod config;
 mod context;
@@ -12,6 +13,7 @@ mod error;
 mod feed;
 mod forecast;
 mod former;
+mod heard;
 mod host;
 mod limits;
 mod line;
@@ -30,6 +32,7 @@ mod sight;
 mod table;
 mod told;
 mod tui;
+mod ways;
 mod words;
 
 use std::ffi::OsString;

@@ -16,8 +16,9 @@ use session_store::{
     Selection, SourceKind, Stores, Timestamp, Usage,
 };
 
+use crate::clock::now;
 use crate::config::{Config, home};
-use crate::context::{Context, now};
+use crate::context::Context;
 use crate::coordination;
 use crate::error::CliError;
 use crate::host::cache;

@@ -7,7 +7,8 @@ use session_coordinator::{Listener, NoticeBoard};
 use session_store::Timestamp;
 
 use crate::args::WaitArgs;
-use crate::context::{Context, now};
+use crate::clock::now;
+use crate::context::Context;
 use crate::coordination;
 use crate::error::{CliError, exit};
 use crate::limits;
