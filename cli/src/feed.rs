@@ -12,10 +12,13 @@ use session_store::{
     Stores, Timestamp,
 };
 
-use crate::context::{Context, figures, now};
+use crate::accounts::Accounts;
+use crate::clock::now;
+use crate::context::{Context, figures};
 use crate::error::{CliError, hint_for};
+use crate::heard::Heard;
 use crate::kept;
-use crate::limits::{self, Accounts, Basis, Running};
+use crate::limits::{self, Basis, Running};
 use crate::notify;
 use crate::owners::{self, Retire};
 use crate::place::{Place, Shared};
@@ -64,19 +67,6 @@ pub(crate) struct Feed<'c> {
     is_served: bool,
     /// Which state of the transcripts was read.
     digest: u64,
-}
-
-/// Everything that a feed hears.
-#[derive(Debug)]
-pub(crate) enum Heard {
-    /// What this process read.
-    Update(Update),
-    /// What the others do and tell.
-    News(News),
-    /// What this process told the others.
-    Notice(Notice),
-    /// What is shown on is gone.
-    Gone(CliError),
 }
 
 /// What a view is shown on.

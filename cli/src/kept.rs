@@ -5,7 +5,7 @@ use session_analytics::LimitSource;
 use session_coordinator::NoticeBoard;
 use session_store::{Batch, BoardSample, Event, EventBackend, EventId, Fact, Owner, Role, Stores};
 
-use crate::limits::Accounts;
+use crate::accounts::Accounts;
 
 /// Begins the ids of events that were made of samples; what follows is the sample's source.
 const SAMPLE: &str = "sample:";

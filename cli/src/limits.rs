@@ -1,6 +1,5 @@
 //! The limits of all accounts: gathered from the stores, the board and Claude Code's own files, merged, and as rows.
 
-mod accounts;
 pub(crate) mod say;
 
 use std::collections::HashMap;
@@ -18,16 +17,16 @@ use session_store::{
     PriceClass, Selection, Stores, Timestamp, Usage,
 };
 
+use crate::accounts::Accounts;
+use crate::clock::now;
 use crate::config::Config;
-use crate::context::{Context, now};
+use crate::context::Context;
 use crate::coordination;
 use crate::error::CliError;
 use crate::kept;
 use crate::line::bar;
 use crate::table::{Column, Table, terminal_width};
 use crate::words;
-
-pub(crate) use accounts::Accounts;
 
 /// The window whose shares are worked out reply by reply.
 const FIVE_HOURS: Duration = Duration::from_secs(5 * 3600);

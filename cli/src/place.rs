@@ -20,10 +20,10 @@ use session_coordinator::{
 use session_detect::Session;
 use session_store::{EventBackend, Fact, Figures, Selection, Stores};
 
+use crate::clock::now;
 use crate::config::{Config, SessionMode};
-use crate::context::now;
 use crate::coordination::{account, candidates};
-use crate::feed::Heard;
+use crate::heard::Heard;
 use crate::projects::Projects;
 
 /// The name under which the leader publishes the view of all projects.

@@ -10,8 +10,9 @@ use session_coordinator::{Claims, NoticeBoard, RuntimeDir};
 use session_detect::claude::{self, Found, Running};
 use session_store::{EventBackend, ProblemKind};
 
+use crate::clock::now;
 use crate::config::{Config, SessionMode};
-use crate::context::{Context, now, print};
+use crate::context::{Context, print};
 use crate::coordination::candidates;
 use crate::error::{CliError, exit};
 use crate::host::hook::HookEvent;

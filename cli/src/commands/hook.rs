@@ -23,8 +23,8 @@ use session_store::{
 };
 
 use crate::args::HookArgs;
+use crate::clock::now;
 use crate::config::{Config, SessionMode};
-use crate::context::now;
 use crate::coordination::{account, candidates};
 use crate::host::hook::{HookCall, HookEvent, Unread, message, refusal};
 use crate::limits;

@@ -10,10 +10,12 @@ use session_analytics::{Live, LiveNotice, PriceBook, Tokens, live_json};
 use session_coordinator::{Duty, Ingestor, Monitor, MonitorOptions, Priority, Progress, Subject, Update};
 use session_store::{ConversationId, Stores};
 
+use crate::clock::now;
 use crate::config::{Config, home};
-use crate::context::{Context, now, print};
+use crate::context::{Context, print};
 use crate::error::CliError;
-use crate::feed::{Feed, Heard, Show};
+use crate::feed::{Feed, Show};
+use crate::heard::Heard;
 use crate::place::Place;
 use crate::printable::printable;
 use crate::told::words;

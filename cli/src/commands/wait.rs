@@ -6,11 +6,13 @@ use session_analytics::{Limit, LimitStatus, Limits, Reading};
 use session_coordinator::{Listener, NoticeBoard};
 use session_store::Timestamp;
 
+use crate::accounts::Accounts;
 use crate::args::WaitArgs;
-use crate::context::{Context, now};
+use crate::clock::now;
+use crate::context::Context;
 use crate::coordination;
 use crate::error::{CliError, exit};
-use crate::limits::{self, Accounts};
+use crate::limits;
 use crate::words;
 
 /// How often the board is looked at, at least; samples ring no bell.
