@@ -68,6 +68,15 @@ pub(crate) enum Snapshot {
 }
 
 impl Snapshot {
+    /// Reads all of it, so that the store need not stay open.
+    pub(crate) fn into_memory(self) -> Result<Self, Error> {
+        let Self::Disk(disk) = self else { return Ok(self) };
+        let memory = Memory::default();
+        let ledger = disk.events(&Selection::all())?;
+        let _ = memory.commit(Batch { ledger, checkpoints: Vec::new() })?;
+        Ok(Self::Memory(memory))
+    }
+
     pub(crate) fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {
         match self {
             Self::Disk(disk) => disk.cells(range, cuts),
@@ -215,6 +224,12 @@ impl Store {
             _ => return Ok(Snapshot::Memory(Memory::default())),
         };
         Ok(Snapshot::Disk(Box::new(disk.snapshot()?)))
+    }
+
+    /// Returns whether everything told to it is on the disk, so that nothing is lost where it is closed.
+    pub(crate) fn is_kept(&self) -> bool {
+        let state = self.state();
+        state.refuge.is_none() && state.sharing.is_none()
     }
 
     /// Returns whether what is kept here is still what others find at the path.

@@ -454,3 +454,59 @@ fn a_damaged_session_store_is_moved_aside() {
     let _ = stores.commit(batch("mine", "msg_new")).unwrap();
     assert_eq!(stores.turn_ids().unwrap().len(), 2);
 }
+
+/// The least number of files that a system allows a process is less than what three hundred stores would need.
+#[cfg(unix)]
+#[test]
+fn more_stores_than_files_may_be_open_are_read_and_written() {
+    child::run("stores::a_child_has_many_stores_and_few_files", tempfile::tempdir().unwrap().path());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_child_has_many_stores_and_few_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    const STORES: usize = 90;
+    let Some(place) = child::place() else { return };
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, 64, hard).unwrap();
+
+    let (stores, model) = (Stores::open(&place, NOW), Memory::default());
+    let conversations: Vec<ConversationId> =
+        (0..STORES).map(|number| ConversationId::from(&*format!("conversation-{number}"))).collect();
+    let owner = |number| format!("s-pts={number:03}");
+    stores.set_owners(
+        conversations.iter().enumerate().map(|(number, id)| (id.clone(), owner(number))).collect(),
+    );
+    for round in 0..2 {
+        for (number, conversation) in conversations.iter().enumerate() {
+            // Each second one is told of by its neighbour, too, as after a fork.
+            let ids = [format!("msg_{round}_{number}"), format!("msg_{round}_{}", number / 2)];
+            let ledger: Ledger = ids.iter().map(|id| turn_of(conversation.as_str(), id)).collect();
+            let batch = Batch { ledger, checkpoints: vec![checkpoint(conversation.as_str(), round + 1)] };
+            let _ = model.commit(batch.clone()).unwrap();
+            let _ = stores.commit(batch).unwrap();
+        }
+    }
+    assert!(stores.trouble().is_none(), "{:?}", stores.trouble());
+    for stores in [stores, Stores::open(&place, NOW)] {
+        assert_eq!(stores.sessions().unwrap().len(), STORES);
+        let all = model.events(&Selection::all()).unwrap();
+        thread::scope(|threads| {
+            for _ in 0..2 {
+                threads.spawn(|| {
+                    let everything = Timestamp::MIN..Timestamp::MAX;
+                    assert_eq!(stores.turn_ids().unwrap(), model.turn_ids().unwrap());
+                    assert_eq!(told(stores.events(&Selection::all()).unwrap()), told(all.clone()));
+                    assert_eq!(
+                        stores.cells(everything.clone(), &[]).unwrap(),
+                        fold_cells(&all, everything, &[])
+                    );
+                    assert_eq!(stores.checkpoints().unwrap().len(), STORES);
+                });
+            }
+        });
+        stores.settle().unwrap();
+        assert!(stores.trouble().is_none(), "{:?}", stores.trouble());
+    }
+}
