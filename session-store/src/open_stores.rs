@@ -55,6 +55,11 @@ impl Open {
         self.stores.values().map(|(store, _)| store.clone()).collect()
     }
 
+    /// Returns the names of those whose disk refuses.
+    pub(crate) fn in_memory(&self) -> impl Iterator<Item = String> {
+        self.stores.iter().filter(|(_, (store, _))| store.trouble().is_some()).map(|(name, _)| name.clone())
+    }
+
     /// Takes in a store, and closes the one that was used longest ago where there are too many; not one whose disk refuses,
     /// which would lose what it holds.
     pub(crate) fn insert(&mut self, name: &str, store: Arc<Store>) {

@@ -173,6 +173,23 @@ impl Stores {
         self.state().warn = Some(Arc::new(warn));
     }
 
+    /// Returns whether stores were removed while they were open: by now all that they held lies in fresh ones, or in memory.
+    pub fn were_removed(&self) -> bool {
+        self.0.archive.was_removed()
+    }
+
+    /// Goes on in fresh files where the data folder was removed or replaced.
+    ///
+    /// Looked at by the archive alone, before anything is read or written.
+    fn follow_folder(&self) {
+        if !self.0.archive.is_current() {
+            self.0.archive.follow_path();
+            for store in self.state().open.all() {
+                store.follow_path();
+            }
+        }
+    }
+
     /// Returns why one of the open stores is not written to the disk, while that is so.
     pub fn trouble(&self) -> Option<Arc<Error>> {
         let open = self.state().open.all();
@@ -209,14 +226,15 @@ impl Stores {
         let folder = self.0.folder.join(SESSIONS);
         let unreadable = |error: io::Error| Error::new(ErrorKind::Unreadable).at(&folder).because(error);
         let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
+            Ok(entries) => Some(entries),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                return Ok(Vec::new());
+                None
             }
             Err(error) => return Err(unreadable(error)),
         };
-        let mut names = BTreeSet::new();
-        for entry in entries {
+        // What could not be written to the disk is in memory alone.
+        let mut names: BTreeSet<String> = self.state().open.in_memory().collect();
+        for entry in entries.into_iter().flatten() {
             let entry = entry.map_err(unreadable)?;
             let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
             let name = entry.file_name();
@@ -230,7 +248,7 @@ impl Stores {
     /// Opens the store of a session, making it where it is missing.
     pub fn session(&self, name: &str) -> Arc<Store> {
         let mut state = self.state();
-        if let Some(store) = state.open.get(name).filter(|store| store.is_current()) {
+        if let Some(store) = state.open.get(name).filter(|store| store.follow_path()) {
             return store;
         }
         let store = Arc::new(Store::open(&self.path(name), self.0.now));
@@ -267,7 +285,7 @@ impl Stores {
     fn seen(&self, name: &str) -> Option<Arc<Store>> {
         let path = self.path(name);
         let mut state = self.state();
-        if let Some(store) = state.open.get(name).filter(|store| store.is_current()) {
+        if let Some(store) = state.open.get(name).filter(|store| store.follow_path()) {
             return Some(store);
         }
         let store = Arc::new(Store::open_existing(&path, self.0.now));
@@ -330,6 +348,7 @@ impl Stores {
     /// The archive is looked at last: what is moved into it meanwhile is then seen there, or where it was, or in both. Where
     /// there are more stores than may be open, the others are read into memory one by one.
     fn snapshots(&self) -> Result<Vec<Snapshot>, Error> {
+        self.follow_folder();
         let see = self.state().see.clone();
         let is_seen = |part: Part<'_>| see.as_ref().is_none_or(|see| see(part));
         let sessions = self.sessions()?;
@@ -475,6 +494,7 @@ impl EventBackend for Stores {
             warn();
         }
         self.refresh_owners();
+        self.follow_folder();
         let mut parts = self.divided(batch);
         if parts.len() <= 1 {
             return match parts.pop_first() {
@@ -510,6 +530,7 @@ impl EventBackend for Stores {
     }
 
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
+        self.follow_folder();
         self.healed(|| {
             // The archive comes last: what is moved into it meanwhile is then seen there, or where it was.
             let mut all = Vec::new();

@@ -149,6 +149,20 @@ impl Sqlite {
         self.located(write::close(&connection))
     }
 
+    /// Returns whether it was closed for good.
+    pub(crate) fn is_closed(&self) -> Result<bool, Error> {
+        let connection = self.connection()?;
+        self.located(read::is_closed(&connection))
+    }
+
+    /// Takes in all that another store holds, also one whose file was removed.
+    pub(crate) fn inherit(&self, other: &Self) -> Result<(), Error> {
+        let _ = self.expire(other.horizon()?)?;
+        let (ledger, checkpoints) = (other.events(&Selection::all())?, other.checkpoints()?);
+        let _ = self.commit(Batch { ledger, checkpoints })?;
+        other.sharing()?.map_or(Ok(()), |level| self.set_sharing(&level))
+    }
+
     /// Returns what the store's session shares with others, in the words it was said in; `None` where nothing was said.
     ///
     /// # Errors

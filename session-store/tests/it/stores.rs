@@ -10,8 +10,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use session_store::{
-    Batch, Checkpoint, ConversationId, Event, EventBackend, Fact, Ledger, Memory, Part, Position, Selection,
-    SourceId, SourceKind, Stamp, Stores, Timestamp, fold_cells, strategies,
+    Batch, Checkpoint, ConversationId, Event, EventBackend, EventId, Fact, Ledger, Memory, Part, Position,
+    Selection, SourceId, SourceKind, Stamp, Stores, Timestamp, fold_cells, strategies,
 };
 
 use crate::backends::{Question, questions};
@@ -509,4 +509,64 @@ fn a_child_has_many_stores_and_few_files() {
         stores.settle().unwrap();
         assert!(stores.trouble().is_none(), "{:?}", stores.trouble());
     }
+}
+
+/// The data folder goes away under processes that have it open.
+#[test]
+fn a_removed_data_folder_is_written_anew() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("data");
+    let stores = Stores::open(&folder, NOW);
+    owned(&stores, "mine", "s-1");
+    for (conversation, id) in [("mine", "msg_1"), ("other", "msg_2")] {
+        let checkpoints = vec![checkpoint(conversation, 7)];
+        let _ = stores.commit(Batch { checkpoints, ..batch(conversation, id) }).unwrap();
+    }
+    stores.session("s-1").set_sharing("little");
+    let before = (stores.events(&Selection::all()).unwrap(), stores.checkpoints().unwrap());
+    assert!(!stores.were_removed());
+
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!((stores.events(&Selection::all()).unwrap(), stores.checkpoints().unwrap()), before);
+    assert!(stores.were_removed() && stores.trouble().is_none());
+    let another = Stores::open(&folder, NOW);
+    assert_eq!((another.events(&Selection::all()).unwrap(), another.checkpoints().unwrap()), before);
+    assert_eq!(another.sharing("s-1").unwrap().as_deref(), Some("little"));
+
+    std::fs::remove_dir_all(&folder).unwrap();
+    let _ = stores.commit(batch("other", "msg_3")).unwrap();
+    let _ = another.commit(batch("mine", "msg_4")).unwrap();
+    let ids = ["msg_1", "msg_2", "msg_3", "msg_4"].map(EventId::from);
+    for stores in [stores, another, Stores::open(&folder, NOW)] {
+        assert_eq!(stores.turn_ids().unwrap(), ids);
+    }
+}
+
+/// Where no folder can be made again, everything goes on in memory, and comes back when one can.
+#[test]
+fn a_removed_data_folder_that_cannot_be_made_again_is_kept_in_memory() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("data");
+    let stores = Stores::open(&folder, NOW);
+    owned(&stores, "mine", "s-1");
+    let _ = stores.commit(batch("mine", "msg_1")).unwrap();
+    let _ = stores.commit(batch("other", "msg_2")).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    // Not even root makes a folder where a file stands.
+    std::fs::write(&folder, "in the way").unwrap();
+    let _ = stores.commit(batch("other", "msg_3")).unwrap();
+    assert!(stores.trouble().is_some() && stores.were_removed());
+    assert_eq!(stores.turn_ids().unwrap(), ["msg_1", "msg_2", "msg_3"].map(EventId::from));
+}
+
+/// A store that was moved into the archive is not brought back by who had it open.
+#[test]
+fn a_compacted_store_stays_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let (stores, another) = (Stores::open(folder.path(), NOW), Stores::open(folder.path(), NOW));
+    owned(&stores, "mine", "s-1");
+    let _ = stores.commit(batch("mine", "msg_1")).unwrap();
+    assert!(another.compact("s-1").unwrap());
+    assert_eq!(stores.turn_ids().unwrap(), ["msg_1".into()]);
+    assert_eq!(stores.sessions().unwrap(), Vec::<String>::new());
 }
