@@ -117,7 +117,7 @@ impl Context {
     fn limit_sight(&self, stores: &Stores) {
         let sight = Sight::new(self.config.isolation);
         if self.role == Role::Monitor {
-            sight.declare(stores, &Others::look(&self.config));
+            sight.declare(stores, &Others::present(&self.config));
         }
         sight.limit(stores);
     }

@@ -431,6 +431,10 @@ impl<'c> Feed<'c> {
         if !self.degraded.is_empty() {
             return self.degraded.clone();
         }
+        if self.store.were_removed() {
+            return "the data folder was removed while this runs; all that it held was written anew"
+                .to_owned();
+        }
         match &self.scope {
             Some(scope) if scope_widened => format!("nothing below {scope}; showing all projects"),
             _ => self.remark.clone(),

@@ -410,6 +410,10 @@ impl Life {
         {
             self.asked.beat = true;
             outputs.push(Output::Beat(term));
+            // A look that would be due before the next beat is made now: waking up costs more than either.
+            if self.due.look <= now + self.options.beat {
+                self.due.look = now;
+            }
         }
         if !self.asked.look && self.due.look <= now {
             self.asked.look = true;
