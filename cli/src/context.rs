@@ -133,8 +133,7 @@ impl Context {
             ingestor = ingestor.only(move |source| scope.holds(source));
         }
         let scan = ingestor.scan(progress)?;
-        let when = if self.config.optimize_resources { Retire::AtOnce } else { Retire::Later };
-        if let Err(error) = owners::retire(&store, when) {
+        if let Err(error) = owners::retire(&store, Retire::by(&self.config)) {
             // The session's store stays as it is, and everything counts all the same.
             tracing::debug!(%error, "cannot move an ended session into the archive");
         }

@@ -30,6 +30,10 @@ const RESTING: Duration = Duration::from_secs(60);
 /// How long one that follows waits for the leader's word before it computes for itself. If all did so at once, the leader
 /// would be the last to come to it.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How often one that reads moves ended sessions into the archive.
+const TIDYING: Duration = Duration::from_secs(3600);
+/// After how long one that spares resources looks at a session whose monitor went: it ends a moment later.
+const ENDING: Duration = Duration::from_secs(2);
 /// After how long a leader that could not publish tries again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -56,6 +60,8 @@ pub(crate) struct Feed<'c> {
     is_published: bool,
     /// Which state of the transcripts was read.
     digest: u64,
+    /// When ended sessions were last looked for.
+    tidied_at: Timestamp,
 }
 
 /// Everything that a feed hears.
@@ -116,6 +122,7 @@ impl<'c> Feed<'c> {
             has_followed: false,
             is_published: true,
             digest: sources.digest(),
+            tidied_at: now(),
         };
         feed.learn(sources.checkpoints());
         feed
@@ -206,6 +213,7 @@ impl<'c> Feed<'c> {
         }
         loop {
             self.tell_resets(screen);
+            self.tidy();
             let (mut wait, mut turn) = (BURNING, Timestamp::MIN);
             match self.view()? {
                 Ok(live) => {
@@ -232,13 +240,13 @@ impl<'c> Feed<'c> {
             }
             let shown_at = Instant::now();
             loop {
-                match heard.recv_timeout(wait) {
+                match heard.recv_timeout(wait.min(self.untidied())) {
                     Ok(heard) => {
                         if self.take(heard, screen)? == Todo::View {
                             break;
                         }
                     }
-                    Err(RecvTimeoutError::Timeout) if now() < turn => {}
+                    Err(RecvTimeoutError::Timeout) if now() < turn => self.tidy(),
                     Err(RecvTimeoutError::Timeout) => break,
                     Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 }
@@ -322,16 +330,36 @@ impl<'c> Feed<'c> {
                 if let Some(place) = self.place {
                     place.members_changed();
                 }
-                return Todo::Nothing;
-            }
-            News::Ended(_) if self.context.config.optimize_resources => {
-                // What cannot be moved now is moved later.
-                let _ = owners::retire(&self.store, Retire::AtOnce);
+                if self.context.config.optimize_resources {
+                    self.tidied_at = now().before(self.tidying() - ENDING);
+                }
                 return Todo::Nothing;
             }
             _ => return Todo::Nothing,
         }
         Todo::View
+    }
+
+    /// Looks now and then for sessions that have ended, because a monitor may run for weeks; a clock that was set back does not
+    /// put that off.
+    fn tidy(&mut self) {
+        self.tidied_at = self.tidied_at.min(now());
+        if self.reads() && now().since(self.tidied_at) >= self.tidying() {
+            self.tidied_at = now();
+            if let Err(error) = owners::retire(&self.store, Retire::by(&self.context.config)) {
+                // What cannot be moved now is moved later.
+                tracing::debug!(%error, "cannot move an ended session into the archive");
+            }
+        }
+    }
+
+    fn tidying(&self) -> Duration {
+        if self.context.config.optimize_resources { RESTING } else { TIDYING }
+    }
+
+    /// Returns how long it is until the next look.
+    fn untidied(&self) -> Duration {
+        if self.reads() { self.tidying().saturating_sub(now().since(self.tidied_at)) } else { TIDYING }
     }
 
     fn take_notice(&mut self, notice: Notice, screen: &mut impl Show) -> Todo {
