@@ -4,15 +4,19 @@ use std::cell::Cell as StdCell;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use session_analytics::{Figures, PriceBook, anchors, cuts};
-use session_coordinator::{Ingestor, Journal, Progress, Scan};
+use session_coordinator::{Ingestor, Journal, Lease, Progress, Scan};
 use session_store::{ErrorKind, EventBackend, Selection, Store, Stores, Timestamp};
 
+use crate::accounts::Accounts;
+use crate::clock::now;
 use crate::config::{Config, SessionMode};
+use crate::coordination;
 use crate::error::{CliError, exit, hint_for};
+use crate::kept;
 use crate::others::Others;
 use crate::owners::{self, Retire};
 use crate::printable::printable;
@@ -133,6 +137,13 @@ impl Context {
             ingestor = ingestor.only(move |source| scope.holds(source));
         }
         let scan = ingestor.scan(progress)?;
+        // A monitor does so where it has the board open already; where there is a leader, it does so as they come.
+        if self.role == Role::Visitor
+            && let Some((runtime, board)) = coordination::existing_board(&self.config)
+            && !Lease::is_held(&runtime)
+        {
+            kept::keep_samples(&store, &board, &Accounts::of(&self.config));
+        }
         if let Err(error) = owners::retire(&store, Retire::by(&self.config)) {
             // The session's store stays as it is, and everything counts all the same.
             tracing::debug!(%error, "cannot move an ended session into the archive");
@@ -231,12 +242,6 @@ pub(crate) fn figures(store: &dyn EventBackend) -> Result<Figures, CliError> {
     let facts = store.events(&Selection::facts())?;
     let cells = store.cells(Timestamp::MIN..Timestamp::MAX, &cuts(&anchors(&facts)))?;
     Ok(Figures { cells, facts })
-}
-
-/// Returns the moment, by the system's clock.
-pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(since.as_millis() as i64)
 }
 
 /// Prints a text; a reader that went away is no error.

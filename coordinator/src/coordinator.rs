@@ -74,6 +74,8 @@ pub enum News {
     Members,
     /// Others wrote to the stores, or the leader published figures.
     Changed,
+    /// A limit was told of on the board.
+    Samples,
     /// These members have ended; told to the leader alone.
     Ended(Vec<Member>),
     /// It is not coordinated at the moment, and why; it is tried again.
@@ -488,6 +490,10 @@ impl Runner {
                 (self.tell)(News::Changed);
                 None
             }
+            Output::Samples => {
+                (self.tell)(News::Samples);
+                None
+            }
             Output::Role(role) => {
                 (self.tell)(News::Role(role));
                 None
@@ -741,5 +747,14 @@ fn beat(
 fn nothing(cursor: Cursor) -> Look {
     let generation = cursor.generation.unwrap_or(session_store::Generation(0));
     let (notices, spooled) = (Vec::new(), Vec::new());
-    Look { generation, leader: None, notices, spooled, newest: cursor.seq, changes: 0, published: 0 }
+    Look {
+        generation,
+        leader: None,
+        notices,
+        spooled,
+        newest: cursor.seq,
+        changes: 0,
+        published: 0,
+        samples: 0,
+    }
 }
