@@ -137,14 +137,14 @@ impl Context {
             ingestor = ingestor.only(move |source| scope.holds(source));
         }
         let scan = ingestor.scan(progress)?;
-        if let Some((runtime, board)) = coordination::existing_board(&self.config)
-            && (self.role == Role::Monitor || !Lease::is_held(&runtime))
+        // A monitor does so where it has the board open already; where there is a leader, it does so as they come.
+        if self.role == Role::Visitor
+            && let Some((runtime, board)) = coordination::existing_board(&self.config)
+            && !Lease::is_held(&runtime)
         {
-            // Where there is a leader, it does so as they come.
             kept::keep_samples(&store, &board, &Accounts::of(&self.config));
         }
-        let when = if self.config.optimize_resources { Retire::AtOnce } else { Retire::Later };
-        if let Err(error) = owners::retire(&store, when) {
+        if let Err(error) = owners::retire(&store, Retire::by(&self.config)) {
             // The session's store stays as it is, and everything counts all the same.
             tracing::debug!(%error, "cannot move an ended session into the archive");
         }

@@ -36,6 +36,10 @@ const RESTING: Duration = Duration::from_secs(60);
 /// How long one that follows waits for the leader's word before it computes for itself. If all did so at once, the leader
 /// would be the last to come to it.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How often one that reads moves ended sessions into the archive.
+const TIDYING: Duration = Duration::from_secs(3600);
+/// After how long one that spares resources looks at a session whose monitor went: it ends a moment later.
+const ENDING: Duration = Duration::from_secs(2);
 /// After how long a leader that could not publish tries again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -67,6 +71,8 @@ pub(crate) struct Feed<'c> {
     is_served: bool,
     /// Which state of the transcripts was read.
     digest: u64,
+    /// When ended sessions were last looked for.
+    tidied_at: Timestamp,
 }
 
 /// What a view is shown on.
@@ -117,6 +123,7 @@ impl<'c> Feed<'c> {
             is_published: true,
             is_served: false,
             digest: sources.digest(),
+            tidied_at: now(),
         };
         feed.learn(sources.checkpoints());
         feed
@@ -126,6 +133,9 @@ impl<'c> Feed<'c> {
     pub(crate) fn at(self, place: Option<&'c Place>) -> Self {
         let is_read = place.is_none_or(|place| place.duty() != Duty::Rest);
         let board = place.and_then(Place::board);
+        if let Some(board) = board.as_ref().filter(|_| is_read) {
+            kept::keep_samples(&self.store, board, &self.accounts);
+        }
         let told = board.map(|board| Told::on(&board, &self.context.config)).unwrap_or_default();
         Self { place, is_read, told, ..self }
     }
@@ -232,6 +242,7 @@ impl<'c> Feed<'c> {
         }
         loop {
             self.tell_resets(screen);
+            self.tidy();
             let (mut wait, mut turn) = (BURNING, Timestamp::MIN);
             match self.view()? {
                 Ok(live) => {
@@ -258,13 +269,13 @@ impl<'c> Feed<'c> {
             }
             let shown_at = Instant::now();
             loop {
-                match heard.recv_timeout(wait) {
+                match heard.recv_timeout(wait.min(self.untidied())) {
                     Ok(heard) => {
                         if self.take(heard, screen)? == Todo::View {
                             break;
                         }
                     }
-                    Err(RecvTimeoutError::Timeout) if now() < turn => {}
+                    Err(RecvTimeoutError::Timeout) if now() < turn => self.tidy(),
                     Err(RecvTimeoutError::Timeout) => break,
                     Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 }
@@ -356,16 +367,36 @@ impl<'c> Feed<'c> {
                 if let Some(place) = self.place {
                     place.members_changed();
                 }
-                return Todo::Nothing;
-            }
-            News::Ended(_) if self.context.config.optimize_resources => {
-                // What cannot be moved now is moved later.
-                let _ = owners::retire(&self.store, Retire::AtOnce);
+                if self.context.config.optimize_resources {
+                    self.tidied_at = now().before(self.tidying() - ENDING);
+                }
                 return Todo::Nothing;
             }
             _ => return Todo::Nothing,
         }
         Todo::View
+    }
+
+    /// Looks now and then for sessions that have ended, because a monitor may run for weeks; a clock that was set back does not
+    /// put that off.
+    fn tidy(&mut self) {
+        self.tidied_at = self.tidied_at.min(now());
+        if self.reads() && now().since(self.tidied_at) >= self.tidying() {
+            self.tidied_at = now();
+            if let Err(error) = owners::retire(&self.store, Retire::by(&self.context.config)) {
+                // What cannot be moved now is moved later.
+                tracing::debug!(%error, "cannot move an ended session into the archive");
+            }
+        }
+    }
+
+    fn tidying(&self) -> Duration {
+        if self.context.config.optimize_resources { RESTING } else { TIDYING }
+    }
+
+    /// Returns how long it is until the next look.
+    fn untidied(&self) -> Duration {
+        if self.reads() { self.tidying().saturating_sub(now().since(self.tidied_at)) } else { TIDYING }
     }
 
     fn take_notice(&mut self, notice: Notice, screen: &mut impl Show) -> Todo {

@@ -64,6 +64,13 @@ pub(crate) enum Retire {
     AtOnce,
 }
 
+impl Retire {
+    /// Returns what the user wants.
+    pub(crate) fn by(config: &Config) -> Self {
+        if config.optimize_resources { Self::AtOnce } else { Self::Later }
+    }
+}
+
 /// Moves the stores of sessions that ended some time ago into the archive, which all sessions see: but for those that
 /// shared less than everything. These stay as they are, until they are pruned.
 pub(crate) fn retire(stores: &Stores, when: Retire) -> Result<(), session_store::Error> {

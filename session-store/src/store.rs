@@ -257,6 +257,19 @@ impl Store {
         Ok(Snapshot::Disk(Box::new(disk.snapshot()?)))
     }
 
+    /// Returns the store as it is now, and what its session shares.
+    pub(crate) fn snapshot_shared(&self) -> Result<(Snapshot, Option<String>), Error> {
+        let said = self.state().sharing.clone();
+        match self.snapshot()? {
+            Snapshot::Disk(disk) if said.is_none() => {
+                let said = disk.sharing()?;
+                Ok((Snapshot::Disk(disk), said))
+            }
+            Snapshot::Memory(memory) if said.is_none() => Ok((Snapshot::Memory(memory), self.sharing()?)),
+            snapshot => Ok((snapshot, said)),
+        }
+    }
+
     /// Returns whether everything told to it is on the disk, so that nothing is lost where it is closed.
     pub(crate) fn is_kept(&self) -> bool {
         let state = self.state();

@@ -154,9 +154,6 @@ impl Stores {
     ///
     /// The store cannot be read.
     pub fn sharing(&self, name: &str) -> Result<Option<String>, Error> {
-        if !self.path(name).exists() {
-            return Ok(None);
-        }
         self.seen(name).map_or(Ok(None), |store| store.sharing())
     }
 
@@ -288,9 +285,9 @@ impl Stores {
         if let Some(store) = state.open.get(name).filter(|store| store.follow_path()) {
             return Some(store);
         }
-        let store = Arc::new(Store::open_existing(&path, self.0.now));
+        state.open.remove(name);
+        let store = path.exists().then(|| Arc::new(Store::open_existing(&path, self.0.now)))?;
         if !path.exists() {
-            state.open.remove(name);
             return None;
         }
         state.open.insert(name, store.clone());
@@ -356,9 +353,8 @@ impl Stores {
         let mut snapshots = Vec::new();
         for (number, name) in sessions.iter().enumerate().rev() {
             let Some(store) = self.seen_as(number, name) else { continue };
-            let sharing = if see.is_some() { store.sharing()? } else { None };
+            let (snapshot, sharing) = store.snapshot_shared()?;
             if is_seen(Part::Session { name, sharing: sharing.as_deref() }) {
-                let snapshot = store.snapshot()?;
                 snapshots.push(if number < open_max() { snapshot } else { snapshot.into_memory()? });
             }
         }

@@ -1,6 +1,7 @@
 //! A program called `claude` that does nothing, with the record that Claude Code writes of itself.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 
@@ -23,7 +24,14 @@ impl FakeClaude {
     }
 
     fn run(env: &Env, command: &mut Command, conversation: &str) -> Self {
-        let child = command.arg("600").current_dir(env.path("work")).spawn().unwrap();
+        command.arg("600").current_dir(env.path("work"));
+        let child = loop {
+            match command.spawn() {
+                // Another test may just be starting a process, which has the copy of the program open until it runs.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+                started => break started.unwrap(),
+            }
+        };
         let name = format!("/proc/{}/comm", child.id());
         while fs::read_to_string(&name).unwrap() != "claude\n" {
             std::thread::yield_now();

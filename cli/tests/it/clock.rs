@@ -7,11 +7,12 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use session_store::Timestamp;
 
+use crate::claude::{FakeClaude, make_old};
 use crate::env::{Env, Outcome, PATIENCE, Reply, Running, now};
 
 const SHIM: &str = r#"
@@ -134,4 +135,32 @@ fn a_clock_that_jumps_by_a_year() {
     assert_eq!(report["totals"]["messages"], 4);
     let fresh = env.path("fresh");
     assert_eq!(env.json(&["report", "--data-dir", fresh.to_str().unwrap()]), report);
+}
+
+/// A monitor that runs for weeks moves ended sessions into the archive, not only the next one that starts.
+#[test]
+fn a_running_monitor_looks_for_ended_sessions_once_an_hour() {
+    let env = Env::new();
+    let Some(clock) = Clock::build(&env) else { return };
+    let claude = FakeClaude::start(&env, "ended");
+    env.write("ended", &[reply("msg_1", 0).of("ended")]);
+    let monitor = Running::of(&mut clock.command(&env, &["--json", "--all"]));
+    monitor.until_messages(PATIENCE, 1);
+    let store = claude.store(&env);
+    assert!(store.exists());
+    drop(claude);
+    make_old(&store);
+    env.write("c", &[reply("msg_2", 0).of("c")]);
+    monitor.until_messages(PATIENCE, 2);
+    assert!(store.exists(), "it is not looked for all the time");
+    clock.jump_to(2 * 3600);
+    env.write("c", &[reply("msg_3", 2 * 3600).of("c")]);
+    monitor.until_messages(PATIENCE, 3);
+    let end = Instant::now() + PATIENCE;
+    while store.exists() {
+        assert!(Instant::now() < end, "the store of a session that ended was not moved");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    env.write("c", &[reply("msg_4", 2 * 3600).of("c")]);
+    monitor.until_messages(PATIENCE, 4);
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use session_store::{EventBackend, Fact, Selection, Store, Timestamp};
+use session_store::{EventBackend, Fact, OpenMode, Selection, Sqlite, Store, Timestamp};
 
 use crate::env::{Env, PATIENCE, Reply, Running, counts, now, parse, prompt};
 
@@ -286,4 +286,48 @@ fn a_first_reading_that_was_cut_off_is_finished_by_the_next() {
     leader.child.wait().unwrap();
     let last = second.until_messages(PATIENCE, truth.totals.messages);
     assert_eq!(counts(&last["totals"]), truth.totals);
+}
+
+#[test]
+fn many_sessions_spare_resources() {
+    let env = with_history();
+    let monitors: [Running; 3] = std::array::from_fn(|_| {
+        let monitor = monitor(&env, &["--json", "--all", "--optimize-resources"]);
+        monitor.until_messages(PATIENCE, 2);
+        monitor
+    });
+    assert_eq!(monitors.each_ref().map(|it| watches(it.child.id(), &env.projects())), [true, false, false]);
+    // Each keeps in its own store what it is told, which is counted once.
+    let reset = now().as_millis() / 1000 + 3600;
+    env.write("c", &[Reply::now("msg_3").of("c"), Reply::now("msg_4").of("c").refused("five_hour", reset)]);
+    let told = |line: &str| parse(line)["totals"]["rate_limit_events"] == 1;
+    monitors.iter().for_each(|it| drop(it.until(PATIENCE, told)));
+    until("a store for each session", || session_stores(&env).len() == 3);
+
+    let [leader, other, ended] = monitors;
+    let pid = ended.child.id();
+    drop(ended.kill());
+    until("the ended session's store was moved at once", || session_stores(&env).len() == 2);
+    assert!(!session_stores(&env).iter().any(|path| path.to_str().unwrap().contains(&format!("+{pid}~"))));
+    env.write("c", &[Reply::now("msg_5").of("c")]);
+    let shown = [&leader, &other].map(|it| it.until_messages(PATIENCE, 4));
+    check_counts(&env, &shown);
+}
+
+/// Somebody clears the data folder away while monitors run.
+#[test]
+fn a_data_folder_removed_under_monitors() {
+    let env = with_history();
+    let [leader, other]: [Running; 2] = monitors(&env, 2);
+    let is_made = |store: &std::path::PathBuf| Sqlite::open(store, OpenMode::ReadOnly).is_ok();
+    until("a store for each session", || session_stores(&env).iter().filter(|it| is_made(it)).count() == 2);
+    fs::remove_dir_all(env.data()).unwrap();
+    env.write("c", &[Reply::now("msg_3").of("c")]);
+    let shown = [&leader, &other].map(|it| it.until_messages(PATIENCE, 3));
+    check_counts(&env, &shown);
+    let (_, said) = leader.kill();
+    assert!(said.contains("the data folder was removed while this runs"), "{said}");
+    // What was kept is what they showed, although nobody reads the transcripts again.
+    fs::remove_dir_all(env.projects()).unwrap();
+    assert_eq!(env.json(&["report"])["totals"]["messages"], 3);
 }

@@ -95,9 +95,9 @@ impl Sqlite {
     pub(crate) fn snapshot(&self) -> Result<Snapshot, Error> {
         let connection = self.connection()?;
         // The moment is that of the first statement.
-        let begun = connection
-            .execute_batch("BEGIN")
-            .and_then(|()| connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())));
+        let begun = connection.execute_batch("BEGIN").and_then(|()| {
+            connection.prepare_cached("SELECT 1 FROM sqlite_schema LIMIT 1")?.query_row([], |_| Ok(()))
+        });
         let snapshot = Snapshot { connection, path: self.path.clone() };
         self.located(begun)?;
         Ok(snapshot)
@@ -277,6 +277,10 @@ impl EventBackend for Sqlite {
 }
 
 impl Snapshot {
+    pub(crate) fn sharing(&self) -> Result<Option<String>, Error> {
+        self.read(read::sharing)
+    }
+
     pub(crate) fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
         self.read(shelf::read)
     }

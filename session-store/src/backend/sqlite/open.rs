@@ -89,7 +89,7 @@ fn prepare(path: &Path, missing: Missing) -> Result<Connection, Error> {
         make_file(path)?;
     }
     let mut connection = connect(path)?;
-    if is_current(&connection)? {
+    if is_current(&mut connection)? {
         return Ok(connection);
     }
     // Two processes that start at the same instant take turns; the second finds the work done.
@@ -139,12 +139,14 @@ fn connect(path: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-fn is_current(connection: &Connection) -> Result<bool, Error> {
-    let format = format_of(connection)?;
+fn is_current(connection: &mut Connection) -> Result<bool, Error> {
+    // One lock for both questions.
+    let connection = connection.transaction().map_err(sort)?;
+    let format = format_of(&connection)?;
     if format == 0 {
         return Ok(false);
     }
-    check_ours(connection)?;
+    check_ours(&connection)?;
     let known = MIGRATIONS.len() as u32;
     if format > known {
         return Err(Error::new(ErrorKind::Newer { found: format, known }));

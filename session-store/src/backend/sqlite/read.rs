@@ -20,11 +20,14 @@ const QUARTER_MS: i64 = CELL_WIDTH.as_millis() as i64;
 
 /// Returns what the store's session shares; a store of an older format, read only, says nothing of it.
 pub(super) fn sharing(connection: &Connection) -> rusqlite::Result<Option<String>> {
-    let has_table = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sharing')";
-    if !connection.prepare_cached(has_table)?.query_row([], |row| row.get(0))? {
-        return Ok(None);
+    match connection.prepare_cached("SELECT level FROM sharing") {
+        Ok(mut select) => select.query_row([], |row| row.get(0)).optional(),
+        Err(error) => {
+            // A store of an older format that may only be read has no such table.
+            let has_table = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sharing')";
+            if connection.query_row(has_table, [], |row| row.get(0))? { Err(error) } else { Ok(None) }
+        }
     }
-    connection.prepare_cached("SELECT level FROM sharing")?.query_row([], |row| row.get(0)).optional()
 }
 
 /// Returns whether the store was closed for good.
