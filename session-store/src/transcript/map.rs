@@ -481,7 +481,6 @@ fn nanos(usd: Number) -> Option<u64> {
 
 /// Tells the versions that keep the placeholder of a streamed reply's output (2.1.12 to 2.1.96).
 fn is_under_reporting(version: &str) -> bool {
-    let mut parts = version.splitn(3, '.').map(|part| part.parse::<u32>().ok());
-    let (Some(Some(2)), Some(Some(1))) = (parts.next(), parts.next()) else { return false };
-    parts.next().flatten().is_some_and(|patch| (12..=96).contains(&patch))
+    let patch = version.strip_prefix("2.1.").and_then(|patch| patch.parse::<u32>().ok());
+    patch.is_some_and(|patch| (12..=96).contains(&patch))
 }

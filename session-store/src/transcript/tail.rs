@@ -120,6 +120,7 @@ const USER_WORD: usize = 4;
 
 /// Stands in every line that may be counted although a prompt is quoted in it.
 static ASSISTANT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"assistant\""));
+static INTERRUPTED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"[Request interrupted by user"));
 static TIMESTAMP: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"timestamp\""));
 
 impl Tail {
@@ -308,5 +309,5 @@ fn line_end(lines: &[u8], at: usize) -> usize {
 
 /// Tells whether a user line is Claude Code's note that the user stopped the turn; such lines are short.
 fn is_interruption(line: &[u8]) -> bool {
-    line.len() < 4096 && memchr::memmem::find(line, b"[Request interrupted by user").is_some()
+    line.len() < 4096 && INTERRUPTED.find(line).is_some()
 }
