@@ -2,6 +2,7 @@
 
 mod reading;
 mod share;
+mod used;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use session_store::{LimitWindow, Timestamp};
 
 pub use reading::{LimitSource, LimitStatus, Reading, Refusal};
 pub use share::{Share, Spend};
+pub use used::LimitUse;
 
 /// From here on, in hundredths of a percent, a limit counts as near.
 pub const NEAR: u32 = 7_500;
@@ -52,7 +54,7 @@ pub struct Limit {
     /// Whether the window is over and nothing is known of the next one; then nothing is used of it.
     pub is_over: bool,
     /// What its value was when, in order, for the shares.
-    course: Vec<(Timestamp, u32)>,
+    pub(crate) course: Vec<(Timestamp, u32)>,
 }
 
 impl Limits {

@@ -5,7 +5,8 @@ use session_analytics::{
 };
 use session_store::{EventBackend, LimitWindow, Stores};
 
-use crate::context::{Context, figures, now};
+use crate::clock::now;
+use crate::context::{Context, figures};
 use crate::error::CliError;
 use crate::table::{Column, Table, terminal_width};
 use crate::words;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use session_store::{ConversationId, LimitWindow, Timestamp, Usage};
 
+use crate::limits::{LimitUse, Share};
 use crate::live::{Live, LiveNotice};
 use crate::report::{By, Report, Row, Totals};
 
@@ -168,6 +169,7 @@ struct LiveOut<'a> {
     block: Option<LiveBlockOut<'a>>,
     tokens_per_minute: f64,
     cost_usd_per_hour: f64,
+    limits: Vec<LimitOut<'a>>,
     last_limit: Option<HitOut<'a>>,
     blocked_until: Option<String>,
     notices: Vec<NoticeOut<'a>>,
@@ -192,6 +194,62 @@ struct LiveBlockOut<'a> {
     block: BlockOut,
     #[serde(flatten)]
     totals: TotalsOut<'a>,
+}
+
+/// A limit, as every document of ours spells it.
+#[derive(Clone, Debug, Serialize)]
+pub struct LimitOut<'a> {
+    account: &'a str,
+    window: &'a str,
+    used_percentage: Option<f64>,
+    /// Where the value may have moved to since it was observed; `null` where it is fresh.
+    estimated_percentage: Option<f64>,
+    status: &'a str,
+    resets_at: Option<String>,
+    is_over: bool,
+    source: &'a str,
+    observed_at: String,
+    age_seconds: u64,
+    runs_out_at: Option<String>,
+    shares: Vec<ShareOut<'a>>,
+    elsewhere_share: f64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct ShareOut<'a> {
+    /// `null` for a conversation whose session has ended.
+    session_id: Option<&'a str>,
+    conversation_id: Option<&'a str>,
+    share: f64,
+}
+
+impl<'a> LimitOut<'a> {
+    /// Takes the shape of a limit at a moment.
+    pub fn of(it: &'a LimitUse, at: Timestamp) -> Self {
+        let limit = &it.limit;
+        let hundredths = |used: u32| f64::from(used) / 100.0;
+        Self {
+            account: &limit.account,
+            window: limit.window.name(),
+            used_percentage: limit.used_now().map(hundredths),
+            estimated_percentage: it.estimate.map(hundredths),
+            status: limit.status.name(),
+            resets_at: limit.resets_at.map(|at| at.to_string()),
+            is_over: limit.is_over,
+            source: limit.source.name(),
+            observed_at: limit.observed_at.to_string(),
+            age_seconds: at.since(limit.observed_at).as_secs(),
+            runs_out_at: limit.runs_out_at(at).map(|at| at.to_string()),
+            shares: it.shares.iter().map(ShareOut::of).collect(),
+            elsewhere_share: it.elsewhere,
+        }
+    }
+}
+
+impl<'a> ShareOut<'a> {
+    fn of(share: &'a Share) -> Self {
+        Self { session_id: share.session(), conversation_id: share.conversation(), share: share.part }
+    }
 }
 
 #[derive(Serialize)]
@@ -268,6 +326,7 @@ pub fn live_json(live: &Live) -> String {
         }),
         tokens_per_minute: live.tokens_per_minute,
         cost_usd_per_hour: live.cost_per_hour.as_dollars(),
+        limits: live.limits.iter().map(|limit| LimitOut::of(limit, live.at)).collect(),
         last_limit: live.last_limit.as_ref().map(|hit| HitOut {
             at: hit.at.to_string(),
             conversation_id: hit.conversation.as_str(),
