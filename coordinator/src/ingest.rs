@@ -26,8 +26,8 @@ const BLOCK_BYTES: usize = 128 << 10;
 const BLOCK_KEPT_MAX: usize = 1 << 20;
 /// Events a reading thread gathers before it hands them over.
 const HAND_OVER: usize = 2 << 10;
-/// Events in one transaction. It bounds the memory of an import of any size.
-const COMMIT: usize = 64 << 10;
+/// Events in one transaction, twice in memory while they are sorted. It bounds the memory of an import of any size.
+const COMMIT: usize = 32 << 10;
 /// Bytes before a position that must be the same for reading to go on there.
 const FINGERPRINT_BYTES: u64 = 64;
 /// Bytes below which a second thread costs more than it saves.
