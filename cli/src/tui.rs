@@ -9,7 +9,9 @@ mod draw;
 mod help;
 mod history;
 mod limits;
+mod lines;
 mod paint;
+mod plan;
 #[cfg(unix)]
 mod signals;
 mod summary;

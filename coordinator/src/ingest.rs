@@ -26,8 +26,8 @@ const BLOCK_BYTES: usize = 128 << 10;
 const BLOCK_KEPT_MAX: usize = 1 << 20;
 /// Events a reading thread gathers before it hands them over.
 const HAND_OVER: usize = 2 << 10;
-/// Events in one transaction. It bounds the memory of an import of any size.
-const COMMIT: usize = 64 << 10;
+/// Events in one transaction, twice in memory while they are sorted. It bounds the memory of an import of any size.
+const COMMIT: usize = 32 << 10;
 /// Bytes before a position that must be the same for reading to go on there.
 const FINGERPRINT_BYTES: u64 = 64;
 /// Bytes below which a second thread costs more than it saves.
@@ -314,7 +314,7 @@ impl Ingestor {
             progress,
         };
         let threads = if bytes_total < PARALLEL_BYTES { 1 } else { crate::threads() };
-        let mut pending = Batch::default();
+        let mut pending = Parcel::default();
         thread::scope(|scope| {
             let (sender, parcels) = sync_channel(threads);
             for _ in 0..threads {
@@ -325,13 +325,13 @@ impl Ingestor {
             for parcel in parcels {
                 scan.files_skipped.extend(parcel.unreadable);
                 scan.hits.extend(parcel.hits);
-                pending.ledger.extend(parcel.events);
+                pending.events.extend(parcel.events);
                 pending.checkpoints.extend(parcel.checkpoints);
-                if pending.ledger.len() >= COMMIT {
-                    scan.change = scan.change.or(self.commit(&mut pending)?);
+                if pending.events.len() >= COMMIT {
+                    scan.change = scan.change.or(self.commit(std::mem::take(&mut pending))?);
                 }
             }
-            scan.change = scan.change.or(self.commit(&mut pending)?);
+            scan.change = scan.change.or(self.commit(pending)?);
             if !read.is_empty() {
                 self.store.settle()?;
             }
@@ -341,12 +341,12 @@ impl Ingestor {
         })
     }
 
-    fn commit(&mut self, pending: &mut Batch) -> Result<Change, Error> {
-        let batch = std::mem::take(pending);
-        if batch.checkpoints.is_empty() && batch.ledger.is_empty() {
+    fn commit(&mut self, pending: Parcel) -> Result<Change, Error> {
+        let Parcel { events, checkpoints, .. } = pending;
+        if checkpoints.is_empty() && events.is_empty() {
             return Ok(Change::Unchanged);
         }
-        let checkpoints = batch.checkpoints.clone();
+        let batch = Batch { ledger: events.into_iter().collect(), checkpoints: checkpoints.clone() };
         let change = self.store.commit(batch)?;
         self.known.extend(checkpoints.into_iter().map(|known| (known.source.clone(), known)));
         Ok(change)
@@ -400,12 +400,6 @@ fn add_problems(problems: &mut BTreeMap<ProblemKind, u64>, known: &Checkpoint) {
 }
 
 impl Parcel {
-    /// Sorts the events as the ledger keeps them: neighbours are added to it faster.
-    fn sorted(mut self) -> Self {
-        self.events.sort_by(|a, b| a.id.cmp(&b.id));
-        self
-    }
-
     /// Adds an event; the lines of one reply follow each other, so most repeats join here already.
     fn add(&mut self, event: Event) {
         match self.events.last_mut() {
@@ -469,7 +463,7 @@ impl Reader<'_> {
                 }
             }
         }
-        let _ = parcels.send(parcel.sorted());
+        let _ = parcels.send(parcel);
     }
 
     /// Reads one source to its end; returns whether to go on.
@@ -510,7 +504,7 @@ impl Reader<'_> {
             if parcel.events.len() >= HAND_OVER {
                 let reached = checkpoint(job, tail.position(), &problems, &mut file, false)?;
                 parcel.checkpoints.push(reached);
-                if parcels.send(std::mem::take(parcel).sorted()).is_err() {
+                if parcels.send(std::mem::take(parcel)).is_err() {
                     return Ok(false);
                 }
             }

@@ -5,9 +5,12 @@
 //! $ cargo run --release -p claudewatch-benches --example sessions
 //! ```
 //!
-//! Prints each figure beside what is asked for; `quick` as an argument takes a tenth of the time. Members of the library are
+//! Prints each figure beside what is asked for; `quick` as an argument takes a tenth of the time, `calls`
+//! measures the calls of Claude Code alone. Members of the library are
 //! this program again; monitors are `claudewatch` itself. Figures are worth something on a machine that does nothing else.
 
+#[cfg(target_os = "linux")]
+mod calls;
 #[cfg(target_os = "linux")]
 mod members;
 #[cfg(target_os = "linux")]
@@ -22,6 +25,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     match words[..] {
         ["member", place, number] => members::take_part(place.as_ref(), number.parse()?),
         ["starter", place, number] => members::start_with_the_others(place.as_ref(), number.parse()?),
+        ["calls"] => {
+            tell("what", "measured", "asked for");
+            calls::calls(200, 20)
+        }
         [] | ["quick"] => {
             let share = if words.is_empty() { 1 } else { 10 };
             tell("what", "measured", "asked for");
@@ -31,9 +38,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             monitors::frozen_leader()?;
             monitors::at_rest(60 / share as u64)?;
             monitors::a_hundred(30 / share as u64)?;
-            Ok(())
+            calls::calls(200 / share as u64, 30 / share as u64)
         }
-        _ => Err("usage: sessions [quick]".into()),
+        _ => Err("usage: sessions [quick | calls]".into()),
     }
 }
 

@@ -14,14 +14,14 @@ use crate::process::{Process, Result, between, now_ns, spread};
 use crate::tell;
 
 /// A home with a history, in a scratch folder.
-struct Home {
+pub(crate) struct Home {
     folder: tempfile::TempDir,
     messages: u64,
     written: u64,
 }
 
 impl Home {
-    fn of(bytes: u64) -> Result<Self> {
+    pub(crate) fn of(bytes: u64) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let truth = Corpus::new(1, bytes).write(&folder.path().join(".claude"))?;
         fs::create_dir(folder.path().join("work"))?;
@@ -38,12 +38,12 @@ impl Home {
         Ok(command)
     }
 
-    fn monitor(&self) -> Result<Process> {
+    pub(crate) fn monitor(&self) -> Result<Process> {
         Process::start(&mut self.command(&["--json", "--all"])?)
     }
 
     /// Waits until a monitor shows everything; returns when it did.
-    fn wait_for(&self, monitor: &Process) -> Result<u128> {
+    pub(crate) fn wait_for(&self, monitor: &Process) -> Result<u128> {
         let wanted = format!("\"messages\":{},", self.messages + self.written);
         Ok(monitor
             .line(|line| line.split("\"totals\"").nth(1).is_some_and(|totals| totals.contains(&wanted)))?
@@ -68,12 +68,16 @@ impl Home {
         Ok(())
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join(".local/share/claudewatch")
     }
 }
 
-fn program() -> Result<PathBuf> {
+pub(crate) fn program() -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let program = own.parent().and_then(Path::parent).ok_or("no folder above")?.join("claudewatch");
     if program.exists() { Ok(program) } else { Err("no claudewatch here: cargo build --release".into()) }

@@ -9,8 +9,8 @@ use ratatui::layout::Size;
 use session_analytics::{Live, LiveConversation};
 use session_store::{ConversationId, Timestamp};
 
-use super::draw::Plan;
 use super::history::History;
+use super::plan::Plan;
 use super::{Message, Settings};
 use crate::printable::is_unprintable;
 use crate::words;

@@ -8,7 +8,7 @@ use session_analytics::{Grouped, LiveConversation, State};
 use session_store::{Timestamp, Usage};
 
 use super::app::App;
-use super::draw::{put, rows, rule};
+use super::lines::{put, rows, rule};
 use super::paint::{Kind, Palette};
 use super::table;
 use crate::words;

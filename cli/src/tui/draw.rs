@@ -2,94 +2,19 @@
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Rect, Size};
-use ratatui::style::Style;
+use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use session_store::Timestamp;
 
 use super::Settings;
 use super::app::{App, Mode};
+use super::lines::{bar, put, rows, rule};
 use super::paint::Palette;
+use super::plan::Plan;
 use super::{detail, help, limits, summary, table};
 use crate::words::{self, Piece, fit};
 
-/// Below this width no column is given away to margins.
-const MARGIN_FROM: u16 = 40;
-/// The rows a table keeps beside the details; where it cannot, the details take its place.
-const TABLE_ROWS_BESIDE_DETAIL: u16 = 5;
-/// How many conversations are shown before the first limit, and before all of them.
-const ROWS_MIN: u16 = 3;
-const ROWS_BEFORE_LIMITS: u16 = 8;
 const BYTES_PER_MB: f64 = 1e6;
-
-/// Where everything goes; what has no room has a height of zero.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Plan {
-    title: Rect,
-    figures: Rect,
-    block: Rect,
-    limits_heading: Rect,
-    limits: Rect,
-    limit: Rect,
-    notice: Rect,
-    table: Rect,
-    detail: Rect,
-    note: Rect,
-    footer: Rect,
-}
-
-impl Plan {
-    /// Divides a screen: first the table and the sums of today, then the rest by how much it is missed.
-    pub(crate) fn new(app: &App, size: Size) -> Self {
-        let live = app.live.as_ref();
-        let mut left = size.height;
-        let mut take = |wanted: bool, rows: u16, keep: u16| {
-            let taken = if wanted && left >= rows.saturating_add(keep) { rows } else { 0 };
-            left -= taken;
-            taken
-        };
-        let figures = take(live.is_some(), 1, 0);
-        let title = take(true, 1, 2);
-        let footer = take(true, 1, 2);
-        let block = take(live.is_some(), 1, 4);
-        let limit = take(live.is_some_and(|live| live.last_limit.is_some()), 1, 4);
-        let notice = take(live.is_some_and(|live| summary::shown_notice(live).is_some()), 1, 4);
-        let note = take(!app.note.is_empty(), 1, 6);
-        let wanted = live.map_or(0, |live| limits::height(live, &app.settings));
-        let table_wanted = (app.rows().len() as u16).clamp(ROWS_MIN, ROWS_BEFORE_LIMITS) + 2;
-        let keep = |nth| if nth == 0 { ROWS_MIN + 2 } else { table_wanted };
-        let limits = (0..wanted).map(|nth| take(true, 1, keep(nth))).sum();
-        let limits_heading = take(limits > 0, 2, table_wanted + 5);
-        let gap_above_table = take(live.is_some(), 1, 8);
-        let gap_below_title = take(true, 1, 10);
-        let margin = u16::from(size.width >= MARGIN_FROM);
-        let (mut y, width) = (0, size.width - 2 * margin);
-        let has_detail = app.detail && app.selected().is_some();
-        let beside = take(has_detail, detail::height(width), TABLE_ROWS_BESIDE_DETAIL);
-        let instead = if has_detail && beside == 0 { left } else { 0 };
-        let table = left - instead;
-
-        let mut place = |height: u16| {
-            let area = Rect::new(margin, y, width, height);
-            y += height;
-            area
-        };
-        let title = place(title);
-        place(gap_below_title);
-        let (figures, block) = (place(figures), place(block));
-        let (limit, notice) = (place(limit), place(notice));
-        let (limits_heading, limits) = (place(limits_heading), place(limits));
-        place(gap_above_table);
-        let (table, detail) = (place(table), place(beside + instead));
-        let (note, footer) = (place(note), place(footer));
-        Self { title, figures, block, limits_heading, limits, limit, notice, table, detail, note, footer }
-    }
-
-    /// Returns how many rows of the table have room.
-    pub(crate) fn room(&self) -> usize {
-        usize::from(self.table.height - table::heading_height(self.table.height))
-    }
-}
 
 /// Paints the state as it is at a moment.
 pub(crate) fn draw(app: &App, frame: &mut Frame<'_>, now: Timestamp) {
@@ -124,47 +49,6 @@ pub(crate) fn draw(app: &App, frame: &mut Frame<'_>, now: Timestamp) {
     if app.mode == Mode::Help {
         help::draw(palette, buffer, area);
     }
-}
-
-/// Writes a line into an area, cut at its right edge.
-pub(crate) fn put(buffer: &mut Buffer, area: Rect, line: Line<'_>) {
-    let area = area.intersection(buffer.area);
-    if !area.is_empty() {
-        buffer.set_line(area.x, area.y, &line, area.width);
-    }
-}
-
-/// Returns the rows of an area, one after the other.
-pub(crate) fn rows(area: Rect) -> impl Iterator<Item = Rect> {
-    (area.top()..area.bottom()).map(move |y| Rect { y, height: 1, ..area })
-}
-
-/// Returns a rule with text at both ends: `── left ───── right ──`.
-pub(crate) fn rule<'a>(left: Vec<Span<'a>>, right: &str, width: u16, palette: Palette) -> Line<'a> {
-    let dim = palette.dim();
-    let used: usize = left.iter().map(Span::width).sum::<usize>() + 4;
-    let right = if right.is_empty() { String::new() } else { format!(" {right} ──") };
-    let room = usize::from(width).saturating_sub(used);
-    let right_width = Span::raw(right.as_str()).width();
-    let right = if right_width < room { right } else { String::new() };
-    let fill = room - if right.is_empty() { 0 } else { right_width };
-    let mut line = Line::from(Span::styled("── ", dim));
-    line.extend(left);
-    line.push_span(Span::styled(format!(" {}", "─".repeat(fill)), dim));
-    line.push_span(Span::styled(right, dim));
-    line
-}
-
-/// Returns a bar that is full up to `ratio`, which may be anything.
-pub(crate) fn bar<'a>(ratio: f64, width: usize, palette: Palette, style: Style) -> Vec<Span<'a>> {
-    // Half a cell is the finest step that a line of this weight has.
-    let halves = (ratio.clamp(0.0, 1.0) * width as f64 * 2.0).round() as usize;
-    let (full, half) = (halves / 2, halves % 2);
-    let done = "━".repeat(full) + if half == 1 { "╸" } else { "" };
-    vec![
-        Span::styled(done, style),
-        Span::styled("─".repeat(width.saturating_sub(full + half)), palette.dim()),
-    ]
 }
 
 fn title<'a>(app: &App, palette: Palette, now: Timestamp, width: u16) -> Line<'a> {

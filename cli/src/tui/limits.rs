@@ -7,7 +7,7 @@ use session_store::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
 use super::Settings;
-use super::draw::bar;
+use super::lines::bar;
 use super::paint::Palette;
 use crate::limits::say;
 use crate::line::short_name;

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use session_analytics::{Hit, Live, LiveNotice, Tokens, Totals};
 use session_store::{Timestamp, Zone};
 
-use super::draw::bar;
+use super::lines::bar;
 use super::paint::Palette;
 use crate::told;
 use crate::words::{self, Piece, fit};

@@ -8,8 +8,8 @@ use session_analytics::{LiveConversation, State, Tokens};
 use session_store::Timestamp;
 
 use super::app::App;
-use super::draw::{put, rows, rule};
 use super::history::SLOTS;
+use super::lines::{put, rows, rule};
 use super::paint::Palette;
 use crate::words;
 

@@ -16,6 +16,8 @@ pub(super) struct Json<'a> {
     has_controls: bool,
     /// The brackets that close what [`Json::skip`] is in.
     closing: Vec<u8>,
+    /// A value that another text held, empty where none is known; see [`Json::take_known`].
+    known: &'a str,
 }
 
 /// Whether a text is written with escapes.
@@ -31,11 +33,11 @@ pub(super) trait Value<'a>: Default {
 }
 
 impl<'a> Json<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Option<Self> {
+    pub(super) fn new(bytes: &'a [u8], known: &'a str) -> Option<Self> {
         let text = simdutf8::basic::from_utf8(bytes).ok()?;
         // Nearly always there are none: one pass by vectors spares a look at every text.
         let has_controls = bytes.iter().fold(false, |any, &byte| any | is_control(byte));
-        Some(Self { text, at: 0, has_controls, closing: Vec::new() })
+        Some(Self { text, at: 0, has_controls, closing: Vec::new(), known })
     }
 
     /// Returns the next byte that is no white space, zero at the end.
@@ -164,11 +166,20 @@ impl<'a> Json<'a> {
         self.text[self.at..].starts_with(word).then(|| self.at += word.len())
     }
 
-    /// Passes over a value and returns it as it is written.
-    pub(super) fn raw(&mut self) -> Option<&'a str> {
+    /// Passes over the value that is known, if it is written here; the caller keeps to objects, whose end is theirs.
+    pub(super) fn take_known(&mut self) -> bool {
+        self.peek();
+        let is_here =
+            !self.known.is_empty() && self.text.as_bytes()[self.at..].starts_with(self.known.as_bytes());
+        self.at += if is_here { self.known.len() } else { 0 };
+        is_here
+    }
+
+    /// Reads a value and returns it as it is written.
+    pub(super) fn written(&mut self, read: impl FnOnce(&mut Self) -> Option<()>) -> Option<&'a str> {
         self.peek();
         let start = self.at;
-        self.skip()?;
+        read(self)?;
         self.text.get(start..self.at)
     }
 
@@ -252,7 +263,7 @@ mod tests {
     use serde_json::Value as Any;
 
     fn skips(text: &str) -> bool {
-        Json::new(text.as_bytes()).is_some_and(|mut json| json.skip().and_then(|()| json.end()).is_some())
+        Json::new(text.as_bytes(), "").is_some_and(|mut json| json.skip().and_then(|()| json.end()).is_some())
     }
 
     fn any_json() -> impl Strategy<Value = Any> {
@@ -289,7 +300,7 @@ mod tests {
         #[test]
         fn texts_are_read_as_they_were(text in "\\PC{0,20}") {
             let quoted = serde_json::to_string(&text).unwrap();
-            let mut json = Json::new(quoted.as_bytes()).unwrap();
+            let mut json = Json::new(quoted.as_bytes(), "").unwrap();
             prop_assert_eq!(json.string().unwrap(), text);
             prop_assert!(json.end().is_some());
         }

@@ -90,7 +90,7 @@ object! {
         "id" id: Text<'a>,
         "model" model: Text<'a>,
         "stop_reason" stop_reason: Text<'a>,
-        "usage" usage: Object<TokenUsage<'a>>,
+        "usage" usage: Billed<'a>,
     }
 }
 
@@ -188,9 +188,9 @@ object! {
 }
 
 impl<'a> Line<'a> {
-    /// Reads one line; `None` where it is no JSON object in UTF-8.
-    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
-        let mut json = Json::new(bytes)?;
+    /// Reads one line; `None` where it is no JSON object in UTF-8. Usage written as `known_usage` is not read again.
+    pub(super) fn read(bytes: &'a [u8], known_usage: &'a str) -> Option<Self> {
+        let mut json = Json::new(bytes, known_usage)?;
         let mut line = Self::default();
         line.read_fields(&mut json)?;
         json.end().map(|()| line)
@@ -212,7 +212,7 @@ pub(super) fn first_text(line: &[u8]) -> String {
         }
     }
     let mut outer = Outer::default();
-    let read = Json::new(line).and_then(|mut json| outer.read_fields(&mut json));
+    let read = Json::new(line, "").and_then(|mut json| outer.read_fields(&mut json));
     let content = read.and(outer.message.0).and_then(|message| serde_json::from_str(message.content.0).ok());
     match content {
         Some(serde_json::Value::String(text)) => text,
@@ -283,6 +283,18 @@ impl Number {
     }
 }
 
+/// A reply's usage, which its other lines repeat to the byte.
+#[derive(Debug, Default)]
+pub(super) enum Billed<'a> {
+    /// There is none.
+    #[default]
+    Absent,
+    /// It is the known one.
+    Known,
+    /// It is another one, as it is written and as it reads.
+    New(&'a str, TokenUsage<'a>),
+}
+
 /// A value as it is written.
 #[derive(Debug, Default)]
 struct Raw<'a>(&'a str);
@@ -335,9 +347,22 @@ impl Value<'_> for Number {
     }
 }
 
+impl<'a> Value<'a> for Billed<'a> {
+    fn read(&mut self, json: &mut Json<'a>) -> Option<()> {
+        if json.take_known() {
+            *self = Self::Known;
+            return Some(());
+        }
+        let mut usage = Object::default();
+        let written = json.written(|json| usage.read(json))?;
+        *self = usage.0.map_or(Self::Absent, |usage| Self::New(written, usage));
+        Some(())
+    }
+}
+
 impl<'a> Value<'a> for Raw<'a> {
     fn read(&mut self, json: &mut Json<'a>) -> Option<()> {
-        self.0 = json.raw()?;
+        self.0 = json.written(Json::skip)?;
         Some(())
     }
 }

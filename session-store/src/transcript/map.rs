@@ -7,7 +7,7 @@ use memchr::memmem::Finder;
 use super::ProblemKind;
 use super::limit;
 use super::line::{
-    CacheCreation, Echo, Iteration, Line, Message, ModelUsage, Number, Object, TokenUsage, first_text,
+    Billed, CacheCreation, Echo, Iteration, Line, Message, ModelUsage, Number, Object, TokenUsage, first_text,
 };
 use super::locate::SourceKind;
 use super::tail::{Found, Reading};
@@ -24,6 +24,8 @@ use crate::zone::Zone;
 const COUNT_MAX: u64 = 1_000_000_000_000;
 const ID_BYTES_MAX: usize = 256;
 const FOLDER_BYTES_MAX: usize = 4096;
+/// Usage written longer is not kept for comparison.
+const USAGE_BYTES_MAX: usize = 4096;
 /// The model of lines that Claude Code writes itself.
 const SYNTHETIC: &str = "<synthetic>";
 
@@ -41,6 +43,8 @@ pub(super) struct Mapper {
     told: Option<(ConversationId, Conversation)>,
     /// The last setting, whose texts the next line most likely repeats.
     setting: Option<Setting>,
+    /// The last usage as it was written, and what it says: the lines of one reply repeat it.
+    billed: (String, Usage, Tariff),
 }
 
 /// What a line means for the turn.
@@ -71,6 +75,7 @@ impl Mapper {
             model: None,
             told: None,
             setting: None,
+            billed: Default::default(),
         }
     }
 
@@ -80,7 +85,16 @@ impl Mapper {
 
     /// Reads one line; returns what it means for the turn.
     pub(super) fn read(&mut self, bytes: &[u8], line_at: u64, reading: &mut Reading) -> Mark {
-        let Some(line) = Line::read(bytes) else {
+        let written = std::mem::take(&mut self.billed.0);
+        let mark = self.read_knowing(&written, bytes, line_at, reading);
+        if self.billed.0.is_empty() {
+            self.billed.0 = written;
+        }
+        mark
+    }
+
+    fn read_knowing(&mut self, usage: &str, bytes: &[u8], line_at: u64, reading: &mut Reading) -> Mark {
+        let Some(line) = Line::read(bytes, usage) else {
             reading.problems.push((ProblemKind::Damaged, line_at));
             return Mark::Other;
         };
@@ -102,7 +116,7 @@ impl Mapper {
     ///
     /// Such lines are not read otherwise, so one that cannot be understood is no problem.
     pub(super) fn interruption(&mut self, bytes: &[u8], line_at: u64, reading: &mut Reading) {
-        let Some(line) = Line::read(bytes).filter(|line| line.kind.is("user")) else { return };
+        let Some(line) = Line::read(bytes, "").filter(|line| line.kind.is("user")) else { return };
         let Ok(at) = time_of(line.timestamp.within(64)) else { return };
         if !first_text(bytes).starts_with("[Request interrupted by user") {
             return;
@@ -138,7 +152,7 @@ impl Mapper {
     ) -> Result<Mark, Refusal> {
         let Some(message) = &line.message.0 else { return Ok(Mark::Other) };
         let is_error = line.is_api_error_message.0;
-        if message.usage.0.is_none() && !is_error {
+        if matches!(message.usage, Billed::Absent) && !is_error {
             return Ok(Mark::Other);
         }
         let at = time_of(line.timestamp.within(64))?;
@@ -175,7 +189,7 @@ impl Mapper {
             return Ok(Mark::Other);
         };
         let Echo { message: Object(Some(message)), .. } = echo else { return Ok(Mark::Other) };
-        if message.usage.0.is_none() {
+        if matches!(message.usage, Billed::Absent) {
             return Ok(Mark::Other);
         }
         let at = time_of(echo.timestamp.within(64).or(line.timestamp.within(64)))?;
@@ -199,17 +213,28 @@ impl Mapper {
         line_at: u64,
         reading: &mut Reading,
     ) -> Result<(), Refusal> {
-        let Some(usage) = &message.usage.0 else { return Ok(()) };
         let model = message.model.within(ID_BYTES_MAX).unwrap_or("unknown");
         if model == SYNTHETIC {
             return Ok(());
         }
-        let tariff = Tariff { fast: usage.speed.is("fast"), us_only: usage.inference_geo.is("us") };
-        let turn = Turn { usage: counts(usage)?, model: self.model(model), tariff, under_reported };
-        for (index, step) in usage.iterations.0.iter().enumerate() {
-            if !step.kind.is("advisor_message") {
-                continue;
+        let model = self.model(model);
+        let mut steps: &[_] = &[];
+        let (usage, tariff) = match &message.usage {
+            Billed::Absent => return Ok(()),
+            Billed::Known => (self.billed.1, self.billed.2),
+            Billed::New(written, usage) => {
+                let tariff = Tariff { fast: usage.speed.is("fast"), us_only: usage.inference_geo.is("us") };
+                let counts = counts(usage)?;
+                steps = &usage.iterations.0;
+                // What an advisor's step costs stands in it alone and must be read each time.
+                if written.len() <= USAGE_BYTES_MAX && !steps.iter().any(is_advisor) {
+                    self.billed = ((*written).to_owned(), counts, tariff);
+                }
+                (counts, tariff)
             }
+        };
+        let turn = Turn { usage, model, tariff, under_reported };
+        for (index, step) in steps.iter().enumerate().filter(|(_, step)| is_advisor(step)) {
             let advisor = step.model.0.as_deref().unwrap_or("unknown");
             let turn = Turn {
                 usage: step_counts(step)?,
@@ -428,6 +453,10 @@ fn counts(usage: &TokenUsage<'_>) -> Result<Usage, Refusal> {
     })
 }
 
+fn is_advisor(step: &Iteration<'_>) -> bool {
+    step.kind.is("advisor_message")
+}
+
 fn step_counts(step: &Iteration<'_>) -> Result<Usage, Refusal> {
     let (cache_write_5m, cache_write_1h) =
         cache_writes(step.cache_creation_input_tokens, step.cache_creation.0.as_ref())?;
@@ -481,7 +510,6 @@ fn nanos(usd: Number) -> Option<u64> {
 
 /// Tells the versions that keep the placeholder of a streamed reply's output (2.1.12 to 2.1.96).
 fn is_under_reporting(version: &str) -> bool {
-    let mut parts = version.splitn(3, '.').map(|part| part.parse::<u32>().ok());
-    let (Some(Some(2)), Some(Some(1))) = (parts.next(), parts.next()) else { return false };
-    parts.next().flatten().is_some_and(|patch| (12..=96).contains(&patch))
+    let patch = version.strip_prefix("2.1.").and_then(|patch| patch.parse::<u32>().ok());
+    patch.is_some_and(|patch| (12..=96).contains(&patch))
 }

@@ -120,6 +120,8 @@ const USER_WORD: usize = 4;
 
 /// Stands in every line that may be counted although a prompt is quoted in it.
 static ASSISTANT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"assistant\""));
+static INTERRUPTED: LazyLock<Finder<'static>> =
+    LazyLock::new(|| Finder::new(b"[Request interrupted by user"));
 static TIMESTAMP: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"timestamp\""));
 
 impl Tail {
@@ -287,7 +289,7 @@ fn first_time(lines: &[u8]) -> Option<(usize, Timestamp)> {
     // Each line is parsed once, however many times stand in it.
     while let Some(at) = TIMESTAMP.find(&lines[from..]) {
         let line = line_around(lines, from + at);
-        let time = Line::read(&lines[line.clone()])
+        let time = Line::read(&lines[line.clone()], "")
             .and_then(|read| Timestamp::parse(read.timestamp.within(64)?).filter(|at| at.is_plausible()));
         if let Some(time) = time {
             return Some((line.start, time));
@@ -308,5 +310,5 @@ fn line_end(lines: &[u8], at: usize) -> usize {
 
 /// Tells whether a user line is Claude Code's note that the user stopped the turn; such lines are short.
 fn is_interruption(line: &[u8]) -> bool {
-    line.len() < 4096 && memchr::memmem::find(line, b"[Request interrupted by user").is_some()
+    line.len() < 4096 && INTERRUPTED.find(line).is_some()
 }

@@ -281,6 +281,42 @@ fn an_advisor_is_billed_beside_the_message() {
     );
 }
 
+/// Lines of one reply repeat their usage, and are not read as often; nothing of another one may stick to them.
+#[test]
+fn usage_repeated_to_the_byte_counts_in_each_line() {
+    let plain = r#"{"input_tokens":3,"output_tokens":57,"speed":"fast"}"#;
+    let longer =
+        r#"{"input_tokens":3,"output_tokens":57,"speed":"fast","server_tool_use":{"web_search_requests":1}}"#;
+    let advised =
+        r#"{"output_tokens":8,"iterations":[{"type":"advisor_message","model":"fable","output_tokens":7}]}"#;
+    let lines =
+        [plain, plain, longer, plain, advised, advised, plain, r#"{"output_tokens":-1}"#, plain, "7", plain];
+    let lines = lines.iter().enumerate().map(|(number, usage)| {
+        assistant(&format!(r#""message":{{"id":"msg_{number:02}","model":"opus","usage":{usage}}}"#))
+    });
+    let torn = text(
+        r#"{"type":"assistant","message":{"usage":{"input_tokens":3,"output_tokens":57,"speed":"fast"}"#,
+    );
+    check(
+        &lines.chain([torn]).collect::<Vec<_>>(),
+        &[
+            "turn msg_00 17:09:41.874 of c: opus in=3 out=57 fast",
+            "turn msg_01 17:09:41.874 of c: opus in=3 out=57 fast",
+            "turn msg_02 17:09:41.874 of c: opus in=3 out=57 web=1 fast",
+            "turn msg_03 17:09:41.874 of c: opus in=3 out=57 fast",
+            "turn msg_04 17:09:41.874 of c: opus out=8",
+            "turn msg_04#0 17:09:41.874 of c: fable out=7",
+            "turn msg_05 17:09:41.874 of c: opus out=8",
+            "turn msg_05#0 17:09:41.874 of c: fable out=7",
+            "turn msg_06 17:09:41.874 of c: opus in=3 out=57 fast",
+            "turn msg_08 17:09:41.874 of c: opus in=3 out=57 fast",
+            "turn msg_10 17:09:41.874 of c: opus in=3 out=57 fast",
+            "absurd_number in line 8",
+            "damaged in line 12",
+        ],
+    );
+}
+
 #[test]
 fn nulls_and_wrong_types_read_as_absent() {
     check(
