@@ -13,6 +13,7 @@ mod report;
 mod rate;
 
 mod backtest;
+mod course;
 mod forecast;
 mod learn;
 
@@ -50,6 +51,7 @@ pub use printable::{is_unprintable, printable};
 pub use rate::{BurnRate, Load};
 pub use recommend::{
     Evidence, Impact, Kind, LOOKED_AT, RecommendInput, Recommendation, Saving, Subject, recommendations,
+    recommendations_and_efforts,
 };
 pub use render::{
     MetricsInput, Page, PredictionOut, RecommendationOut, SessionContext, TotalsOut, UsageOut, details_csv,

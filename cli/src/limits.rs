@@ -1,5 +1,6 @@
 //! The limits of all accounts: gathered from the stores, the board and Claude Code's own files, merged, and as rows.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,19 +8,21 @@ use std::time::Duration;
 
 use serde::Serialize;
 use session_analytics::{
-    Elapsed, Limit, LimitSource, LimitStatus, Limits, PriceBook, Reading, Share, Spend, Usd,
+    Elapsed, ForecastInput, Limit, LimitSource, LimitStatus, Limits, Prediction, PriceBook, Reading, Share,
+    Spend, Usd,
 };
 use session_coordinator::{Notice, NoticeBoard, NoticeKind};
 use session_detect::claude;
 use session_store::{
-    BoardSample, Checkpoint, ConversationId, EventBackend, Fact, LimitHit, LimitWindow, ModelId, PriceClass,
-    Selection, SourceKind, Stores, Timestamp, Usage,
+    BoardSample, Checkpoint, ConversationId, EventBackend, Fact, Ledger, LimitHit, LimitWindow, ModelId,
+    PriceClass, Selection, SourceKind, Stores, Timestamp, Usage,
 };
 
 use crate::config::{Config, home};
 use crate::context::{Context, now};
 use crate::coordination;
 use crate::error::CliError;
+use crate::forecast::{self, Past, Wanted};
 use crate::host::cache;
 use crate::line::{bar, percent};
 use crate::table::{Column, Table, terminal_width};
@@ -40,6 +43,8 @@ const SHARES_NAMED: usize = 3;
 pub(crate) struct Known {
     pub(crate) limits: Limits,
     pub(crate) rows: Vec<Row>,
+    /// What the past says of forecasts of limits that are not known; none unless that was wanted.
+    tried: Vec<Prediction>,
     at: Timestamp,
 }
 
@@ -48,6 +53,7 @@ pub(crate) struct Known {
 pub(crate) struct Row {
     pub(crate) limit: Limit,
     pub(crate) estimate: Option<u32>,
+    pub(crate) forecast: Prediction,
     shares: Vec<Share>,
     elsewhere: f64,
 }
@@ -90,7 +96,14 @@ pub(crate) fn readings_on_disk<'a>(
     stores: &Stores,
     checkpoints: impl Iterator<Item = &'a Checkpoint>,
 ) -> Result<Vec<Reading>, CliError> {
-    Accounts::of(&context.config, checkpoints).readings(stores, now())
+    let at = now();
+    Accounts::of(&context.config, checkpoints).readings(stores, &told(stores, at.before(LONGEST))?, at)
+}
+
+/// Reads what was told of limits from a moment on.
+fn told(stores: &Stores, from: Timestamp) -> Result<Ledger, CliError> {
+    let range = from..Timestamp::MAX;
+    Ok(stores.events(&Selection { range, turns: false, conversations: false, conversation: None })?)
 }
 
 impl Known {
@@ -100,22 +113,44 @@ impl Known {
         stores: &Stores,
         book: &PriceBook,
         checkpoints: impl Iterator<Item = &'a Checkpoint>,
+        wanted: Wanted,
     ) -> Result<Self, CliError> {
         let at = now();
         let accounts = Accounts::of(&context.config, checkpoints);
-        let mut readings = accounts.readings(stores, at)?;
+        let facts = told(stores, ForecastInput::history_from(at))?;
+        let mut readings = accounts.readings(stores, &facts, at)?;
         if let Some((_, board)) = coordination::existing_board(&context.config) {
             readings.extend(board_readings(&context.config, &board));
         }
         let limits = Limits::merge(readings, at);
         let sessions = sessions(&context.config);
+        let past = Past {
+            zone: &context.config.zone,
+            stores,
+            book,
+            facts: &facts,
+            account_of: &|conversation| accounts.name(conversation).cloned(),
+            now: at,
+            cells: OnceCell::new(),
+        };
+        let forecasts = past.predictions(&limits.limits, wanted)?;
         let mut rows = Vec::new();
-        for limit in &limits.limits {
+        for (limit, forecast) in limits.limits.iter().zip(forecasts) {
             let spends = spends(stores, book, &accounts, &sessions, limit, at)?;
             let (shares, elsewhere) = limit.shares(&spends);
-            rows.push(Row { estimate: limit.estimate(&spends, at), limit: limit.clone(), shares, elsewhere });
+            let estimate = limit.estimate(&spends, at);
+            rows.push(Row { estimate, limit: limit.clone(), forecast, shares, elsewhere });
         }
-        Ok(Self { limits, rows, at })
+        let tried = match wanted {
+            Wanted::Open => Vec::new(),
+            Wanted::Tried => past.unknown(&limits.limits)?,
+        };
+        Ok(Self { limits, rows, tried, at })
+    }
+
+    /// Returns the forecasts of the limits, in their order, then what was tried without one.
+    pub(crate) fn predictions(&self) -> impl Iterator<Item = &Prediction> {
+        self.rows.iter().map(|row| &row.forecast).chain(&self.tried)
     }
 
     /// Returns the limits as `status --json` and `limits --json` tell them.
@@ -136,9 +171,9 @@ impl Known {
             Column::left("Used", 0),
             Column::left("Resets", 0),
             Column::left("Shares", 3),
-            Column::left("Source", 2),
-            Column::right("Age", 1),
-            Column::left("Forecast", 4),
+            Column::left("Source", 4),
+            Column::right("Age", 2),
+            Column::left("Forecast", 1),
         ];
         let mut table = Table::new(&account.iter().copied().chain(columns).collect::<Vec<_>>());
         for row in &self.rows {
@@ -149,6 +184,9 @@ impl Known {
             table.row(cells);
         }
         let mut out = table.draw(terminal_width(), context.config.colors_stdout());
+        for row in &self.rows {
+            out.push_str(&forecast::line(&row.forecast, context, self.at).unwrap_or_default());
+        }
         for (refusal, count) in &self.limits.refused {
             let values = if *count == 1 { "value was" } else { "values were" };
             out.push_str(&format!("{count} {values} refused: {}.\n", refusal.name()));
@@ -176,11 +214,9 @@ impl Row {
             Some(reset) => format!("{} (in {})", words::moment(zone, reset, at), words::until(reset, at)),
             None => "unknown".to_owned(),
         };
-        let forecast = match (limit.runs_out_at(at), limit.resets_at) {
-            _ if limit.is_over || limit.status == LimitStatus::Rejected => String::new(),
-            (Some(full), _) => format!("full {}", words::moment(zone, full, at)),
-            (None, Some(_)) if limit.pace(at).is_some() => "resets first".to_owned(),
-            _ => String::new(),
+        let forecast = match limit.is_over || limit.status == LimitStatus::Rejected {
+            true => String::new(),
+            false => forecast::runs_out(&self.forecast, zone, at),
         };
         vec![
             words::limit_name(&limit.window),
@@ -216,7 +252,7 @@ impl Row {
             source: limit.source.name(),
             observed_at: limit.observed_at.to_string(),
             age_seconds: at.since(limit.observed_at).as_secs(),
-            runs_out_at: limit.runs_out_at(at).map(|at| at.to_string()),
+            runs_out_at: self.forecast.runs_out_at.map(|at| at.to_string()),
             shares: self.shares.iter().map(ShareOut::of).collect(),
             elsewhere_share: self.elsewhere,
         }
@@ -237,6 +273,7 @@ pub(crate) struct LimitOut<'a> {
     source: &'a str,
     observed_at: String,
     age_seconds: u64,
+    /// As forecast; `null` where the reset comes first or the data are too few.
     runs_out_at: Option<String>,
     shares: Vec<ShareOut<'a>>,
     elsewhere_share: f64,
@@ -302,8 +339,9 @@ impl<'c> Accounts<'c> {
         self.config.claude_dirs.iter().filter(|dir| dir.is_dir()).count()
     }
 
-    fn readings(&self, stores: &Stores, at: Timestamp) -> Result<Vec<Reading>, CliError> {
-        let mut readings = transcript_readings(stores, self, at)?;
+    /// Returns what is told on the disk; `facts` are those of a month at least.
+    fn readings(&self, stores: &Stores, facts: &Ledger, at: Timestamp) -> Result<Vec<Reading>, CliError> {
+        let mut readings = transcript_readings(stores, facts, self, at)?;
         readings.extend(self.cached());
         Ok(readings)
     }
@@ -329,17 +367,16 @@ fn conversation_of(kind: &SourceKind) -> Option<&ConversationId> {
 /// A refused conversation that was answered again is refused no longer, whatever was said of the reset.
 fn transcript_readings(
     stores: &Stores,
+    facts: &Ledger,
     accounts: &Accounts<'_>,
     at: Timestamp,
 ) -> Result<Vec<Reading>, CliError> {
-    let range = at.before(LONGEST)..Timestamp::MAX;
-    let facts =
-        stores.events(&Selection { range, turns: false, conversations: false, conversation: None })?;
+    let facts = || facts.iter().filter(|event| event.at >= at.before(LONGEST));
     let doubtful = |hit: &LimitHit| hit.resets_at.0.is_none_or(|reset| reset > at);
-    let refused = facts.iter().filter(|event| matches!(&event.fact, Fact::LimitHit(hit) if doubtful(hit)));
+    let refused = facts().filter(|event| matches!(&event.fact, Fact::LimitHit(hit) if doubtful(hit)));
     let answered = last_answers(stores, refused.map(|event| event.at.after(ANSWERS_LATE)).collect())?;
     let mut readings = Vec::new();
-    for event in facts.iter() {
+    for event in facts() {
         let conversation = &event.owner.conversation;
         let Some(account) = accounts.name(conversation) else { continue };
         let by: Arc<str> = conversation.as_str().into();
