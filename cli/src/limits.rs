@@ -34,6 +34,8 @@ const LONGEST: Duration = Duration::from_secs(32 * 86_400);
 const ANSWERS_LATE: Duration = Duration::from_secs(60);
 /// How many of the newest notices are looked at for limits that were hit.
 pub(crate) const NOTICES_SEEN: u64 = 32;
+/// So long after a window ended it is told that it did.
+const RESET_IS_NEWS: Duration = Duration::from_secs(3600);
 const BAR_CELLS: u32 = 10;
 /// How many of those who share a limit a table names.
 const SHARES_NAMED: usize = 3;
@@ -122,7 +124,8 @@ impl Known {
         if let Some((_, board)) = coordination::existing_board(&context.config) {
             readings.extend(board_readings(&context.config, &board));
         }
-        let limits = Limits::merge(readings, at);
+        let mut limits = Limits::merge(readings, at);
+        limits.limits.retain(|limit| is_news(limit, at));
         let sessions = sessions(&context.config);
         let past = Past {
             zone: &context.config.zone,
@@ -137,7 +140,10 @@ impl Known {
         let mut rows = Vec::new();
         for (limit, forecast) in limits.limits.iter().zip(forecasts) {
             let spends = spends(stores, book, &accounts, &sessions, limit, at)?;
-            let (shares, elsewhere) = limit.shares(&spends);
+            let (shares, elsewhere) = match limit.is_over {
+                true => Default::default(),
+                false => limit.shares(&spends),
+            };
             let estimate = limit.estimate(&spends, at);
             rows.push(Row { estimate, limit: limit.clone(), forecast, shares, elsewhere });
         }
@@ -207,7 +213,10 @@ impl Row {
             (None, _) => "?".to_owned(),
         };
         let state = if limit.status == LimitStatus::Rejected { " hit" } else { "" };
-        let bar = bar(self.estimate.or(used).unwrap_or(0), BAR_CELLS);
+        let used = match limit.is_over {
+            true => "reset".to_owned(),
+            false => format!("{} {shown}{state}", bar(self.estimate.or(used).unwrap_or(0), BAR_CELLS)),
+        };
         let zone = &context.config.zone;
         let resets = match limit.resets_at {
             Some(reset) if limit.is_over => format!("{} ago", words::ago(reset, at)),
@@ -220,7 +229,7 @@ impl Row {
         };
         vec![
             words::limit_name(&limit.window),
-            format!("{bar} {shown}{state}"),
+            used,
             resets,
             self.shares_in_words(),
             limit.source.name().to_owned(),
@@ -396,6 +405,13 @@ fn transcript_readings(
         }
     }
     Ok(readings)
+}
+
+/// Returns whether a limit tells something of now: its window is open, or has just ended, so that it is free again.
+///
+/// Later nobody knows what is used of the window that followed, and nothing is told of it.
+fn is_news(limit: &Limit, at: Timestamp) -> bool {
+    !limit.is_over || limit.resets_at.is_some_and(|reset| at.since(reset) < RESET_IS_NEWS)
 }
 
 /// Returns when each conversation was answered last, as exactly as is needed to tell it from each of these times.

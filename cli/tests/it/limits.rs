@@ -275,3 +275,26 @@ fn forecasts_come_with_what_the_past_says_of_them() {
     let table = env.run(&["limits"]).ok();
     assert!(table.contains("not enough data"), "{table}");
 }
+
+#[test]
+fn a_window_that_ended_is_told_of_for_an_hour() {
+    let env = Env::new();
+    env.write("c", &[Reply::now("msg_1")]);
+    let ended = |minutes: u64| {
+        cache(
+            &env,
+            minutes + 60,
+            json!({"five_hour": {"utilization": 40, "resets_at": minutes_ago(minutes).to_string()}}),
+        );
+        env.json(&["limits"])["limits"].clone()
+    };
+    let just = ended(20);
+    assert_eq!((&just[0]["is_over"], &just[0]["runs_out_at"]), (&json!(true), &Value::Null), "{just}");
+    let text = env.run(&["limits"]).ok();
+    assert!(text.contains(" reset ") && text.contains("20 m ago") && !text.contains('%'), "{text}");
+    assert_eq!(ended(61), json!([]));
+    assert!(
+        env.run(&["limits"]).ok().starts_with("No limit is known"),
+        "nothing is known of the window that followed"
+    );
+}
