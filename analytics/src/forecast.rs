@@ -140,9 +140,10 @@ impl ForecastInput<'_> {
     }
 
     /// Learns and forecasts; what [`ForecastInput::learn`] and [`Prediction::of`] come to.
-    pub fn predict(&self) -> Prediction {
+    pub fn predict(&self) -> (Prediction, LearnedLimit) {
         let load = self.load();
-        Prediction::from_load(self, &self.learn_from(&load), &load)
+        let learned = self.learn_from(&load);
+        (Prediction::from_load(self, &learned, &load), learned)
     }
 
     fn learn_from(&self, load: &Load) -> LearnedLimit {

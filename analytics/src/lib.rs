@@ -41,7 +41,7 @@ pub use human::{Elapsed, Grouped, Tokens};
 pub use learn::{Habit, Learned, LearnedLimit, PercentCost, Spread, WindowState, told_samples};
 pub use limits::{
     Limit, LimitSource, LimitStatus, Limits, NEAR, Reading, Refusal, SAME_RESET, Share, Spend, THRESHOLDS,
-    WHOLE,
+    Verdict, WHOLE,
 };
 pub use live::{Live, LiveConversation, LiveInput, LiveNotice, SourceState, State};
 pub use money::Usd;

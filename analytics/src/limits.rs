@@ -2,6 +2,7 @@
 
 mod reading;
 mod share;
+mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use session_store::{LimitWindow, Timestamp};
 
 pub use reading::{LimitSource, LimitStatus, Reading, Refusal};
 pub use share::{Share, Spend};
+pub use verdict::Verdict;
 
 /// From here on, in hundredths of a percent, a limit counts as near.
 pub const NEAR: u32 = 7_500;

@@ -4,7 +4,8 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use session_analytics::{
-    ForecastInput, Learned, Limit, Method, Prediction, PriceBook, WindowState, anchors, cuts, told_samples,
+    ForecastInput, Learned, LearnedLimit, Limit, Method, Prediction, PriceBook, WindowState, anchors, cuts,
+    told_samples,
 };
 use session_store::{Cell, ConversationId, EventBackend, Ledger, LimitWindow, Stores, Timestamp, Zone};
 
@@ -22,6 +23,9 @@ pub(crate) enum Wanted {
     Tried,
 }
 
+/// A forecast, and what it was learned from.
+pub(crate) type Forecast = (Prediction, LearnedLimit);
+
 /// What forecasts are made of. Sums are read when the first forecast needs them.
 pub(crate) struct Past<'a> {
     pub(crate) zone: &'a Zone,
@@ -37,7 +41,7 @@ pub(crate) struct Past<'a> {
 
 impl Past<'_> {
     /// Forecasts the limits that are known, in their order.
-    pub(crate) fn predictions(&self, limits: &[Limit], wanted: Wanted) -> Result<Vec<Prediction>, CliError> {
+    pub(crate) fn predictions(&self, limits: &[Limit], wanted: Wanted) -> Result<Vec<Forecast>, CliError> {
         limits.iter().map(|limit| self.predict(&state(limit), wanted)).collect()
     }
 
@@ -54,14 +58,15 @@ impl Past<'_> {
             resets_at: None,
             observed_at: self.now,
         };
-        missing.map(|window| self.predict(&nothing(window), Wanted::Tried)).collect()
+        missing.map(|window| Ok(self.predict(&nothing(window), Wanted::Tried)?.0)).collect()
     }
 
-    fn predict(&self, state: &WindowState, wanted: Wanted) -> Result<Prediction, CliError> {
+    fn predict(&self, state: &WindowState, wanted: Wanted) -> Result<Forecast, CliError> {
         let is_open = state.used_percentage.is_some() && state.resets_at.is_some();
         if !is_open && wanted == Wanted::Open {
             // Nothing can be said of it, so nothing need be learned for it.
-            return Ok(Prediction::of(&self.input(state, &[], &[]), &Learned::default()));
+            let prediction = Prediction::of(&self.input(state, &[], &[]), &Learned::default());
+            return Ok((prediction, LearnedLimit::default()));
         }
         let is_its = |conversation: &ConversationId| {
             let account = (self.account_of)(conversation);

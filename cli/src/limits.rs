@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 use session_analytics::{
-    Elapsed, ForecastInput, Limit, LimitSource, LimitStatus, Limits, Prediction, PriceBook, Reading, Share,
-    Spend, Usd,
+    Elapsed, ForecastInput, LearnedLimit, Limit, LimitSource, LimitStatus, Limits, Prediction, PriceBook,
+    Reading, Share, Spend, Usd,
 };
 use session_coordinator::{Notice, NoticeBoard, NoticeKind};
 use session_detect::claude;
@@ -47,7 +47,9 @@ pub(crate) struct Known {
     pub(crate) rows: Vec<Row>,
     /// What the past says of forecasts of limits that are not known; none unless that was wanted.
     tried: Vec<Prediction>,
-    at: Timestamp,
+    /// All that was told.
+    pub(crate) readings: Vec<Reading>,
+    pub(crate) at: Timestamp,
 }
 
 /// A limit with what is worked out of it.
@@ -56,6 +58,7 @@ pub(crate) struct Row {
     pub(crate) limit: Limit,
     pub(crate) estimate: Option<u32>,
     pub(crate) forecast: Prediction,
+    pub(crate) learned: LearnedLimit,
     shares: Vec<Share>,
     elsewhere: f64,
 }
@@ -124,7 +127,7 @@ impl Known {
         if let Some((_, board)) = coordination::existing_board(&context.config) {
             readings.extend(board_readings(&context.config, &board));
         }
-        let mut limits = Limits::merge(readings, at);
+        let mut limits = Limits::merge(readings.iter().cloned(), at);
         limits.limits.retain(|limit| is_news(limit, at));
         let sessions = sessions(&context.config);
         let past = Past {
@@ -138,20 +141,20 @@ impl Known {
         };
         let forecasts = past.predictions(&limits.limits, wanted)?;
         let mut rows = Vec::new();
-        for (limit, forecast) in limits.limits.iter().zip(forecasts) {
+        for (limit, (forecast, learned)) in limits.limits.iter().zip(forecasts) {
             let spends = spends(stores, book, &accounts, &sessions, limit, at)?;
             let (shares, elsewhere) = match limit.is_over {
                 true => Default::default(),
                 false => limit.shares(&spends),
             };
             let estimate = limit.estimate(&spends, at);
-            rows.push(Row { estimate, limit: limit.clone(), forecast, shares, elsewhere });
+            rows.push(Row { estimate, limit: limit.clone(), forecast, learned, shares, elsewhere });
         }
         let tried = match wanted {
             Wanted::Open => Vec::new(),
             Wanted::Tried => past.unknown(&limits.limits)?,
         };
-        Ok(Self { limits, rows, tried, at })
+        Ok(Self { limits, rows, tried, readings, at })
     }
 
     /// Returns the forecasts of the limits, in their order, then what was tried without one.
@@ -247,7 +250,7 @@ impl Row {
         named.chain(rest).chain(elsewhere).collect::<Vec<_>>().join(", ")
     }
 
-    fn json(&self, at: Timestamp) -> LimitOut<'_> {
+    pub(crate) fn json(&self, at: Timestamp) -> LimitOut<'_> {
         let limit = &self.limit;
         let hundredths = |used: u32| f64::from(used) / 100.0;
         LimitOut {
@@ -312,6 +315,15 @@ fn name_of(who: &str) -> &str {
         Some(conversation) => conversation.get(..8).unwrap_or(conversation),
         None => who.rsplit_once(':').map_or(who, |(short, _)| short),
     }
+}
+
+/// Returns the account of each conversation as far as it is known.
+pub(crate) fn account_of<'a, 'c>(
+    config: &'c Config,
+    checkpoints: impl Iterator<Item = &'a Checkpoint>,
+) -> impl Fn(&ConversationId) -> Option<Arc<str>> + 'c {
+    let accounts = Accounts::of(config, checkpoints);
+    move |conversation| accounts.name(conversation).cloned()
 }
 
 /// Which account each conversation belongs to: that of the config folder its transcript lies in.
