@@ -352,7 +352,7 @@ fn weighted_quantile(sorted: &[(f64, f64)], share: f64) -> f64 {
     sorted.last().map_or(0.0, |(value, _)| *value)
 }
 
-/// Returns the samples of a limit's meter that transcripts told of.
+/// Returns the samples of a limit's meter that were told of.
 pub fn told_samples<'a>(
     facts: impl IntoIterator<Item = &'a Event>,
     account: &str,

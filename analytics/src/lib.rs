@@ -40,8 +40,8 @@ pub use forecast::{ForecastInput, Lack, Method, Prediction};
 pub use human::{Elapsed, Grouped, Tokens};
 pub use learn::{Habit, Learned, LearnedLimit, PercentCost, Spread, WindowState, told_samples};
 pub use limits::{
-    Limit, LimitSource, LimitStatus, Limits, NEAR, Reading, Refusal, SAME_RESET, Share, Spend, THRESHOLDS,
-    Verdict, WHOLE,
+    Limit, LimitSource, LimitStatus, LimitUse, Limits, NEAR, Reading, Refusal, SAME_RESET, Share, Spend,
+    THRESHOLDS, Verdict, WHOLE,
 };
 pub use live::{Live, LiveConversation, LiveInput, LiveNotice, SourceState, State};
 pub use money::Usd;
@@ -54,8 +54,8 @@ pub use recommend::{
     recommendations_and_efforts,
 };
 pub use render::{
-    MetricsInput, Page, PredictionOut, RecommendationOut, SessionContext, TotalsOut, UsageOut, details_csv,
-    escape_html, live_json, metrics_text, notices_json, report_csv, report_html, report_json,
+    LimitOut, MetricsInput, Page, PredictionOut, RecommendationOut, SessionContext, TotalsOut, UsageOut,
+    details_csv, escape_html, live_json, metrics_text, notices_json, report_csv, report_html, report_json,
 };
 pub use report::{
     By, ClientCheck, Figures, Filter, Hit, Problems, Report, ReportOptions, Row, Totals, is_project,

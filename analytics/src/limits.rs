@@ -2,6 +2,7 @@
 
 mod reading;
 mod share;
+mod used;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use session_store::{LimitWindow, Timestamp};
 
 pub use reading::{LimitSource, LimitStatus, Reading, Refusal};
 pub use share::{Share, Spend};
+pub use used::LimitUse;
 pub use verdict::Verdict;
 
 /// From here on, in hundredths of a percent, a limit counts as near.
@@ -54,7 +56,7 @@ pub struct Limit {
     /// Whether the window is over and nothing is known of the next one; then nothing is used of it.
     pub is_over: bool,
     /// What its value was when, in order, for the shares.
-    course: Vec<(Timestamp, u32)>,
+    pub(crate) course: Vec<(Timestamp, u32)>,
 }
 
 impl Limits {

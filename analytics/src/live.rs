@@ -6,6 +6,7 @@ use std::time::Duration;
 use session_store::{CellSum, ConversationId, Fact, LimitWindow, ModelId, Timestamp, Usage, Zone};
 
 use crate::block::{self, Block};
+use crate::limits::LimitUse;
 use crate::money::Usd;
 use crate::pricing::{PriceBook, Prices};
 use crate::report::{Figures, Hit, Totals, is_project, projects, quota_hits};
@@ -62,6 +63,8 @@ pub struct Live {
     pub cost_per_hour: Usd,
     /// The latest quota hit, over all projects.
     pub last_limit: Option<Hit>,
+    /// The limits of all accounts, as whoever made the view gathered them.
+    pub limits: Vec<LimitUse>,
     /// What other sessions told, the latest first.
     pub notices: Vec<LiveNotice>,
     /// Models without a price.

@@ -8,6 +8,6 @@ mod prometheus;
 
 pub use csv::{details_csv, report_csv};
 pub use html::{Page, SessionContext, escape_html, report_html};
-pub use json::{TotalsOut, UsageOut, live_json, notices_json, report_json};
+pub use json::{LimitOut, TotalsOut, UsageOut, live_json, notices_json, report_json};
 pub use outlook::{PredictionOut, RecommendationOut};
 pub use prometheus::{MetricsInput, metrics_text};

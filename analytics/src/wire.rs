@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use session_store::{CellSum, ConversationId, LimitWindow, ModelId, Timestamp, Usage};
 
 use crate::block::Block;
+use crate::limits::{Limit, LimitSource, LimitStatus, LimitUse, Share};
 use crate::live::{Live, LiveConversation, State};
 use crate::money::Usd;
 use crate::report::{Hit, Totals};
 
 /// Grows with every change of the form or of what it means.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A view; texts that repeat stand in a list and are named by their place there.
 #[derive(Serialize, Deserialize)]
@@ -28,6 +29,7 @@ struct LiveBytes {
     cost_per_hour: i128,
     last_limit: Option<(i64, String, String, Option<i64>)>,
     unpriced_models: Vec<usize>,
+    limits: Vec<LimitBytes>,
 }
 
 /// Id, project, model, state, all totals, those of today, bits of the tokens a minute, last activity.
@@ -37,6 +39,61 @@ struct ConversationBytes(String, usize, Option<usize>, u8, TotalsBytes, Option<T
 /// Counts, cost, whether it is estimated, models, limit hits.
 #[derive(Serialize, Deserialize)]
 struct TotalsBytes([u64; 8], i128, bool, Vec<usize>, u64);
+
+/// A limit; of floats the bits.
+#[derive(Serialize, Deserialize)]
+struct LimitBytes {
+    account: String,
+    window: String,
+    used: Option<u32>,
+    status: String,
+    resets_at: Option<i64>,
+    source: String,
+    observed_at: i64,
+    is_over: bool,
+    estimate: Option<u32>,
+    shares: Vec<(String, u64)>,
+    elsewhere: u64,
+}
+
+impl LimitBytes {
+    fn of(it: &LimitUse) -> Self {
+        let limit = &it.limit;
+        Self {
+            account: limit.account.to_string(),
+            window: limit.window.name().to_owned(),
+            used: limit.used,
+            status: limit.status.name().to_owned(),
+            resets_at: limit.resets_at.map(Timestamp::as_millis),
+            source: limit.source.name().to_owned(),
+            observed_at: limit.observed_at.as_millis(),
+            is_over: limit.is_over,
+            estimate: it.estimate,
+            shares: it.shares.iter().map(|share| (share.who.to_string(), share.part.to_bits())).collect(),
+            elsewhere: it.elsewhere.to_bits(),
+        }
+    }
+
+    fn limit(self) -> Option<LimitUse> {
+        let share = |(who, part): (String, u64)| Share { who: who.into(), part: f64::from_bits(part) };
+        Some(LimitUse {
+            limit: Limit {
+                account: self.account.into(),
+                window: LimitWindow::from_name(&self.window),
+                used: self.used,
+                status: LimitStatus::from_name(&self.status),
+                resets_at: self.resets_at.map(Timestamp::from_millis),
+                source: LimitSource::from_name(&self.source)?,
+                observed_at: Timestamp::from_millis(self.observed_at),
+                is_over: self.is_over,
+                course: Vec::new(),
+            },
+            estimate: self.estimate,
+            shares: self.shares.into_iter().map(share).collect(),
+            elsewhere: f64::from_bits(self.elsewhere),
+        })
+    }
+}
 
 /// The texts gathered so far.
 #[derive(Default)]
@@ -77,6 +134,7 @@ impl Live {
                 let resets_at = hit.resets_at.map(Timestamp::as_millis);
                 (hit.at.as_millis(), conversation.to_owned(), window.to_owned(), resets_at)
             }),
+            limits: self.limits.iter().map(LimitBytes::of).collect(),
             unpriced_models: self.unpriced_models.iter().map(|it| texts.place(it.as_str())).collect(),
             texts: texts.list,
         };
@@ -117,6 +175,7 @@ impl Live {
                 resets_at: resets_at.map(Timestamp::from_millis),
             }),
             unpriced_models: chosen(&models, &bytes.unpriced_models)?,
+            limits: bytes.limits.into_iter().map(LimitBytes::limit).collect::<Option<_>>()?,
             ..Self::default()
         };
         if let Some((start, end, anchored, block_totals)) = bytes.block {
@@ -203,6 +262,7 @@ fn chosen(models: &[ModelId], places: &[usize]) -> Option<BTreeSet<ModelId>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{Limits, Reading, Spend};
     use crate::live::LiveInput;
     use crate::pricing::PriceBook;
     use crate::report::Figures;
@@ -290,11 +350,37 @@ mod tests {
     }
 
     #[test]
+    fn limits_come_back() {
+        let now = Timestamp::from_seconds(NOW);
+        let reading = |at, used| Reading {
+            account: "a".into(),
+            window: LimitWindow::Other("seven_day_x".into()),
+            at: now.before(std::time::Duration::from_secs(at)),
+            used: Some(used),
+            status: LimitStatus::Warning,
+            resets_at: Some(now.after(std::time::Duration::from_secs(3600))),
+            source: LimitSource::StatusLine,
+            by: "one".into(),
+        };
+        let spend = |who: &str, ago| Spend {
+            at: now.before(std::time::Duration::from_secs(ago)),
+            who: who.into(),
+            cost: Usd::from_picos(1_000_000_000_000),
+        };
+        let spends = [spend("pts/1:local:u:h:7", 800), spend("conversation:c", 100), spend("x", 90)];
+        let limits = Limits::merge([reading(900, 3_000), reading(600, 5_001)], now).limits;
+        let limits: Vec<LimitUse> = limits.iter().map(|it| LimitUse::of(it, &spends, now)).collect();
+        assert!(limits[0].estimate.is_some() && !limits[0].shares.is_empty(), "{limits:?}");
+        let live = Live { limits, ..Live::default() };
+        assert_eq!(Live::from_bytes(&live.to_bytes()).unwrap().limits, live.limits);
+    }
+
+    #[test]
     fn bytes_of_others_are_refused() {
         let bytes = String::from_utf8(view(&Ledger::default()).to_bytes()).unwrap();
         assert!(Live::from_bytes(bytes.as_bytes()).is_some());
-        let newer = bytes.replace("\"version\":1", "\"version\":2");
-        for other in [newer.as_str(), "{\"version\":7,\"more\":[]}", "", "[]", "null", "\u{0}"] {
+        let older = bytes.replace(&format!("\"version\":{VERSION}"), "\"version\":1");
+        for other in [older.as_str(), "{\"version\":7,\"more\":[]}", "", "[]", "null", "\u{0}"] {
             assert!(Live::from_bytes(other.as_bytes()).is_none(), "{other}");
         }
     }

@@ -219,7 +219,7 @@ pub(crate) enum EventsCommand {
 #[derive(Debug, Args)]
 pub(crate) struct PruneArgs {
     /// Delete records older than this: days, weeks or years, such as 90d, 12w, 2y [default: none].
-    #[arg(long, value_name = "AGE", value_parser = crate::commands::prune::age)]
+    #[arg(long, value_name = "AGE", value_parser = age)]
     pub(crate) older_than: Option<Duration>,
     /// Only show what would go.
     #[arg(long, conflicts_with = "yes")]
@@ -439,4 +439,38 @@ pub(crate) struct ExplainArgs {
     /// A day (2026-11-22), a month (2026-11), a conversation, a session (pts/1:local:…), a project, a model, a message (msg_…),
     /// or a limit by its name in JSON (five_hour).
     pub(crate) what: String,
+}
+
+/// Reads an age: `90d`, `12w`, `2y`; a year has 365 days.
+fn age(text: &str) -> Result<Duration, String> {
+    let wrong = || "write days, weeks or years: 90d, 12w, 2y".to_owned();
+    let (number, days) = match text.char_indices().last() {
+        Some((at, 'd')) => (&text[..at], 1),
+        Some((at, 'w')) => (&text[..at], 7),
+        Some((at, 'y')) => (&text[..at], 365),
+        _ => return Err(wrong()),
+    };
+    let number: u32 = number.parse().map_err(|_| wrong())?;
+    if number == 0 {
+        return Err("an age of nothing would delete everything".to_owned());
+    }
+    Ok(Duration::from_secs(u64::from(number) * days * 86_400))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_read() {
+        let check = |text, days: Option<u64>| {
+            assert_eq!(age(text).ok(), days.map(|days| Duration::from_secs(days * 86_400)), "{text}");
+        };
+        check("1d", Some(1));
+        check("12w", Some(84));
+        check("2y", Some(730));
+        for wrong in ["", "d", "0d", "90", "-1d", "1.5y", "1é", "99999999999d", "1m"] {
+            check(wrong, None);
+        }
+    }
 }

@@ -12,7 +12,7 @@ use session_store::Zone;
 
 use crate::args::{ColorWhen, CoordinationArgs, GlobalArgs, IsolationLevel};
 use crate::error::CliError;
-use crate::notify::{QuietHours, TerminalWay, Ways};
+use crate::ways::{QuietHours, TerminalWay, Ways};
 
 /// What was decided for this run.
 #[derive(Clone, Debug)]

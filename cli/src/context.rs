@@ -4,15 +4,19 @@ use std::cell::Cell as StdCell;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use session_analytics::{Figures, PriceBook, anchors, cuts};
-use session_coordinator::{Ingestor, Journal, Progress, Scan};
+use session_coordinator::{Ingestor, Journal, Lease, Progress, Scan};
 use session_store::{ErrorKind, EventBackend, Selection, Store, Stores, Timestamp};
 
+use crate::accounts::Accounts;
+use crate::clock::now;
 use crate::config::{Config, SessionMode};
+use crate::coordination;
 use crate::error::{CliError, exit, hint_for};
+use crate::kept;
 use crate::others::Others;
 use crate::owners::{self, Retire};
 use crate::printable::printable;
@@ -113,7 +117,7 @@ impl Context {
     fn limit_sight(&self, stores: &Stores) {
         let sight = Sight::new(self.config.isolation);
         if self.role == Role::Monitor {
-            sight.declare(stores, &Others::look(&self.config));
+            sight.declare(stores, &Others::present(&self.config));
         }
         sight.limit(stores);
     }
@@ -133,6 +137,12 @@ impl Context {
             ingestor = ingestor.only(move |source| scope.holds(source));
         }
         let scan = ingestor.scan(progress)?;
+        if let Some((runtime, board)) = coordination::existing_board(&self.config)
+            && (self.role == Role::Monitor || !Lease::is_held(&runtime))
+        {
+            // Where there is a leader, it does so as they come.
+            kept::keep_samples(&store, &board, &Accounts::of(&self.config));
+        }
         let when = if self.config.optimize_resources { Retire::AtOnce } else { Retire::Later };
         if let Err(error) = owners::retire(&store, when) {
             // The session's store stays as it is, and everything counts all the same.
@@ -232,12 +242,6 @@ pub(crate) fn figures(store: &dyn EventBackend) -> Result<Figures, CliError> {
     let facts = store.events(&Selection::facts())?;
     let cells = store.cells(Timestamp::MIN..Timestamp::MAX, &cuts(&anchors(&facts)))?;
     Ok(Figures { cells, facts })
-}
-
-/// Returns the moment, by the system's clock.
-pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(since.as_millis() as i64)
 }
 
 /// Prints a text; a reader that went away is no error.

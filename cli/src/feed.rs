@@ -1,18 +1,24 @@
 //! From the store to the screen: what is shown now, rebuilt when something changed.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use session_analytics::{Live, LiveInput, PriceBook, SourceState, State};
+use session_analytics::{Figures, LimitUse, Live, LiveInput, PriceBook, SourceState, State};
 use session_coordinator::{Duty, Ingestor, Member, News, Notice, Progress, Role, Update};
 use session_store::{
-    Batch, Change, Checkpoint, ConversationId, ErrorKind, EventBackend, Selection, SourceKind, Stores,
-    Timestamp,
+    Batch, Change, Checkpoint, ConversationId, ErrorKind, EventBackend, Ledger, Selection, SourceKind,
+    Stores, Timestamp,
 };
 
-use crate::context::{Context, figures, now};
+use crate::accounts::Accounts;
+use crate::clock::now;
+use crate::context::{Context, figures};
 use crate::error::{CliError, hint_for};
+use crate::heard::Heard;
+use crate::kept;
+use crate::limits::{self, Basis, Running};
 use crate::notify;
 use crate::owners::{self, Retire};
 use crate::place::{Place, Shared};
@@ -40,6 +46,9 @@ pub(crate) struct Feed<'c> {
     book: PriceBook,
     scope: Option<String>,
     sources: HashMap<ConversationId, SourceState>,
+    accounts: Accounts,
+    /// Which session runs which conversation, and when that was looked up.
+    sessions: RefCell<Option<(Instant, Running)>>,
     place: Option<&'c Place>,
     told: Told,
     /// The project of the working folder.
@@ -54,21 +63,10 @@ pub(crate) struct Feed<'c> {
     is_read: bool,
     has_followed: bool,
     is_published: bool,
+    /// Whether what was shown last was computed by the leader.
+    is_served: bool,
     /// Which state of the transcripts was read.
     digest: u64,
-}
-
-/// Everything that a feed hears.
-#[derive(Debug)]
-pub(crate) enum Heard {
-    /// What this process read.
-    Update(Update),
-    /// What the others do and tell.
-    News(News),
-    /// What this process told the others.
-    Notice(Notice),
-    /// What is shown on is gone.
-    Gone(CliError),
 }
 
 /// What a view is shown on.
@@ -105,6 +103,8 @@ impl<'c> Feed<'c> {
             book,
             scope,
             sources: HashMap::new(),
+            accounts: Accounts::of(&context.config),
+            sessions: RefCell::default(),
             place: None,
             told: Told::default(),
             project: project.and_then(|folder| Some(context.projects.of(folder.to_str()?))),
@@ -115,6 +115,7 @@ impl<'c> Feed<'c> {
             is_read: true,
             has_followed: false,
             is_published: true,
+            is_served: false,
             digest: sources.digest(),
         };
         feed.learn(sources.checkpoints());
@@ -130,8 +131,11 @@ impl<'c> Feed<'c> {
     }
 
     fn learn<'a>(&mut self, checkpoints: impl Iterator<Item = &'a Checkpoint>) {
-        for state in checkpoints.filter_map(source_state) {
-            self.sources.insert(state.conversation.clone(), state);
+        for checkpoint in checkpoints {
+            self.accounts.learn([checkpoint]);
+            if let Some(state) = source_state(checkpoint) {
+                self.sources.insert(state.conversation.clone(), state);
+            }
         }
     }
 
@@ -156,13 +160,35 @@ impl<'c> Feed<'c> {
             zone: &self.context.config.zone,
             now,
         };
-        Ok(Live::build(&input, &self.context.project_of()))
+        let live = Live::build(&input, &self.context.project_of());
+        Ok(Live { limits: self.limits(&figures, &recent, now)?, ..live })
+    }
+
+    /// Gathers the limits with who uses them.
+    fn limits(&self, figures: &Figures, recent: &Ledger, at: Timestamp) -> Result<Vec<LimitUse>, CliError> {
+        let mut sessions = self.sessions.borrow_mut();
+        let sessions = match &mut *sessions {
+            Some(known) if known.0.elapsed() < BURNING => known,
+            old => old.insert((Instant::now(), limits::sessions(&self.context.config))),
+        };
+        let board = self.place.and_then(Place::board);
+        let basis = Basis {
+            stores: &self.store,
+            book: &self.book,
+            accounts: &self.accounts,
+            sessions: &sessions.1,
+            facts: &figures.facts,
+            recent,
+            board: board.as_ref(),
+        };
+        Ok(basis.gather(at)?.rows)
     }
 
     /// Returns what there is to show now, by whoever computed it; `Err` where that has to be waited for, with the progress
     /// of a first reading.
     fn view(&mut self) -> Result<Result<Live, Option<Progress>>, CliError> {
         let shared = self.place.map_or(Shared::Unfit, Place::shared);
+        self.is_served = matches!(shared, Shared::Live(_));
         let live = match shared {
             // It is of now until the leader says otherwise.
             Shared::Live(live) => Live { at: now(), ..*live },
@@ -257,7 +283,8 @@ impl<'c> Feed<'c> {
         let notices = live.notices.iter();
         let told = notices.flat_map(|notice| [notice.resets_at, Some(notice.at.after(NOTICE_SHOWN))]);
         let last_limit = live.last_limit.as_ref().and_then(|hit| hit.resets_at);
-        let turns = told.flatten().chain(last_limit).filter(|turn| *turn > live.at);
+        let resets = live.limits.iter().filter_map(|it| it.limit.resets_at);
+        let turns = told.flatten().chain(resets).chain(last_limit).filter(|turn| *turn > live.at);
         turns.chain(block).fold(tomorrow, Timestamp::min)
     }
 
@@ -317,6 +344,13 @@ impl<'c> Feed<'c> {
                 }
             }
             News::Role(_) | News::Changed => {}
+            // Who leads sees it too, and publishes what it comes to.
+            News::Samples if self.is_served => return Todo::Nothing,
+            News::Samples => {
+                if let Some(board) = self.place.filter(|place| place.leads()).and_then(Place::board) {
+                    kept::keep_samples(&self.store, &board, &self.accounts);
+                }
+            }
             News::Notice(notice) => return self.take_notice(notice, screen),
             News::Members => {
                 if let Some(place) = self.place {
@@ -396,6 +430,10 @@ impl<'c> Feed<'c> {
         }
         if !self.degraded.is_empty() {
             return self.degraded.clone();
+        }
+        if self.store.were_removed() {
+            return "the data folder was removed while this runs; all that it held was written anew"
+                .to_owned();
         }
         match &self.scope {
             Some(scope) if scope_widened => format!("nothing below {scope}; showing all projects"),

@@ -1,7 +1,6 @@
 //! Forecasts of the limits, and how well such forecasts would have done so far: one computation for all that tell of them.
 
 use std::cell::OnceCell;
-use std::sync::Arc;
 
 use session_analytics::{
     ForecastInput, Learned, LearnedLimit, Limit, Method, Prediction, PriceBook, WindowState, anchors, cuts,
@@ -9,7 +8,9 @@ use session_analytics::{
 };
 use session_store::{Cell, ConversationId, EventBackend, Ledger, LimitWindow, Stores, Timestamp, Zone};
 
-use crate::context::{Context, now};
+use crate::accounts::Accounts;
+use crate::clock::now;
+use crate::context::Context;
 use crate::error::CliError;
 use crate::table::{Column, Table, terminal_width};
 use crate::words;
@@ -33,8 +34,7 @@ pub(crate) struct Past<'a> {
     pub(crate) book: &'a PriceBook,
     /// What was told since [`ForecastInput::history_from`].
     pub(crate) facts: &'a Ledger,
-    /// The account of a conversation; `None` where it is not known.
-    pub(crate) account_of: &'a dyn Fn(&ConversationId) -> Option<Arc<str>>,
+    pub(crate) accounts: &'a Accounts,
     pub(crate) now: Timestamp,
     pub(crate) cells: OnceCell<Vec<Cell>>,
 }
@@ -69,8 +69,8 @@ impl Past<'_> {
             return Ok((prediction, LearnedLimit::default()));
         }
         let is_its = |conversation: &ConversationId| {
-            let account = (self.account_of)(conversation);
-            state.account.is_empty() || account.is_none_or(|account| *account == *state.account)
+            let account = self.accounts.name(conversation);
+            state.account.is_empty() || account.is_none_or(|account| **account == *state.account)
         };
         let cells: Vec<Cell> =
             self.cells()?.iter().filter(|cell| is_its(&cell.key.conversation)).cloned().collect();

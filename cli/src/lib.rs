@@ -3,7 +3,9 @@
 //! What it shows is worked out by the libraries `session-store`, `session-analytics`, `session-coordinator` and
 //! `session-detect`; this crate is their user interface and offers no API of its own but [`run`].
 
+mod accounts;
 mod args;
+mod clock;
 mod commands;
 mod config;
 mod context;
@@ -12,7 +14,9 @@ mod error;
 mod feed;
 mod forecast;
 mod former;
+mod heard;
 mod host;
+mod kept;
 mod limits;
 mod line;
 mod load;
@@ -30,6 +34,7 @@ mod sight;
 mod table;
 mod told;
 mod tui;
+mod ways;
 mod words;
 
 use std::ffi::OsString;

@@ -49,19 +49,21 @@ pub(crate) struct Place {
 }
 
 impl Others {
-    /// Looks into the runtime folder, where there is one; makes none. A session that shares nothing but its presence
-    /// sees nothing of the board.
-    pub(crate) fn look(config: &Config) -> Self {
+    /// Looks only who is there: the board stays closed, because what SQLite opens beside a connection that stays open is
+    /// kept open until that one is closed.
+    pub(crate) fn present(config: &Config) -> Self {
         if config.mode != SessionMode::Multi {
             return Self::default();
         }
-        let mut place = Place::find(&candidates(config));
-        let Some(runtime) = &place.runtime else { return Self { place, ..Self::default() } };
-        let members = Registry::open(runtime).and_then(|registry| registry.members()).unwrap_or_default();
-        let members: Vec<Member> =
-            members.into_iter().filter(|member| member.presence != Presence::Gone).collect();
-        let mut others = Self { members, ..Self::default() };
-        if config.isolation.uses_board() {
+        let place = Place::find(&candidates(config));
+        Self { members: place.members(), place, ..Self::default() }
+    }
+
+    /// Looks into the runtime folder, where there is one; makes none. A session that shares nothing but its presence
+    /// sees nothing of the board.
+    pub(crate) fn look(config: &Config) -> Self {
+        let mut others = Self::present(config);
+        if let Some(runtime) = others.place.runtime.as_ref().filter(|_| config.isolation.uses_board()) {
             match NoticeBoard::open(runtime) {
                 Ok(board) => {
                     others.leader = leader(runtime, &board, &others.members);
@@ -71,10 +73,9 @@ impl Others {
                     }
                     others.view = place::published(config, &board);
                 }
-                Err(error) => place.trouble = Some(error.to_string()),
+                Err(error) => others.place.trouble = Some(error.to_string()),
             }
         }
-        others.place = place;
         others
     }
 
@@ -106,6 +107,14 @@ pub(crate) fn leader(runtime: &RuntimeDir, board: &NoticeBoard, members: &[Membe
 }
 
 impl Place {
+    /// Returns the members, but for those who have left.
+    fn members(&self) -> Vec<Member> {
+        let registry = self.runtime.as_ref().and_then(|runtime| Registry::open(runtime).ok());
+        let mut members = registry.and_then(|registry| registry.members().ok()).unwrap_or_default();
+        members.retain(|member| member.presence != Presence::Gone);
+        members
+    }
+
     /// Finds the first folder that is there and can be trusted.
     pub(crate) fn find(candidates: &[Candidate]) -> Self {
         let mut place = Self::default();

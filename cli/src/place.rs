@@ -20,10 +20,10 @@ use session_coordinator::{
 use session_detect::Session;
 use session_store::{EventBackend, Fact, Figures, Selection, Stores};
 
+use crate::clock::now;
 use crate::config::{Config, SessionMode};
-use crate::context::now;
 use crate::coordination::{account, candidates};
-use crate::feed::Heard;
+use crate::heard::Heard;
 use crate::projects::Projects;
 
 /// The name under which the leader publishes the view of all projects.
@@ -157,6 +157,11 @@ impl Place {
     /// Returns what the monitor's duty is now.
     pub(crate) fn duty(&self) -> Duty {
         self.wheel().duty()
+    }
+
+    /// Returns whether it leads.
+    pub(crate) fn leads(&self) -> bool {
+        self.coordinator.leads().is_some()
     }
 
     /// Has the monitor told its duty from now on.

@@ -8,6 +8,7 @@ mod detail;
 mod draw;
 mod help;
 mod history;
+mod limits;
 mod paint;
 #[cfg(unix)]
 mod signals;
@@ -24,6 +25,7 @@ use std::thread;
 use std::time::SystemTime;
 
 use session_analytics::Live;
+use session_coordinator::{Policy, Priority};
 use session_store::{Timestamp, Zone};
 
 use app::{App, Effect, Event, update};
@@ -64,6 +66,10 @@ pub(crate) struct Settings {
     pub(crate) color: bool,
     /// Whether the figures are made up.
     pub(crate) demo: bool,
+    /// What hooks do about limits.
+    pub(crate) policy: Policy,
+    /// How much sessions in this folder matter to them.
+    pub(crate) priority: Priority,
 }
 
 /// Shows the monitor until the user quits or a signal comes, and gives the terminal back in every case.

@@ -74,6 +74,8 @@ pub enum News {
     Members,
     /// Others wrote to the stores, or the leader published figures.
     Changed,
+    /// A limit was told of on the board.
+    Samples,
     /// These members have ended; told to the leader alone.
     Ended(Vec<Member>),
     /// It is not coordinated at the moment, and why; it is tried again.
@@ -320,6 +322,8 @@ struct Runner {
     lead_heard: bool,
     conflict_counted: bool,
     is_apart: bool,
+    /// Everything was found where the others find it, within what is being handled now.
+    is_found: bool,
     orders: Receiver<Command>,
     shared: Arc<Mutex<Shared>>,
     tell: Box<dyn FnMut(News) + Send>,
@@ -385,6 +389,7 @@ impl Runner {
             lead_heard: false,
             conflict_counted: false,
             is_apart: false,
+            is_found: false,
             orders,
             shared: Arc::new(Mutex::new(shared)),
             tell,
@@ -460,6 +465,7 @@ impl Runner {
     /// Lets the life take in what happened and does what it wants, until it wants no more.
     fn handle(&mut self, input: Input) {
         let mut inputs = VecDeque::from([input]);
+        self.is_found = false;
         while let Some(input) = inputs.pop_front() {
             for output in self.life.step(uptime(), input) {
                 inputs.extend(self.perform(output));
@@ -484,6 +490,10 @@ impl Runner {
                 (self.tell)(News::Changed);
                 None
             }
+            Output::Samples => {
+                (self.tell)(News::Samples);
+                None
+            }
             Output::Role(role) => {
                 (self.tell)(News::Role(role));
                 None
@@ -497,6 +507,7 @@ impl Runner {
 
     fn join(&mut self) -> Input {
         self.leave();
+        self.is_found = false;
         match self.take_seat() {
             Ok((seat, newest, beside)) => {
                 let generation = seat.board.as_ref().map(|board| board.board().generation());
@@ -520,6 +531,12 @@ impl Runner {
                 Input::NotJoined
             }
         }
+    }
+
+    /// Returns whether its place is still where the others find it; looked at once for all that is due at one moment.
+    fn is_in_place(&mut self) -> bool {
+        self.is_found = self.is_found || self.seat.as_ref().is_some_and(Seat::is_current);
+        self.is_found
     }
 
     fn take_seat(&mut self) -> Result<(Seat, u64, Option<Box<Member>>), Error> {
@@ -586,10 +603,10 @@ impl Runner {
     }
 
     fn look(&mut self, cursor: Cursor) -> Input {
-        let Some(seat) = &self.seat else { return Input::PlaceLost };
-        if !seat.is_current() {
+        if !self.is_in_place() {
             return Input::PlaceLost;
         }
+        let Some(seat) = &self.seat else { return Input::PlaceLost };
         let Some(board) = &seat.board else { return Input::Looked(Box::new(nothing(cursor))) };
         match board.since(cursor) {
             Ok(look) => {
@@ -623,8 +640,9 @@ impl Runner {
     }
 
     fn beat(&mut self, term: Term) -> Input {
+        let is_in_place = self.is_in_place();
         let (Some(seat), Some(lease)) = (&self.seat, &mut self.lease) else { return Input::PlaceLost };
-        let Some(board) = seat.board.as_ref().filter(|_| seat.is_current() && lease.is_current()) else {
+        let Some(board) = seat.board.as_ref().filter(|_| is_in_place && lease.is_current()) else {
             return Input::PlaceLost;
         };
         match beat(board, lease, term, self.options.introduction.started_at) {
@@ -729,5 +747,14 @@ fn beat(
 fn nothing(cursor: Cursor) -> Look {
     let generation = cursor.generation.unwrap_or(session_store::Generation(0));
     let (notices, spooled) = (Vec::new(), Vec::new());
-    Look { generation, leader: None, notices, spooled, newest: cursor.seq, changes: 0, published: 0 }
+    Look {
+        generation,
+        leader: None,
+        notices,
+        spooled,
+        newest: cursor.seq,
+        changes: 0,
+        published: 0,
+        samples: 0,
+    }
 }

@@ -83,10 +83,8 @@ pub enum Acquire {
 #[derive(Debug)]
 #[must_use = "dropping a lease gives it up at once"]
 pub struct Lease {
-    /// Holds the lock; open for reading only, so that those who try in vain wake nobody when they close it.
+    /// Holds the lock; open for writing, so that closing it, however this process ends, wakes those who watch the file.
     lock: File,
-    /// Open for writing, so that closing it, however this process ends, wakes those who watch the file.
-    mark: File,
     path: PathBuf,
     holder: Holder,
 }
@@ -166,10 +164,9 @@ impl Lease {
     }
 
     fn begin(lock: File, path: PathBuf, member: &MemberId) -> Result<Self, Error> {
-        let mark = open_plain(File::options().write(true), &path)?;
         let before = read(&lock).map_or_else(Term::default, |holder| holder.term);
         let holder = Holder { member: member.clone(), pid: std::process::id(), term: before.next() };
-        let lease = Self { lock, mark, path, holder };
+        let lease = Self { lock, path, holder };
         lease.write()?;
         Ok(lease)
     }
@@ -207,10 +204,10 @@ impl Lease {
     fn write(&self) -> Result<(), Error> {
         let mut line = serde_json::to_vec(&HolderText::from(&self.holder)).map_err(std::io::Error::from)?;
         line.push(b'\n');
-        let mut mark = &self.mark;
-        let written = mark.rewind().and_then(|()| mark.write_all(&line));
+        let mut lock = &self.lock;
+        let written = lock.rewind().and_then(|()| lock.write_all(&line));
         written
-            .and_then(|()| mark.set_len(line.len() as u64))
+            .and_then(|()| lock.set_len(line.len() as u64))
             .map_err(|error| Error::from(error).at(&self.path))
     }
 }
@@ -238,19 +235,32 @@ fn read(file: &File) -> Option<Holder> {
     Some(Holder { member: MemberId::new(member), pid, term })
 }
 
-/// Takes the lock; `None` where another holds it.
+/// Takes the lock; `None` where another holds it, or was faster.
 fn try_hold(path: &Path) -> Result<Option<File>, Error> {
     loop {
         make_plain(path)?;
-        let file = open_plain(File::options().read(true), path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(Error::from(error).at(path)),
+        // Open for reading only, so that those who try in vain wake nobody when they close it.
+        let try_out = open_plain(File::options().read(true), path)?;
+        if !is_taken(&try_out, path)? {
+            return Ok(None);
+        }
+        let lock = open_plain(File::options().read(true).write(true), path)?;
+        // Between the two another may take it; that one has it then, or the last of all who try at this instant.
+        drop(try_out);
+        if !is_taken(&lock, path)? {
+            return Ok(None);
         }
         // The folder may have been replaced between opening and locking.
-        if file.metadata().is_ok_and(|metadata| FileId::at(path) == Some(FileId::of(&metadata))) {
-            return Ok(Some(file));
+        if lock.metadata().is_ok_and(|metadata| FileId::at(path) == Some(FileId::of(&metadata))) {
+            return Ok(Some(lock));
         }
+    }
+}
+
+fn is_taken(file: &File, path: &Path) -> Result<bool, Error> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(Error::from(error).at(path)),
     }
 }

@@ -127,6 +127,8 @@ pub enum Output {
     Deliver(Notice),
     /// Look at the stores, or at what the leader published: other members wrote.
     Changed,
+    /// Look at the samples of limits on the board.
+    Samples,
     /// The role has changed.
     Role(Role),
     /// Give up the lease, if held, and the place.
@@ -162,8 +164,8 @@ pub struct Life {
     /// The newest terms seen on any board.
     term_seen: Term,
     heart: Heart,
-    /// How much was written and published, as last seen.
-    written: Option<(u64, u64)>,
+    /// How often was written, published and told of limits, as last seen.
+    counted: Option<[u64; 3]>,
     /// What was asked for and not answered yet.
     asked: Asked,
     due: Due,
@@ -244,7 +246,7 @@ impl Life {
             last_board: None,
             term_seen: Term::default(),
             heart: Heart::default(),
-            written: None,
+            counted: None,
             asked: Asked::default(),
             due: Due::default(),
             memory: Memory::default(),
@@ -408,6 +410,10 @@ impl Life {
         {
             self.asked.beat = true;
             outputs.push(Output::Beat(term));
+            // A look that would be due before the next beat is made now: waking up costs more than either.
+            if self.due.look <= now + self.options.beat {
+                self.due.look = now;
+            }
         }
         if !self.asked.look && self.due.look <= now {
             self.asked.look = true;
@@ -454,7 +460,7 @@ impl Life {
         self.place = Some(Cursor { generation: Some(generation), seq });
         self.joined_at = now;
         self.heart = Heart { last: None, seen_at: now };
-        self.written = None;
+        self.counted = None;
         self.due = Due { join: now, look: now, beat: now, post: now };
         self.role = if self.options.uses_board { Role::Following } else { Role::Isolated };
         self.try_lead(outputs);
@@ -477,7 +483,10 @@ impl Life {
     fn see(&mut self, look: Look, outputs: &mut Vec<Output>) {
         let now = self.time.passed;
         self.asked.look = false;
-        self.due.look = now + self.options.look;
+        let leads = matches!(self.role, Role::Leading(_));
+        // What it sees it shows to all the others, so it looks with each beat.
+        self.due.look =
+            now + if leads { self.options.beat.min(self.options.look) } else { self.options.look };
         if std::mem::take(&mut self.asked.look_again) {
             self.due.look = now;
         }
@@ -486,11 +495,15 @@ impl Life {
             return self.lose_place();
         }
         place.seq = place.seq.max(look.newest);
-        let written = (look.changes, look.published);
-        if let Some(before) = self.written.replace(written)
-            && (before.0 != written.0 || before.1 != written.1 && !matches!(self.role, Role::Leading(_)))
-        {
-            outputs.push(Output::Changed);
+        let counted = [look.changes, look.published, look.samples];
+        if let Some(before) = self.counted.replace(counted) {
+            let [changes, published, samples] = [0, 1, 2].map(|it| before[it] != counted[it]);
+            if changes || published && !leads {
+                outputs.push(Output::Changed);
+            }
+            if samples {
+                outputs.push(Output::Samples);
+            }
         }
         let numbered = look.notices.into_iter().map(|(_, notice)| notice);
         for notice in numbered.chain(look.spooled) {

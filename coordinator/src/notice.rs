@@ -270,6 +270,8 @@ pub struct Look {
     pub changes: u64,
     /// How often a leader published figures.
     pub published: u64,
+    /// How often samples of limits were told.
+    pub samples: u64,
 }
 
 impl Look {
@@ -335,7 +337,8 @@ impl NoticeBoard {
         Self::around(runtime, path, board)
     }
 
-    /// Opens the board for one who must be quick: it waits no longer than this for another process, each time.
+    /// Opens the board, making it where it is missing, for one who must be quick: it waits no longer than this for another
+    /// process, each time.
     ///
     /// # Errors
     ///
@@ -356,17 +359,9 @@ impl NoticeBoard {
         Ok(Self { board: Arc::new(board), spool, bell, path, file })
     }
 
-    /// Opens the board of a runtime folder where there is one, for a caller in a hurry: no board is made, and who holds it
-    /// is waited for no longer than `patience`.
-    ///
-    /// # Errors
-    ///
-    /// As [`NoticeBoard::open`], and [`ErrorKind::Missing`] where there is none.
-    pub fn find(runtime: &RuntimeDir, patience: Duration) -> Result<Self, Error> {
-        let path = runtime.file(FILE);
-        let board = SqliteBoard::find(&path, patience)?;
-        let (spool, bell, file) = (Spool::open(runtime)?, Bell::open(runtime)?, FileId::at(&path));
-        Ok(Self { board: Arc::new(board), spool, bell, path, file })
+    /// Returns whether there is a board in a runtime folder, for who makes none.
+    pub fn exists(runtime: &RuntimeDir) -> bool {
+        runtime.file(FILE).is_file()
     }
 
     /// Returns the board itself: members, leader, counters, figures, samples.
@@ -522,6 +517,7 @@ impl NoticeBoard {
             newest,
             changes: look.changes,
             published: look.published,
+            samples: look.samples,
         })
     }
 }

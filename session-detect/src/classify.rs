@@ -11,9 +11,10 @@ use crate::claims::{Claims, Connection, is_connection};
 use crate::container::{self, Container};
 use crate::evidence::{Confidence, Evidence, Standing};
 use crate::facts::{Facts, Namespaces, Process, Via};
+use crate::kind::Kind;
 use crate::names::{self, Role, display_name, role};
 use crate::process::ProcessId;
-use crate::session::{Kind, Session};
+use crate::session::Session;
 use crate::warnings::warnings;
 
 /// How many processes are looked at; nobody nests deeper.

@@ -21,8 +21,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::process::ProcessId;
-use crate::session::Kind;
+use crate::kind::Kind;
+use crate::process::{ProcessId, TagError};
 
 /// The longest text of a key, in bytes; the parser refuses more.
 pub const KEY_MAX: usize = 512;
@@ -249,6 +249,12 @@ impl ParseKeyError {
     /// Returns the byte at which the text stops to be a key.
     pub fn at(&self) -> usize {
         self.at
+    }
+}
+
+impl From<TagError> for ParseKeyError {
+    fn from(error: TagError) -> Self {
+        Self::new(error.what, error.at)
     }
 }
 

@@ -11,6 +11,7 @@ mod error;
 mod evidence;
 mod facts;
 mod key;
+mod kind;
 mod liveness;
 mod names;
 mod probe;
@@ -26,13 +27,14 @@ pub use error::{Error, ErrorKind};
 pub use evidence::{Confidence, Evidence, Standing};
 pub use facts::{Facts, Namespaces, Process, Via};
 pub use key::{IsolationKey, KEY_MAX, ParseKeyError};
+pub use kind::Kind;
 pub use liveness::Liveness;
 pub use names::MARKS;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub use probe::ProcFs;
 pub use probe::variables;
 pub use process::{ProcessId, System, TagError};
-pub use session::{Kind, Session};
+pub use session::Session;
 pub use session_id::SessionId;
 
 /// Tells the session this process runs in.

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::key::ParseKeyError;
-
 /// A process, told apart from every other that ever has its number.
 ///
 /// Numbers are given again within seconds; the boot, the namespace and the tick at which the process began are not. Two
@@ -171,12 +169,6 @@ impl ProcessId {
 pub struct TagError {
     pub(crate) what: &'static str,
     pub(crate) at: usize,
-}
-
-impl From<TagError> for ParseKeyError {
-    fn from(error: TagError) -> Self {
-        Self::new(error.what, error.at)
-    }
 }
 
 impl fmt::Display for ProcessId {

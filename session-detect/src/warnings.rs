@@ -2,8 +2,9 @@
 
 use crate::evidence::{Confidence, Standing};
 use crate::facts::{Facts, Via};
+use crate::kind::Kind;
 use crate::process::System;
-use crate::session::{Kind, Session};
+use crate::session::Session;
 
 pub(crate) fn warnings(session: &Session, facts: &Facts, complete: bool) -> Vec<String> {
     let mut out = Vec::new();

@@ -1,10 +1,11 @@
 -- Times are milliseconds since 1970 (UTC).
 
--- `changes`: how often stores were written; `published`: how often figures were.
+-- `changes`: how often stores were written; `published`: how often figures were; `samples`: how often samples were told.
 CREATE TABLE board (
     generation INTEGER NOT NULL,
     changes    INTEGER NOT NULL,
-    published  INTEGER NOT NULL
+    published  INTEGER NOT NULL,
+    samples    INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE leader (
     one    INTEGER PRIMARY KEY CHECK (one = 1),

@@ -259,6 +259,8 @@ pub struct BoardLook {
     pub changes: u64,
     /// How often a leader published figures.
     pub published: u64,
+    /// How often samples of limits were told.
+    pub samples: u64,
 }
 
 /// What a leader computed, for the others to show.

@@ -52,6 +52,8 @@ struct State {
     sharing: Option<String>,
     /// A damaged file that was moved aside when the store was opened.
     quarantined: Option<PathBuf>,
+    /// The file was removed while it was open.
+    was_removed: bool,
 }
 
 #[derive(Debug)]
@@ -68,6 +70,15 @@ pub(crate) enum Snapshot {
 }
 
 impl Snapshot {
+    /// Reads all of it, so that the store need not stay open.
+    pub(crate) fn into_memory(self) -> Result<Self, Error> {
+        let Self::Disk(disk) = self else { return Ok(self) };
+        let memory = Memory::default();
+        let ledger = disk.events(&Selection::all())?;
+        let _ = memory.commit(Batch { ledger, checkpoints: Vec::new() })?;
+        Ok(Self::Memory(memory))
+    }
+
     pub(crate) fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {
         match self {
             Self::Disk(disk) => disk.cells(range, cuts),
@@ -120,7 +131,7 @@ impl Store {
             quarantined = moved;
             opened = Sqlite::open(path, OpenMode::ReadWrite);
         }
-        let mut state = State { disk: None, refuge: None, sharing: None, quarantined };
+        let mut state = State { disk: None, refuge: None, sharing: None, quarantined, was_removed: false };
         match opened {
             Ok(disk) => state.disk = Some(Arc::new(disk)),
             Err(trouble) => {
@@ -207,6 +218,35 @@ impl Store {
         self.state().quarantined.clone()
     }
 
+    /// Returns whether the file was removed while it was open; all that it held was then written into a fresh one, or is kept in
+    /// memory where that cannot be made.
+    pub fn was_removed(&self) -> bool {
+        self.state().was_removed
+    }
+
+    /// Goes on in a fresh file where the one that is open was removed, with all that it held: a folder may be cleared away while
+    /// processes run. `false` for one that was closed before, because what it held lies elsewhere.
+    ///
+    /// Costs a look at the path where nothing was removed.
+    pub(crate) fn follow_path(&self) -> bool {
+        let mut state = self.state();
+        let (None, Some(old)) = (&state.refuge, state.disk.clone()) else { return true };
+        if old.is_current() {
+            return true;
+        }
+        // What cannot be read was damaged and moved aside by another process.
+        if old.is_closed().unwrap_or(true) {
+            return false;
+        }
+        state.was_removed = true;
+        let fresh = Sqlite::open(&self.path, OpenMode::ReadWrite);
+        match fresh.and_then(|fresh| fresh.inherit(&old).map(|()| fresh)) {
+            Ok(fresh) => state.disk = Some(Arc::new(fresh)),
+            Err(trouble) => drop(state.take_refuge(trouble)),
+        }
+        true
+    }
+
     /// Returns the store as it is now.
     pub(crate) fn snapshot(&self) -> Result<Snapshot, Error> {
         let disk = match &*self.state() {
@@ -215,6 +255,12 @@ impl Store {
             _ => return Ok(Snapshot::Memory(Memory::default())),
         };
         Ok(Snapshot::Disk(Box::new(disk.snapshot()?)))
+    }
+
+    /// Returns whether everything told to it is on the disk, so that nothing is lost where it is closed.
+    pub(crate) fn is_kept(&self) -> bool {
+        let state = self.state();
+        state.refuge.is_none() && state.sharing.is_none()
     }
 
     /// Returns whether what is kept here is still what others find at the path.
@@ -268,8 +314,8 @@ impl State {
             checkpoints: refuge.memory.checkpoints()?,
         };
         let disk = match &self.disk {
-            Some(disk) if disk.mode() == OpenMode::ReadWrite => Ok(disk.clone()),
-            // It could not be opened, or for reading only.
+            Some(disk) if disk.mode() == OpenMode::ReadWrite && disk.is_current() => Ok(disk.clone()),
+            // It could not be opened, or for reading only, or was removed.
             _ => Sqlite::open(path, OpenMode::ReadWrite).map(Arc::new),
         };
         match disk.and_then(|disk| disk.commit(all).map(|_| disk)) {

@@ -22,6 +22,7 @@ use crate::event::{Event, Fact, Ownership};
 use crate::id::{ConversationId, EventId};
 use crate::join::{Change, Join};
 use crate::ledger::Ledger;
+use crate::open_stores::{Open, open_max};
 use crate::store::{Snapshot, Store};
 use crate::time::Timestamp;
 use crate::transcript::{Listings, SourceKind};
@@ -60,7 +61,7 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    open: BTreeMap<String, Arc<Store>>,
+    open: Open,
     owners: HashMap<ConversationId, String>,
     /// Which session's store has read a conversation last; it stays there when nobody runs it any more.
     homes: HashMap<ConversationId, (Rank, String)>,
@@ -172,9 +173,26 @@ impl Stores {
         self.state().warn = Some(Arc::new(warn));
     }
 
+    /// Returns whether stores were removed while they were open: by now all that they held lies in fresh ones, or in memory.
+    pub fn were_removed(&self) -> bool {
+        self.0.archive.was_removed()
+    }
+
+    /// Goes on in fresh files where the data folder was removed or replaced.
+    ///
+    /// Looked at by the archive alone, before anything is read or written.
+    fn follow_folder(&self) {
+        if !self.0.archive.is_current() {
+            self.0.archive.follow_path();
+            for store in self.state().open.all() {
+                store.follow_path();
+            }
+        }
+    }
+
     /// Returns why one of the open stores is not written to the disk, while that is so.
     pub fn trouble(&self) -> Option<Arc<Error>> {
-        let open: Vec<Arc<Store>> = self.state().open.values().cloned().collect();
+        let open = self.state().open.all();
         std::iter::once(&self.0.archive).chain(&open).find_map(|store| store.trouble())
     }
 
@@ -208,14 +226,15 @@ impl Stores {
         let folder = self.0.folder.join(SESSIONS);
         let unreadable = |error: io::Error| Error::new(ErrorKind::Unreadable).at(&folder).because(error);
         let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
+            Ok(entries) => Some(entries),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                return Ok(Vec::new());
+                None
             }
             Err(error) => return Err(unreadable(error)),
         };
-        let mut names = BTreeSet::new();
-        for entry in entries {
+        // What could not be written to the disk is in memory alone.
+        let mut names: BTreeSet<String> = self.state().open.in_memory().collect();
+        for entry in entries.into_iter().flatten() {
             let entry = entry.map_err(unreadable)?;
             let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
             let name = entry.file_name();
@@ -229,11 +248,11 @@ impl Stores {
     /// Opens the store of a session, making it where it is missing.
     pub fn session(&self, name: &str) -> Arc<Store> {
         let mut state = self.state();
-        if let Some(store) = state.open.get(name).filter(|store| store.is_current()) {
-            return store.clone();
+        if let Some(store) = state.open.get(name).filter(|store| store.follow_path()) {
+            return store;
         }
         let store = Arc::new(Store::open(&self.path(name), self.0.now));
-        state.open.insert(name.to_owned(), store.clone());
+        state.open.insert(name, store.clone());
         store
     }
 
@@ -242,8 +261,8 @@ impl Stores {
     fn open_seen(&self, names: &[String]) {
         /// Fewer are opened one by one.
         const MANY: usize = 8;
-        let is_closed = |name: &&String| !self.state().open.contains_key(*name);
-        let closed: Vec<&String> = names.iter().filter(is_closed).collect();
+        let is_closed = |name: &&String| !self.state().open.holds(name);
+        let closed: Vec<&String> = names.iter().take(open_max()).filter(is_closed).collect();
         let threads = thread::available_parallelism().map_or(1, usize::from).min(4);
         if closed.len() < MANY || threads == 1 {
             return;
@@ -254,7 +273,7 @@ impl Stores {
                     for name in part {
                         let store = Arc::new(Store::open_existing(&self.path(name), self.0.now));
                         if store.is_current() {
-                            self.state().open.entry((*name).clone()).or_insert(store);
+                            self.state().open.insert(name, store);
                         }
                     }
                 });
@@ -266,16 +285,25 @@ impl Stores {
     fn seen(&self, name: &str) -> Option<Arc<Store>> {
         let path = self.path(name);
         let mut state = self.state();
-        if let Some(store) = state.open.get(name).filter(|store| store.is_current()) {
-            return Some(store.clone());
+        if let Some(store) = state.open.get(name).filter(|store| store.follow_path()) {
+            return Some(store);
         }
         let store = Arc::new(Store::open_existing(&path, self.0.now));
         if !path.exists() {
             state.open.remove(name);
             return None;
         }
-        state.open.insert(name.to_owned(), store.clone());
+        state.open.insert(name, store.clone());
         Some(store)
+    }
+
+    /// Opens one of all stores, which is not kept open where there are more than may be.
+    fn seen_as(&self, number: usize, name: &str) -> Option<Arc<Store>> {
+        if number < open_max() || self.state().open.holds(name) {
+            return self.seen(name);
+        }
+        let store = Store::open_existing(&self.path(name), self.0.now);
+        self.path(name).exists().then(|| Arc::new(store))
     }
 
     /// Moves what an ended session's store holds into the archive and deletes the store.
@@ -306,40 +334,37 @@ impl Stores {
         Ok(true)
     }
 
-    /// Returns all stores that exist: the archive first.
-    fn all(&self) -> Result<Vec<Arc<Store>>, Error> {
+    /// Does something with each store that exists, one after the other: the archive first.
+    fn each(&self, mut act: impl FnMut(&Store) -> Result<(), Error>) -> Result<(), Error> {
+        act(&self.0.archive)?;
         let sessions = self.sessions()?;
         self.open_seen(&sessions);
-        let mut stores = vec![self.0.archive.clone()];
-        stores.extend(sessions.iter().filter_map(|name| self.seen(name)));
-        Ok(stores)
+        let stores = sessions.iter().enumerate().filter_map(|(number, name)| self.seen_as(number, name));
+        stores.into_iter().try_for_each(|store| act(&store))
     }
 
-    /// Returns the stores that may be read: the archive, or what comes first without it.
-    fn visible(&self) -> Result<Vec<Arc<Store>>, Error> {
-        let Some(see) = self.state().see.clone() else { return self.all() };
-        let mut stores = Vec::new();
-        if see(Part::Archive) {
-            stores.push(self.0.archive.clone());
-        }
+    /// Returns the stores that may be read, as they are now: the archive first, or what comes first without it.
+    ///
+    /// The archive is looked at last: what is moved into it meanwhile is then seen there, or where it was, or in both. Where
+    /// there are more stores than may be open, the others are read into memory one by one.
+    fn snapshots(&self) -> Result<Vec<Snapshot>, Error> {
+        self.follow_folder();
+        let see = self.state().see.clone();
+        let is_seen = |part: Part<'_>| see.as_ref().is_none_or(|see| see(part));
         let sessions = self.sessions()?;
         self.open_seen(&sessions);
-        for name in sessions {
-            let Some(store) = self.seen(&name) else { continue };
-            if see(Part::Session { name: &name, sharing: store.sharing()?.as_deref() }) {
-                stores.push(store);
+        let mut snapshots = Vec::new();
+        for (number, name) in sessions.iter().enumerate().rev() {
+            let Some(store) = self.seen_as(number, name) else { continue };
+            let sharing = if see.is_some() { store.sharing()? } else { None };
+            if is_seen(Part::Session { name, sharing: sharing.as_deref() }) {
+                let snapshot = store.snapshot()?;
+                snapshots.push(if number < open_max() { snapshot } else { snapshot.into_memory()? });
             }
         }
-        Ok(stores)
-    }
-
-    /// Returns the stores that may be read, as they are now: the archive first.
-    ///
-    /// The archive is looked at last: what is moved into it meanwhile is then seen there, or where it was, or in both.
-    fn snapshots(&self) -> Result<Vec<Snapshot>, Error> {
-        let stores = self.visible()?;
-        let mut snapshots =
-            stores.iter().rev().map(|store| store.snapshot()).collect::<Result<Vec<_>, _>>()?;
+        if is_seen(Part::Archive) {
+            snapshots.push(self.0.archive.snapshot()?);
+        }
         snapshots.reverse();
         Ok(snapshots)
     }
@@ -410,7 +435,7 @@ impl Stores {
             false => Store::open_afresh(&path, self.0.now)?,
         };
         let fresh = Arc::new(fresh);
-        self.state().open.insert(name.to_owned(), fresh.clone());
+        self.state().open.insert(name, fresh.clone());
         Ok(fresh)
     }
 
@@ -469,6 +494,7 @@ impl EventBackend for Stores {
             warn();
         }
         self.refresh_owners();
+        self.follow_folder();
         let mut parts = self.divided(batch);
         if parts.len() <= 1 {
             return match parts.pop_first() {
@@ -488,22 +514,30 @@ impl EventBackend for Stores {
     }
 
     fn settle(&self) -> Result<(), Error> {
-        self.healed(|| self.all()?.iter().try_for_each(|store| store.settle()))
+        self.healed(|| self.each(|store| store.settle()))
     }
 
     /// Deletes from all stores, the archive first; killed in between, doing it again finishes the work.
     fn expire(&self, before: Timestamp) -> Result<u64, Error> {
-        self.healed(|| self.all()?.iter().try_fold(0, |sum, store| Ok(sum + store.expire(before)?)))
+        self.healed(|| {
+            let mut expired = 0;
+            self.each(|store| {
+                expired += store.expire(before)?;
+                Ok(())
+            })?;
+            Ok(expired)
+        })
     }
 
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
+        self.follow_folder();
         self.healed(|| {
             // The archive comes last: what is moved into it meanwhile is then seen there, or where it was.
             let mut all = Vec::new();
             let sessions = self.sessions()?;
             self.open_seen(&sessions);
-            for name in sessions {
-                let Some(store) = self.seen(&name) else { continue };
+            for (number, name) in sessions.into_iter().enumerate() {
+                let Some(store) = self.seen_as(number, &name) else { continue };
                 let checkpoints = store.checkpoints()?;
                 self.learn_homes(&name, &checkpoints);
                 all.extend(checkpoints);

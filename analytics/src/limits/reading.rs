@@ -75,7 +75,7 @@ pub enum LimitSource {
     Hook,
     /// A status line.
     StatusLine,
-    /// A transcript or a stream of Claude Code's.
+    /// A transcript of Claude Code's.
     Transcript,
 }
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use session_store::{ConversationId, LimitWindow, Timestamp, Usage};
 
+use crate::limits::{LimitUse, Share};
 use crate::live::{Live, LiveNotice};
 use crate::report::{By, Report, Row, Totals};
 
@@ -168,6 +169,7 @@ struct LiveOut<'a> {
     block: Option<LiveBlockOut<'a>>,
     tokens_per_minute: f64,
     cost_usd_per_hour: f64,
+    limits: Vec<LimitOut<'a>>,
     last_limit: Option<HitOut<'a>>,
     blocked_until: Option<String>,
     notices: Vec<NoticeOut<'a>>,
@@ -192,6 +194,63 @@ struct LiveBlockOut<'a> {
     block: BlockOut,
     #[serde(flatten)]
     totals: TotalsOut<'a>,
+}
+
+/// A limit, as every document of ours spells it.
+#[derive(Clone, Debug, Serialize)]
+pub struct LimitOut<'a> {
+    account: &'a str,
+    window: &'a str,
+    used_percentage: Option<f64>,
+    /// Where the value may have moved to since it was observed; `null` where it is fresh.
+    estimated_percentage: Option<f64>,
+    status: &'a str,
+    resets_at: Option<String>,
+    is_over: bool,
+    source: &'a str,
+    observed_at: String,
+    age_seconds: u64,
+    /// As forecast; `null` where the reset comes first or the data are too few.
+    runs_out_at: Option<String>,
+    shares: Vec<ShareOut<'a>>,
+    elsewhere_share: f64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct ShareOut<'a> {
+    /// `null` for a conversation whose session has ended.
+    session_id: Option<&'a str>,
+    conversation_id: Option<&'a str>,
+    share: f64,
+}
+
+impl<'a> LimitOut<'a> {
+    /// Takes the shape of a limit at a moment, with the time at which it will run out, as far as that is known.
+    pub fn of(it: &'a LimitUse, runs_out_at: Option<Timestamp>, at: Timestamp) -> Self {
+        let limit = &it.limit;
+        let hundredths = |used: u32| f64::from(used) / 100.0;
+        Self {
+            account: &limit.account,
+            window: limit.window.name(),
+            used_percentage: limit.used_now().map(hundredths),
+            estimated_percentage: it.estimate.map(hundredths),
+            status: limit.status.name(),
+            resets_at: limit.resets_at.map(|at| at.to_string()),
+            is_over: limit.is_over,
+            source: limit.source.name(),
+            observed_at: limit.observed_at.to_string(),
+            age_seconds: at.since(limit.observed_at).as_secs(),
+            runs_out_at: runs_out_at.map(|at| at.to_string()),
+            shares: it.shares.iter().map(ShareOut::of).collect(),
+            elsewhere_share: it.elsewhere,
+        }
+    }
+}
+
+impl<'a> ShareOut<'a> {
+    fn of(share: &'a Share) -> Self {
+        Self { session_id: share.session(), conversation_id: share.conversation(), share: share.part }
+    }
 }
 
 #[derive(Serialize)]
@@ -268,6 +327,11 @@ pub fn live_json(live: &Live) -> String {
         }),
         tokens_per_minute: live.tokens_per_minute,
         cost_usd_per_hour: live.cost_per_hour.as_dollars(),
+        limits: live
+            .limits
+            .iter()
+            .map(|it| LimitOut::of(it, it.limit.runs_out_at(live.at), live.at))
+            .collect(),
         last_limit: live.last_limit.as_ref().map(|hit| HitOut {
             at: hit.at.to_string(),
             conversation_id: hit.conversation.as_str(),

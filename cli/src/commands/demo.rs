@@ -8,8 +8,9 @@ use session_store::corpus::{Corpus, Live};
 use tempfile::TempDir;
 
 use super::monitor::{self, Mode};
+use crate::clock::now;
 use crate::config::{Config, SessionMode};
-use crate::context::{Context, now};
+use crate::context::Context;
 use crate::error::CliError;
 
 /// Two weeks of a diligent user.

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
-use session_coordinator::{Claims, ErrorKind, NoticeBoard, RuntimeDir};
+use session_coordinator::{Claims, NoticeBoard, RuntimeDir};
 use session_detect::claude::{self, Found, Running};
 use session_store::{EventBackend, ProblemKind};
 
+use crate::clock::now;
 use crate::config::{Config, SessionMode};
-use crate::context::{Context, now, print};
+use crate::context::{Context, print};
 use crate::coordination::candidates;
 use crate::error::{CliError, exit};
 use crate::host::hook::HookEvent;
@@ -195,7 +196,10 @@ fn runtime(config: &Config) -> Vec<Check> {
         .map(|error| Check::warn("runtime", error.to_string(), error.hint().unwrap_or_default()))
         .collect();
     checks.push(Check::ok("runtime", runtime.path().display().to_string()));
-    match NoticeBoard::find(&runtime, Duration::from_millis(250)) {
+    if !NoticeBoard::exists(&runtime) {
+        return checks;
+    }
+    match NoticeBoard::open_within(&runtime, Duration::from_millis(250)) {
         Ok(board) => {
             let counters = board.board().counters().unwrap_or_default();
             let odd = [super::hook::PROBLEMS, super::statusline::ODD_CALLS]
@@ -210,7 +214,6 @@ fn runtime(config: &Config) -> Vec<Check> {
                 Check::warn("board", text, "Claude Code may be newer than this claudewatch knows; update it")
             });
         }
-        Err(error) if error.kind() == ErrorKind::Missing => {}
         Err(error) => {
             let hint = error.hint().unwrap_or_else(|| "end the process that holds it".to_owned());
             checks.push(Check::fail("board", error.to_string(), hint));

@@ -11,7 +11,8 @@ use session_store::{Batch, Event, EventBackend, Ledger, Selection, Stores};
 
 use super::report::range;
 use crate::args::{EventsCommand, SpanArgs};
-use crate::context::{Context, now, print};
+use crate::clock::now;
+use crate::context::{Context, print};
 use crate::error::{CliError, exit, hint_for};
 use crate::output::Output;
 use crate::printable::printable;

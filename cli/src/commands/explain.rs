@@ -7,22 +7,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde::Serialize;
 use session_analytics::{
     Effort, LOOKED_AT, Price, PriceBook, SessionInfo, Sessions, Tokens, UsageOut, Usd, efforts,
 };
 use session_store::{
-    ConversationId, Date, Event, EventBackend, EventId, Fact, Found, Ledger, PriceClass, Reading, Role,
-    Selection, Source, Tail, Timestamp, Turn, Usage, Zone, locate,
+    Date, Event, EventBackend, EventId, Fact, Found, Ledger, PriceClass, Reading, Role, Selection, Source,
+    Tail, Timestamp, Turn, Usage, Zone, locate,
 };
 
+use crate::accounts::Accounts;
 use crate::args::ExplainArgs;
-use crate::context::{Context, now, print};
+use crate::clock::now;
+use crate::context::{Context, print};
 use crate::error::CliError;
 use crate::forecast::Wanted;
-use crate::limits::{self, Known};
+use crate::limits::Known;
 use crate::printable::printable;
 use crate::sessions;
 use crate::table::{Column, Table, terminal_width};
@@ -49,9 +50,10 @@ pub(crate) fn run(context: &Context, args: &ExplainArgs) -> Result<(), CliError>
         Some(known) => Subject::of_limit(&args.what, known)?,
         None => Subject::of(&args.what, context, &turns, &facts, &sessions)?,
     };
-    let account_of = limits::account_of(&context.config, archive.ingestor.checkpoints());
+    let mut accounts = Accounts::of(&context.config);
+    accounts.learn(archive.ingestor.checkpoints());
     let chosen = match (&subject, &known) {
-        (Subject::Limit(window), Some(known)) => used_of(known, window, &turns, &facts, &account_of),
+        (Subject::Limit(window), Some(known)) => used_of(known, window, &turns, &facts, &accounts),
         _ => subject.choose(&turns, &facts, context, &sessions),
     };
     let records = records_of(context, &chosen);
@@ -68,17 +70,11 @@ pub(crate) fn run(context: &Context, args: &ExplainArgs) -> Result<(), CliError>
 }
 
 /// Returns what was used of the open windows of a limit, and what was told of them.
-fn used_of(
-    known: &Known,
-    window: &str,
-    turns: &Ledger,
-    facts: &Ledger,
-    account_of: &dyn Fn(&ConversationId) -> Option<Arc<str>>,
-) -> Ledger {
+fn used_of(known: &Known, window: &str, turns: &Ledger, facts: &Ledger, accounts: &Accounts) -> Ledger {
     let rows = || known.rows.iter().filter(|row| row.limit.window.name() == window);
     let is_its = |event: &Event| {
-        let account = account_of(&event.owner.conversation);
-        rows().map(|row| &row.limit).filter(|limit| account.as_ref() == Some(&limit.account)).any(|limit| {
+        let account = accounts.name(&event.owner.conversation);
+        rows().map(|row| &row.limit).filter(|limit| account == Some(&limit.account)).any(|limit| {
             let is_in = limit.began_at().is_some_and(|began| (began..known.at).contains(&event.at));
             match &event.fact {
                 Fact::Turn(turn) => is_in && session_analytics::window::counts(&limit.window, &turn.model),

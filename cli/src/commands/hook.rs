@@ -23,8 +23,8 @@ use session_store::{
 };
 
 use crate::args::HookArgs;
+use crate::clock::now;
 use crate::config::{Config, SessionMode};
-use crate::context::now;
 use crate::coordination::{account, candidates};
 use crate::host::hook::{HookCall, HookEvent, Unread, message, refusal};
 use crate::limits;
@@ -76,8 +76,7 @@ pub(crate) fn answer(config: &Config, policy: Policy, bytes: &[u8]) -> Option<St
         Ok(call) => call,
         Err(Unread::Elsewhere) => return None,
         Err(Unread::Malformed) => {
-            let runtime = find_runtime(config)?;
-            let board = NoticeBoard::find(&runtime, PATIENCE).ok()?;
+            let board = board(config, &find_runtime(config)?)?;
             let _ = board.board().count(PROBLEMS, 1);
             return None;
         }
@@ -85,13 +84,17 @@ pub(crate) fn answer(config: &Config, policy: Policy, bytes: &[u8]) -> Option<St
     let account = account_of(&config.claude_dirs, call.transcript.as_deref()?)?;
     let runtime = match call.event {
         // Who starts makes the place where the others are met; all later calls only look for it.
-        HookEvent::SessionStart if is_coordinated(config) => {
+        HookEvent::SessionStart if config.mode == SessionMode::Multi => {
             RuntimeDir::open_first(&candidates(config)).ok()?.0
         }
         _ => find_runtime(config)?,
     };
     let claims = Claims::open(&runtime).ok()?;
     let claim = register(&claims, &call, &account)?;
+    if !config.isolation.uses_board() {
+        // Who runs which conversation is known all the same: its store is its own.
+        return None;
+    }
     let hook = Hook { config, policy, runtime, claims, claim, call };
     match hook.call.event {
         HookEvent::StopFailure if hook.call.error == "rate_limit" => {
@@ -106,11 +109,15 @@ pub(crate) fn answer(config: &Config, policy: Policy, bytes: &[u8]) -> Option<St
 }
 
 fn find_runtime(config: &Config) -> Option<RuntimeDir> {
-    if is_coordinated(config) { RuntimeDir::find_first(&candidates(config)) } else { None }
+    if config.mode == SessionMode::Multi { RuntimeDir::find_first(&candidates(config)) } else { None }
 }
 
-fn is_coordinated(config: &Config) -> bool {
-    config.mode == SessionMode::Multi && config.isolation.uses_board()
+/// Opens the board where there is one and the isolation allows it.
+fn board(config: &Config, runtime: &RuntimeDir) -> Option<NoticeBoard> {
+    if !config.isolation.uses_board() || !NoticeBoard::exists(runtime) {
+        return None;
+    }
+    NoticeBoard::open_within(runtime, PATIENCE).ok()
 }
 
 /// Returns whose transcript it is; `None` for one outside the config folders.
@@ -216,7 +223,7 @@ impl Hook<'_> {
     /// Works out what to do before a tool call, and does it.
     fn advised(&self) -> Option<String> {
         let at = now();
-        let board = NoticeBoard::find(&self.runtime, PATIENCE).ok()?;
+        let board = board(self.config, &self.runtime)?;
         let standings = standings(&board, &self.claim.account, at)?;
         let session = self.claim.key.session_id();
         let subject = Subject {

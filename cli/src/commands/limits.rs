@@ -1,13 +1,13 @@
 //! `claudewatch limits`: each limit of each account, from whom it is known, and who uses it.
 
 use serde::Serialize;
-use session_analytics::{LimitStatus, NEAR, PredictionOut};
+use session_analytics::{LimitOut, LimitStatus, NEAR, PredictionOut};
 
 use crate::args::LimitsArgs;
 use crate::context::{Context, print};
 use crate::error::{CliError, exit};
 use crate::forecast::{self, Wanted};
-use crate::limits::{Known, LimitOut};
+use crate::limits::Known;
 
 #[derive(Serialize)]
 struct LimitsOut<'a> {

@@ -7,13 +7,15 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
 use session_analytics::{Live, LiveNotice, PriceBook, Tokens, live_json};
-use session_coordinator::{Duty, Ingestor, Monitor, MonitorOptions, Progress, Update};
+use session_coordinator::{Duty, Ingestor, Monitor, MonitorOptions, Priority, Progress, Subject, Update};
 use session_store::{ConversationId, Stores};
 
+use crate::clock::now;
 use crate::config::{Config, home};
-use crate::context::{Context, now, print};
+use crate::context::{Context, print};
 use crate::error::CliError;
-use crate::feed::{Feed, Heard, Show};
+use crate::feed::{Feed, Show};
+use crate::heard::Heard;
 use crate::place::Place;
 use crate::printable::printable;
 use crate::told::words;
@@ -138,6 +140,8 @@ fn full_screen(
         zone: context.config.zone.clone(),
         color: context.config.colors_stdout(),
         demo: mode == Mode::Demo,
+        policy: context.config.policy,
+        priority: priority(&context.config),
     };
     let (sender, messages) = channel();
     let config = context.config.clone();
@@ -155,6 +159,13 @@ fn full_screen(
         })
         .map_err(|error| CliError::store("cannot start a thread").because(error))?;
     Ok(tui::run(messages, settings)?)
+}
+
+/// Returns how much sessions in the working folder matter.
+fn priority(config: &Config) -> Priority {
+    let folder = std::env::current_dir().ok();
+    let subject = Subject { folder: folder.as_deref(), session: None, conversation: None };
+    config.priority.unwrap_or_else(|| config.priorities.of(subject))
 }
 
 fn fill(config: Config, book: PriceBook, scope: Option<String>, screen: &mut Screen) -> Result<(), CliError> {

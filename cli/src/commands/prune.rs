@@ -10,7 +10,8 @@ use session_coordinator::{Isolation, Presence, Registry};
 use session_store::{Expired, LeftoverKind, PrunePlan, Pruned, Stores, Survey, Timestamp};
 
 use crate::args::PruneArgs;
-use crate::context::{Context, now, print};
+use crate::clock::now;
+use crate::context::{Context, print};
 use crate::coordination::candidates;
 use crate::error::CliError;
 use crate::others::Place;
@@ -291,39 +292,5 @@ fn conversation_out<'a>(it: &'a Expired, project_of: &impl Fn(&str) -> String) -
         total_tokens: it.usage.total(),
         other_records: it.facts,
         only_here: it.only_here,
-    }
-}
-
-/// Reads an age: `90d`, `12w`, `2y`; a year has 365 days.
-pub(crate) fn age(text: &str) -> Result<Duration, String> {
-    let wrong = || "write days, weeks or years: 90d, 12w, 2y".to_owned();
-    let (number, days) = match text.char_indices().last() {
-        Some((at, 'd')) => (&text[..at], 1),
-        Some((at, 'w')) => (&text[..at], 7),
-        Some((at, 'y')) => (&text[..at], 365),
-        _ => return Err(wrong()),
-    };
-    let number: u32 = number.parse().map_err(|_| wrong())?;
-    if number == 0 {
-        return Err("an age of nothing would delete everything".to_owned());
-    }
-    Ok(Duration::from_secs(u64::from(number) * days * 86_400))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_are_read() {
-        let check = |text, days: Option<u64>| {
-            assert_eq!(age(text).ok(), days.map(|days| Duration::from_secs(days * 86_400)), "{text}");
-        };
-        check("1d", Some(1));
-        check("12w", Some(84));
-        check("2y", Some(730));
-        for wrong in ["", "d", "0d", "90", "-1d", "1.5y", "1é", "99999999999d", "1m"] {
-            check(wrong, None);
-        }
     }
 }

@@ -11,7 +11,8 @@ use session_detect::Kind;
 use session_store::{Date, EventBackend, ModelId, Selection, Timestamp, Zone};
 
 use crate::args::{ReportArgs, ReportBy, SpanArgs};
-use crate::context::{Archive, Context, now, print};
+use crate::clock::now;
+use crate::context::{Archive, Context, print};
 use crate::error::CliError;
 use crate::line::bar;
 use crate::sessions;

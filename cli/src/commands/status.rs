@@ -11,8 +11,9 @@ use session_coordinator::{CONFLICTS_RESOLVED, NOTICES, RESOURCES_SHARED, Scan};
 use session_detect::Session;
 use session_store::Stores;
 
+use crate::clock::now;
 use crate::config::SessionMode;
-use crate::context::{Context, now, print};
+use crate::context::{Context, print};
 use crate::error::CliError;
 use crate::feed::Feed;
 use crate::forecast::Wanted;

@@ -14,8 +14,8 @@ use session_coordinator::{AccountId, Lease, MemberId, Notice, NoticeBoard, Notic
 use session_store::{BoardLine, BoardSample, LimitSample, LimitWindow, Timestamp};
 
 use crate::args::ColorWhen;
+use crate::clock::now;
 use crate::config::Config;
-use crate::context::now;
 use crate::coordination;
 use crate::error::exit;
 use crate::former::Former;
@@ -110,6 +110,9 @@ fn width() -> usize {
 }
 
 fn board(config: &Config) -> Option<(RuntimeDir, NoticeBoard)> {
+    if !config.isolation.uses_board() {
+        return None;
+    }
     let runtime = coordination::nearest_runtime(config)?;
     let board = NoticeBoard::open_within(&runtime, PATIENCE).ok()?;
     Some((runtime, board))

@@ -6,8 +6,10 @@ use session_analytics::{Limit, LimitStatus, Limits, Reading};
 use session_coordinator::{Listener, NoticeBoard};
 use session_store::Timestamp;
 
+use crate::accounts::Accounts;
 use crate::args::WaitArgs;
-use crate::context::{Context, now};
+use crate::clock::now;
+use crate::context::Context;
 use crate::coordination;
 use crate::error::{CliError, exit};
 use crate::limits;
@@ -22,13 +24,15 @@ const READ_EVERY: Duration = Duration::from_secs(10);
 pub(crate) fn run(context: &Context, args: &WaitArgs) -> Result<u8, CliError> {
     let until = args.timeout.map(|timeout| Instant::now() + timeout);
     let mut archive = context.archive()?;
-    let mut on_disk = limits::readings_on_disk(context, &archive.store, archive.ingestor.checkpoints())?;
+    let mut accounts = Accounts::of(&context.config);
+    accounts.learn(archive.ingestor.checkpoints());
+    let mut on_disk = limits::readings_on_disk(&accounts, &archive.store)?;
     let mut read_at = Instant::now();
     let mut place = Place::default();
     let mut told = None;
     loop {
         place.find(context);
-        let readings = on_disk.iter().cloned().chain(place.readings(context));
+        let readings = on_disk.iter().cloned().chain(place.readings(&accounts));
         let limits = Limits::merge(readings, now());
         let Some(obstacle) = obstacle(&limits, args) else { return Ok(exit::DONE) };
         let name = (obstacle.account.clone(), obstacle.window.clone(), obstacle.resets_at);
@@ -43,7 +47,8 @@ pub(crate) fn run(context: &Context, args: &WaitArgs) -> Result<u8, CliError> {
         let rang = place.wait(pause(obstacle, left));
         if rang || read_at.elapsed() >= READ_EVERY {
             archive.ingestor.scan(&|_| {})?;
-            on_disk = limits::readings_on_disk(context, &archive.store, archive.ingestor.checkpoints())?;
+            accounts.learn(archive.ingestor.checkpoints());
+            on_disk = limits::readings_on_disk(&accounts, &archive.store)?;
             read_at = Instant::now();
         }
     }
@@ -92,8 +97,8 @@ impl Place {
             .and_then(|(runtime, board)| Some((board, Listener::open(&runtime).ok()?)));
     }
 
-    fn readings(&self, context: &Context) -> Vec<Reading> {
-        let of_board = |(board, _): &(NoticeBoard, Listener)| limits::board_readings(&context.config, board);
+    fn readings(&self, accounts: &Accounts) -> Vec<Reading> {
+        let of_board = |(board, _): &(NoticeBoard, Listener)| limits::board_readings(accounts, board);
         self.0.as_ref().map(of_board).unwrap_or_default()
     }
 

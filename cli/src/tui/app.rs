@@ -194,8 +194,9 @@ impl App {
         let Some(live) = &self.live else { return false };
         let limit = live.last_limit.iter().flat_map(|hit| [Some(hit.at), hit.resets_at]).flatten();
         let block = live.block.iter().map(|(block, _)| block.end);
+        let resets = live.limits.iter().filter_map(|it| it.limit.resets_at);
         let activity = self.rows().map(|row| row.last_activity);
-        limit.chain(block).chain(activity).any(|at| words::is_counted_in_seconds(at, now))
+        limit.chain(block).chain(resets).chain(activity).any(|at| words::is_counted_in_seconds(at, now))
     }
 
     fn learn(&mut self, live: Box<Live>) {

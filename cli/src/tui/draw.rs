@@ -10,13 +10,16 @@ use session_store::Timestamp;
 use super::Settings;
 use super::app::{App, Mode};
 use super::paint::Palette;
-use super::{detail, help, summary, table};
+use super::{detail, help, limits, summary, table};
 use crate::words::{self, Piece, fit};
 
 /// Below this width no column is given away to margins.
 const MARGIN_FROM: u16 = 40;
 /// The rows a table keeps beside the details; where it cannot, the details take its place.
 const TABLE_ROWS_BESIDE_DETAIL: u16 = 5;
+/// How many conversations are shown before the first limit, and before all of them.
+const ROWS_MIN: u16 = 3;
+const ROWS_BEFORE_LIMITS: u16 = 8;
 const BYTES_PER_MB: f64 = 1e6;
 
 /// Where everything goes; what has no room has a height of zero.
@@ -25,6 +28,8 @@ pub(crate) struct Plan {
     title: Rect,
     figures: Rect,
     block: Rect,
+    limits_heading: Rect,
+    limits: Rect,
     limit: Rect,
     notice: Rect,
     table: Rect,
@@ -50,6 +55,11 @@ impl Plan {
         let limit = take(live.is_some_and(|live| live.last_limit.is_some()), 1, 4);
         let notice = take(live.is_some_and(|live| summary::shown_notice(live).is_some()), 1, 4);
         let note = take(!app.note.is_empty(), 1, 6);
+        let wanted = live.map_or(0, |live| limits::height(live, &app.settings));
+        let table_wanted = (app.rows().len() as u16).clamp(ROWS_MIN, ROWS_BEFORE_LIMITS) + 2;
+        let keep = |nth| if nth == 0 { ROWS_MIN + 2 } else { table_wanted };
+        let limits = (0..wanted).map(|nth| take(true, 1, keep(nth))).sum();
+        let limits_heading = take(limits > 0, 2, table_wanted + 5);
         let gap_above_table = take(live.is_some(), 1, 8);
         let gap_below_title = take(true, 1, 10);
         let margin = u16::from(size.width >= MARGIN_FROM);
@@ -68,10 +78,11 @@ impl Plan {
         place(gap_below_title);
         let (figures, block) = (place(figures), place(block));
         let (limit, notice) = (place(limit), place(notice));
+        let (limits_heading, limits) = (place(limits_heading), place(limits));
         place(gap_above_table);
         let (table, detail) = (place(table), place(beside + instead));
         let (note, footer) = (place(note), place(footer));
-        Self { title, figures, block, limit, notice, table, detail, note, footer }
+        Self { title, figures, block, limits_heading, limits, limit, notice, table, detail, note, footer }
     }
 
     /// Returns how many rows of the table have room.
@@ -94,6 +105,12 @@ pub(crate) fn draw(app: &App, frame: &mut Frame<'_>, now: Timestamp) {
             put(buffer, plan.block, summary::block(live, &app.settings.zone, palette, now, plan.block.width));
             put(buffer, plan.limit, summary::limit(live, &app.settings.zone, palette, now, plan.limit.width));
             put(buffer, plan.notice, summary::notice(live, palette, now, plan.notice.width));
+            let heading = rows(plan.limits_heading).nth(1).unwrap_or_default();
+            let name = vec![Span::styled("Limits", palette.accent())];
+            put(buffer, heading, rule(name, "", heading.width, palette));
+            let room = (plan.limits.width, plan.limits.height);
+            let lines = limits::lines(live, &app.settings, palette, now, room);
+            rows(plan.limits).zip(lines).for_each(|(row, line)| put(buffer, row, line));
             if app.rows().len() == 0 {
                 nothing(app, palette, buffer, plan.table);
             } else {
@@ -360,6 +377,53 @@ mod tests {
     }
 
     #[test]
+    fn limits_on_a_wide_screen() {
+        let live = Live { limits: fixture::limits(), ..fixture::live() };
+        check(&with(fixture::app(120, 24, true), live), LIMITS_WIDE);
+    }
+
+    #[test]
+    fn limits_on_an_ordinary_screen() {
+        let mut live = Live { limits: fixture::limits(), ..fixture::live() };
+        live.limits.truncate(2);
+        check(&with(fixture::app(80, 24, true), live), LIMITS_ORDINARY);
+    }
+
+    #[test]
+    fn limits_yield_to_conversations() {
+        let live = Live { limits: fixture::limits(), ..fixture::live() };
+        check(&with(fixture::app(40, 12, true), live), LIMITS_SMALL);
+    }
+
+    #[test]
+    fn what_hooks_do_is_said_by_the_policy() {
+        let mut live = Live { limits: fixture::limits(), ..fixture::live() };
+        let shown = |live: &Live, policy, priority| {
+            let mut app = fixture::app(120, 30, false);
+            (app.settings.policy, app.settings.priority) = (policy, priority);
+            let shown = text(&painted(&with(app, live.clone())));
+            shown.lines().find_map(|line| Some(line.split_once('▲')?.1.trim().to_owned())).unwrap_or_default()
+        };
+        use session_coordinator::{Policy, Priority};
+        let ahead = "5-hour limit is ahead of its pace: tool calls";
+        assert_eq!(
+            shown(&live, Policy::Enforce, Priority::Background),
+            format!("{ahead} wait 14 s, sub-agents are refused (enforce, background)")
+        );
+        assert_eq!(shown(&live, Policy::Off, Priority::Normal), "");
+        assert_eq!(shown(&live, Policy::Observe, Priority::Critical), "");
+        live.limits[0].limit.status = session_analytics::LimitStatus::Rejected;
+        live.limits[0].limit.used = Some(10_000);
+        let spent = "5-hour limit is spent:";
+        let refused = "sub-agents and background jobs are refused (enforce)";
+        assert_eq!(shown(&live, Policy::Enforce, Priority::Normal), format!("{spent} {refused}"));
+        let would = "tool calls would be refused (observe, background)";
+        assert_eq!(shown(&live, Policy::Observe, Priority::Background), format!("{spent} {would}"));
+        live.limits.clear();
+        assert_eq!(shown(&live, Policy::Enforce, Priority::Background), "");
+    }
+
+    #[test]
     fn before_anything_is_known() {
         let mut app = fixture::app(60, 9, false);
         app.progress = Some((115_000_000, 460_000_000));
@@ -417,6 +481,10 @@ mod tests {
         texts
     }
 
+    fn evil_window(evil: &str) -> session_store::LimitWindow {
+        session_store::LimitWindow::Other(evil.into())
+    }
+
     fn hostile_app(evil: &str, width: u16, height: u16) -> App {
         let mut live = fixture::live();
         for (place, conversation) in live.conversations.iter_mut().enumerate() {
@@ -438,6 +506,13 @@ mod tests {
             (block.start, block.end) = (Timestamp::MIN, Timestamp::MAX);
         }
         live.scope_widened = true;
+        live.limits = fixture::limits();
+        for (place, it) in live.limits.iter_mut().enumerate() {
+            (it.limit.account, it.limit.window) = (format!("{evil}{place}").into(), evil_window(evil));
+            it.limit.observed_at = Timestamp::MIN;
+            it.limit.resets_at = [None, Some(Timestamp::MAX), Some(Timestamp::MIN)][place % 3];
+            it.shares.iter_mut().for_each(|share| (share.who, share.part) = (evil.into(), f64::NAN));
+        }
         let mut app = fixture::app(width, height, true);
         app.settings.title_scope = evil.to_owned();
         app.note = evil.to_owned();
@@ -543,6 +618,72 @@ mod tests {
 
 
  q quit   ↑↓ select   d details   s sort   ? help
+";
+    const LIMITS_WIDE: &str = "
+ ClaudeWatch  ~/work/shop                                                                    DEMO   14:32 Europe/Berlin
+
+ Today 1.9M tokens  $2.22      All 2.9M tokens  ≥$7.00      Burn 52.3k tokens/min  $7.25/h
+ Block ~11:00 ━━━━━━━━━━━━━━━━━━━━━━━━━━━╸─────────── ~16:00   1 h 27 m left   940.0k tokens  $4.70   ~ inferred
+ Limit ■ 5-hour limit   ~/work/shop/backend   12 m ago   resets in 1 h 27 m (16:00)
+
+ ── Limits ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+ 5-hour limit      ━━━━━━━╸ ~94%   resets in 2 h 00 m   full 15:21   pts/1:local:ada:host 91%, 4f2c0094 9%
+ weekly limit      ━───────  12%   resets in 2 d 02 h   resets first   pts/1:local:ada:host 67%, 4f2c0094 33%
+ weekly Opus limit ━━━━━━━╸  91%   resets in 2 d 02 h   full 2026-11-23 02:12   elsewhere 100%   statusline 3 h ago
+ ▲ 5-hour limit is ahead of its pace: tool calls would wait 14 s (observe)
+
+ ── Conversations · latest first ───────────────────────────────────────────────────────────────────────────────── 5 ──
+    Project               Model           In     Out  Cache wr  Cache rd   Total      Cost  Tok/min  Last 5 min  Active
+ ▌● ~/work/shop/frontend  sonnet-4-5   18.5k   92.5k    259.0k      1.5M    1.9M     $2.22    48.2k                 9 s
+  ■ ~/work/shop/backend   opus-4-5      9.4k   47.0k    131.6k    752.0k  940.0k     $4.70        –                12 m
+  ○ ~/work/infra          haiku-4-5      610    3.0k      8.5k     48.8k   61.0k  ~$0.0732        –                 1 h
+  ○ ~/work/site           sonnet-4-5      84     420      1.2k      6.7k    8.4k   $0.0101        –                 2 d
+  ○ (unknown)             gpt-oss          1       6        16        96     119  no price        –                10 d
+
+
+
+
+ q quit   ↑↓ select   d details   s sort   / filter   ? help
+";
+    const LIMITS_ORDINARY: &str = "
+ ClaudeWatch  ~/work/shop                            DEMO   14:32 Europe/Berlin
+
+ Today 1.9M tokens  $2.22   All 2.9M ≥$7.00   Burn 52.3k tokens/min  $7.25/h
+ Block ~11:00 ━━━━━╸── ~16:00   1 h 27 m left   940.0k $4.70   ~ inferred
+ Limit ■ 5-hour limit   …/shop/backend   12 m ago   resets in 1 h 27 m (16:00)
+
+ ── Limits ────────────────────────────────────────────────────────────────────
+ 5-hour limit ━━━━━━━╸ ~94%   resets in 2 h 00 m   full 15:21
+ weekly limit ━───────  12%   resets in 2 d 02 h   resets first
+ ▲ 5-hour limit is ahead of its pace: tool calls would wait 14 s (observe)
+
+ ── Conversations · latest first ───────────────────────────────────────── 5 ──
+    Project             Model          In    Out  Total     Cost Tok/min Active
+ ▌● …/shop/frontend     sonnet-4-5  18.5k  92.5k   1.9M    $2.22   48.2k    9 s
+  ■ ~/work/shop/backend opus-4-5     9.4k  47.0k 940.0k    $4.70       –   12 m
+  ○ ~/work/infra        haiku-4-5     610   3.0k  61.0k ~$0.0732       –    1 h
+  ○ ~/work/site         sonnet-4-5     84    420   8.4k  $0.0101       –    2 d
+  ○ (unknown)           gpt-oss         1      6    119 no price       –   10 d
+
+
+
+
+
+ q quit   ↑↓ select   d details   s sort   / filter   ? help
+";
+    const LIMITS_SMALL: &str = "
+ ClaudeWatch DEMO   14:32 Europe/Berlin
+ Today 1.9M $2.22   52.3k/min $7.25/h
+ Block ~11:00 ━━━━━╸── ~16:00
+ Limit ■ 5-hour limit
+ 5h ━━━━━━━╸ ~94%   in 2 h 00 m
+ ── Conversations · latest first ──────
+    Project                 Cost Active
+ ▌● …/shop/frontend        $2.22    9 s
+  ■ ~/work/shop/backend    $4.70   12 m
+  ○ ~/work/infra        ~$0.0732    1 h
+  ○ ~/work/site          $0.0101    2 d
+ q quit   d details   ? help
 ";
     const IMPORT: &str = "
  ClaudeWatch  ~/work/shop        DEMO   14:32 Europe/Berlin

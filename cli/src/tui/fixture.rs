@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ratatui::layout::Size;
-use session_analytics::{Block, Hit, Live, LiveConversation, State, Totals, Usd};
+use session_analytics::{
+    Block, Hit, LimitSource, LimitStatus, LimitUse, Limits, Live, LiveConversation, Reading, Spend, State,
+    Totals, Usd,
+};
+use session_coordinator::{Policy, Priority};
 use session_store::{CellSum, LimitWindow, ModelId, Timestamp, Usage, Zone};
 
 use super::Settings;
@@ -18,7 +22,14 @@ pub(crate) fn now() -> Timestamp {
 /// Makes the state of a screen of this size before anything is known.
 pub(crate) fn app(width: u16, height: u16, color: bool) -> App {
     let zone = Zone::named("Europe/Berlin").unwrap();
-    let settings = Settings { title_scope: "~/work/shop".to_owned(), zone, color, demo: true };
+    let settings = Settings {
+        title_scope: "~/work/shop".to_owned(),
+        zone,
+        color,
+        demo: true,
+        policy: Policy::Observe,
+        priority: Priority::Normal,
+    };
     App::new(settings, Size::new(width, height))
 }
 
@@ -54,8 +65,41 @@ pub(crate) fn live() -> Live {
         last_limit: Some(hit),
         unpriced_models: BTreeSet::from([ModelId::new("gpt-oss")]),
         scope_widened: false,
+        limits: Vec::new(),
         notices: Vec::new(),
     }
+}
+
+/// Makes three limits: one ahead of its pace and told of a while ago, one at rest, one of a single model.
+pub(crate) fn limits() -> Vec<LimitUse> {
+    let reading = |window, minutes_ago: u64, used, hours_left: u64| Reading {
+        account: "~/.claude".into(),
+        window: LimitWindow::from_name(window),
+        at: now().before(Duration::from_secs(minutes_ago * 60)),
+        used: Some(used),
+        status: LimitStatus::Allowed,
+        resets_at: Some(now().after(Duration::from_secs(hours_left * 3600))),
+        source: LimitSource::StatusLine,
+        by: "one".into(),
+    };
+    let readings = [
+        reading("five_hour", 30, 6_000, 2),
+        reading("five_hour", 3, 7_850, 2),
+        reading("seven_day", 0, 1_234, 50),
+        reading("seven_day_opus", 200, 9_100, 50),
+    ];
+    let spend = |who: &str, minutes_ago: u64, dollars: i128| Spend {
+        at: now().before(Duration::from_secs(minutes_ago * 60)),
+        who: who.into(),
+        cost: Usd::from_picos(dollars * 1_000_000_000_000),
+    };
+    let spends = [
+        spend("pts/1:local:ada:host:7", 40, 3),
+        spend("conversation:4f2c00940000", 20, 2),
+        spend("pts/1:local:ada:host:7", 2, 1),
+    ];
+    let limits = Limits::merge(readings, now()).limits;
+    limits.iter().map(|limit| LimitUse::of(limit, &spends, now())).collect()
 }
 
 fn conversation(project: &str, model: &str, state: State, seconds: u64, tokens: u64) -> LiveConversation {

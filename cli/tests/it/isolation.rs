@@ -1,7 +1,7 @@
 //! Who sees whose usage: the isolation levels between stores of real sessions, and the work of a single session.
 
 use serde_json::{Value, json};
-use session_coordinator::Isolation;
+use session_coordinator::{Claims, Isolation, NoticeBoard, RuntimeDir};
 use session_store::{EventBackend, Stores, Timestamp};
 
 use crate::claude::{FakeClaude, elsewhere};
@@ -123,4 +123,53 @@ fn a_single_session_reads_its_own_project_and_meets_nobody() {
     assert_eq!(env.json(&["report"])["totals"]["messages"], 6);
     let cells = stores(&env).cells(Timestamp::MIN..Timestamp::MAX, &[]).unwrap();
     assert_eq!(cells.iter().map(|cell| cell.sum.messages).sum::<u64>(), 6);
+}
+
+/// What hooks and status lines share at each level: who shares nothing is known to run, and neither reads the board nor writes it.
+#[test]
+fn hooks_and_status_lines_share_as_much_as_the_level_allows() {
+    for (level, shares) in [("complete", false), ("shared-learning", true), ("unified", true)] {
+        let env = Env::new();
+        let reset = now().as_millis() / 60_000 * 60 + 3600;
+        let call = |level: &str, command: &str, input: &Value| {
+            let mut command = env.command(&[command]);
+            command.env("CLAUDEWATCH_ISOLATION", level).env("CLAUDEWATCH_POLICY", "enforce");
+            crate::hook::call_with(command, input.to_string().as_bytes()).ok()
+        };
+        let line = |level: &str, conversation: &str, used: f64| {
+            let input = json!({
+                "session_id": conversation, "transcript_path": env.transcript(conversation), "cwd": "/p",
+                "cost": {"total_cost_usd": 0.5, "total_duration_ms": 60_000, "total_api_duration_ms": 5},
+                "rate_limits": {"five_hour": {"used_percentage": used, "resets_at": reset}},
+            });
+            call(level, "statusline", &input)
+        };
+        let told = |env: &Env| {
+            let board = NoticeBoard::open(&RuntimeDir::open(&env.path("run")).unwrap()).unwrap();
+            let (samples, counters) = (board.board().observed().unwrap(), board.board().counters().unwrap());
+            (samples.len(), board.newest(9).unwrap().len(), counters.values().sum::<u64>())
+        };
+        assert_eq!(call(level, "hook", &crate::hook::event(&env, "SessionStart", "one")), "");
+        let claims = Claims::open(&RuntimeDir::open(&env.path("run")).unwrap()).unwrap();
+        assert_eq!(claims.list().len(), 1, "{level}: whose conversation it is, is presence");
+
+        // It writes: what its status line says, a limit that it met, a call that makes no sense.
+        assert!(line(level, "one", 40.0).contains(" 40% "), "{level}");
+        env.write("one", &[Reply::now("msg_1").of("one").refused("five_hour", reset)]);
+        let mut failure = crate::hook::event(&env, "StopFailure", "one");
+        failure["error"] = "rate_limit".into();
+        assert_eq!(call(level, "hook", &failure), "");
+        assert_eq!(call(level, "hook", &json!([])), "");
+        let (samples, notices, counted) = told(&env);
+        assert_eq!((samples > 0, notices > 0, counted > 0), (shares, shares, shares), "{level}");
+
+        // It reads: what a session that shares everything tells.
+        assert!(line("unified", "other", 90.0).contains("5h "));
+        call("unified", "hook", &failure);
+        let own = line(level, "two", 10.0);
+        assert_eq!(own.contains(" 10% "), !shares, "{level}: {own}");
+        assert_eq!(own.contains('⛔'), shares, "{level}: {own}");
+        let refused = call(level, "hook", &crate::hook::tool(&env, "two", "Agent"));
+        assert_eq!(refused.contains("deny"), shares, "{level}: {refused}");
+    }
 }

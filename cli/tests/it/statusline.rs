@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use session_store::{BoardBackend, SqliteBoard};
 
-use crate::env::{Env, Outcome, now};
+use crate::env::{Env, Outcome, PATIENCE, Running, now, parse};
 
 /// Runs a status line with an input; it must succeed in silence, and its output must be safe to show.
 #[track_caller]
@@ -439,4 +439,74 @@ fn of_several_monitors_one_tells() {
     let kinds: Vec<Value> =
         text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["threshold"].clone()).collect();
     assert_eq!(kinds, [json!(75), json!(100)]);
+}
+
+/// What a status line tells reaches the screens of all monitors, though no transcript was written.
+#[test]
+fn monitors_follow_what_status_lines_tell() {
+    let env = Env::new();
+    let monitor = || {
+        let command = env.command(&["--json", "--all"]);
+        let mut own = Command::new("setsid");
+        own.arg(command.get_program()).args(command.get_args()).env_clear();
+        own.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let running = Running::of(own.current_dir(command.get_current_dir().unwrap()).stdin(Stdio::null()));
+        running.until(PATIENCE, |line| parse(line)["limits"] == json!([]));
+        running
+    };
+    let monitors = [monitor(), monitor()];
+    for (used, answers) in [(60.0, 1), (61.5, 2)] {
+        line(&env, &status(&env, "a", used, answers));
+        for monitor in &monitors {
+            let told = monitor.until(PATIENCE, |line| parse(line)["limits"][0]["used_percentage"] == used);
+            let limits = &parse(&told)["limits"];
+            assert_eq!(
+                (&limits[0]["window"], &limits[1]["window"]),
+                (&json!("five_hour"), &json!("seven_day"))
+            );
+        }
+    }
+}
+
+/// The board ends with the system's run; what was told on it does not, and is there once however often it was kept.
+#[test]
+fn samples_outlive_the_board() {
+    let env = Env::new();
+    let samples = |env: &Env| {
+        let lines = env.run(&["events", "export"]).ok();
+        lines.lines().map(parse).filter(|line| line["id"].as_str().unwrap().starts_with("sample:")).count()
+    };
+    for answers in [1, 2, 3] {
+        line(&env, &status(&env, "a", 60.0, answers));
+        env.json(&["limits"]);
+    }
+    assert_eq!(samples(&env), 2, "one of each window");
+    line(&env, &status(&env, "a", 61.5, 4));
+    env.json(&["report"]);
+    let before = env.json(&["limits"]);
+    assert_eq!(samples(&env), 3);
+    fs::remove_dir_all(env.path("run")).unwrap();
+    let after = env.json(&["limits"]);
+    for place in 0..2 {
+        let told = |limits: &Value| {
+            let limit = &limits["limits"][place];
+            ["used_percentage", "resets_at", "source", "window", "account"].map(|name| limit[name].clone())
+        };
+        assert_eq!(told(&after), told(&before));
+    }
+    assert_eq!(after["limits"][0]["used_percentage"], 61.5);
+    assert_eq!(after["limits"][0]["source"], "statusline");
+}
+
+/// Whoever leads keeps them as they come.
+#[test]
+fn a_leader_keeps_samples() {
+    let env = Env::new();
+    let monitor = env.start(&["--json", "--all"]);
+    monitor.until(PATIENCE, |line| parse(line)["limits"] == json!([]));
+    line(&env, &status(&env, "a", 60.0, 1));
+    monitor.until(PATIENCE, |line| parse(line)["limits"][0]["used_percentage"] == 60.0);
+    monitor.kill();
+    fs::remove_dir_all(env.path("run")).unwrap();
+    assert_eq!(env.json(&["limits"])["limits"][0]["used_percentage"], 60.0);
 }

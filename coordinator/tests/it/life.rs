@@ -21,7 +21,16 @@ fn looked(generation: u64, beats: u64, notices: &[(u64, &str)]) -> Input {
     let notices = notices.iter().map(|(seq, text)| (*seq, message(text))).collect();
     let generation = Generation(generation);
     let spooled = Vec::new();
-    let look = Look { generation, leader: Some(leader), notices, spooled, newest, changes: 0, published: 0 };
+    let look = Look {
+        generation,
+        leader: Some(leader),
+        notices,
+        spooled,
+        newest,
+        changes: 0,
+        published: 0,
+        samples: 0,
+    };
     Input::Looked(Box::new(look))
 }
 
@@ -178,4 +187,21 @@ fn changes_are_told_once() {
     life.step(at(10), Input::Leads(Term::new(2)));
     assert!(!told(&mut life, look(6, 5, 9)));
     assert!(told(&mut life, look(7, 6, 9)));
+}
+
+/// A limit that was told of concerns the leader like everybody else, once.
+#[test]
+fn samples_are_told_once() {
+    let look = |beats, samples| {
+        let Input::Looked(mut look) = looked(1, beats, &[]) else { unreachable!() };
+        look.samples = samples;
+        Input::Looked(look)
+    };
+    let told = |life: &mut Life, input| life.step(at(10), input);
+    let mut life = follower();
+    told(&mut life, look(1, 4));
+    assert_eq!(told(&mut life, look(2, 5)), [Output::Samples]);
+    assert!(!told(&mut life, look(3, 5)).contains(&Output::Samples));
+    life.step(at(10), Input::Leads(Term::new(2)));
+    assert!(told(&mut life, look(4, 6)).contains(&Output::Samples));
 }

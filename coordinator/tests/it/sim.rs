@@ -521,6 +521,7 @@ impl World {
             newest: look.newest,
             changes: look.changes,
             published: look.published,
+            samples: look.samples,
         }
     }
 

@@ -20,7 +20,7 @@ use session_detect::{Confidence, Facts, IsolationKey, Kind, Session, detect_proc
 use tempfile::TempDir;
 
 /// How long anything may take that is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What `examples/verdict.rs` says.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -594,7 +594,7 @@ fn a_multiplexer_in_a_login_outlives_it() {
 
     // The client that came last sits at this machine, and so are windows opened since.
     let local = scene.question();
-    tmux.run(&format!("new-window -t s {}", local.command));
+    tmux.run(&format!("new-window -t s: {}", local.command));
     let local = local.answer();
     assert_eq!(local.verdict.is_local().mux.as_deref(), Some("tmux"));
     assert_ne!(local.verdict.key(), verdict.key());

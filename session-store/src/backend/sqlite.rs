@@ -6,6 +6,7 @@
 //! so that there is one implementation of the law.
 
 pub(crate) mod board;
+mod connections;
 mod expire;
 mod open;
 mod read;
@@ -16,11 +17,12 @@ mod write;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use r2d2::{Pool, PooledConnection};
 use rusqlite::Connection;
 
-use self::open::{Connections, Missing};
+use self::connections::{Connections, Lent};
+use self::open::Missing;
 use super::{Batch, Checkpoint, EventBackend, Selection};
 use crate::cell::Cell;
 use crate::error::{Error, ErrorKind};
@@ -36,7 +38,7 @@ use crate::transcript::Listings;
 /// cheap to share between threads; reads run beside a write.
 #[derive(Debug)]
 pub struct Sqlite {
-    pool: Pool<Connections>,
+    connections: Arc<Connections>,
     path: PathBuf,
     mode: OpenMode,
     /// Which file it is: one made later at the same path is another one.
@@ -45,7 +47,7 @@ pub struct Sqlite {
 
 /// A store as it is at one moment, whatever is written to it meanwhile, and even if it is deleted.
 pub(crate) struct Snapshot {
-    connection: PooledConnection<Connections>,
+    connection: Lent,
     path: PathBuf,
 }
 
@@ -80,8 +82,8 @@ impl Sqlite {
     }
 
     fn open_or(path: &Path, mode: OpenMode, missing: Missing) -> Result<Self, Error> {
-        let pool = open::open(path, mode, missing)?;
-        Ok(Self { pool, path: path.to_owned(), mode, file: open::file_at(path) })
+        let connections = open::open(path, mode, missing)?;
+        Ok(Self { connections, path: path.to_owned(), mode, file: open::file_at(path) })
     }
 
     /// Returns whether the path still leads to this store: it may have been deleted or moved aside.
@@ -147,6 +149,20 @@ impl Sqlite {
         self.located(write::close(&connection))
     }
 
+    /// Returns whether it was closed for good.
+    pub(crate) fn is_closed(&self) -> Result<bool, Error> {
+        let connection = self.connection()?;
+        self.located(read::is_closed(&connection))
+    }
+
+    /// Takes in all that another store holds, also one whose file was removed.
+    pub(crate) fn inherit(&self, other: &Self) -> Result<(), Error> {
+        let _ = self.expire(other.horizon()?)?;
+        let (ledger, checkpoints) = (other.events(&Selection::all())?, other.checkpoints()?);
+        let _ = self.commit(Batch { ledger, checkpoints })?;
+        other.sharing()?.map_or(Ok(()), |level| self.set_sharing(&level))
+    }
+
     /// Returns what the store's session shares with others, in the words it was said in; `None` where nothing was said.
     ///
     /// # Errors
@@ -182,8 +198,10 @@ impl Sqlite {
         open::delete(path)
     }
 
-    fn connection(&self) -> Result<PooledConnection<Connections>, Error> {
-        self.pool.get().map_err(|error| Error::new(ErrorKind::Unreadable).at(&self.path).because(error))
+    fn connection(&self) -> Result<Lent, Error> {
+        self.connections
+            .get()
+            .map_err(|error| Error::new(ErrorKind::Unreadable).at(&self.path).because(error))
     }
 
     fn located<T>(&self, result: Result<T, rusqlite::Error>) -> Result<T, Error> {
@@ -286,7 +304,7 @@ impl Snapshot {
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
-        // The connection goes back to the pool, where a transaction that is still open would be its next user's.
+        // The connection goes back to the others, where a transaction that is still open would be its next user's.
         let _ = self.connection.execute_batch("ROLLBACK");
     }
 }

@@ -28,6 +28,7 @@ struct State {
     newest: u64,
     changes: u64,
     published: u64,
+    told: u64,
     counters: BTreeMap<String, u64>,
     figures: BTreeMap<String, Figures>,
     samples: BTreeMap<(Arc<str>, String, Arc<str>), Vec<BoardSample>>,
@@ -119,6 +120,7 @@ impl BoardBackend for MemoryBoard {
             newest: state.newest,
             changes: state.changes,
             published: state.published,
+            samples: state.told,
         })
     }
 
@@ -152,6 +154,7 @@ impl BoardBackend for MemoryBoard {
 
     fn tell(&self, line: Option<&BoardLine>, samples: &[BoardSample]) -> Result<(), Error> {
         let mut state = self.state();
+        state.told += u64::from(!samples.is_empty());
         for sample in samples {
             sample.join_into(state.samples.entry(sample.slot()).or_default());
             let (account, window, _) = sample.slot();

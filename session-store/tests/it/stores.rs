@@ -10,8 +10,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use session_store::{
-    Batch, Checkpoint, ConversationId, Event, EventBackend, Fact, Ledger, Memory, Part, Position, Selection,
-    SourceId, SourceKind, Stamp, Stores, Timestamp, fold_cells, strategies,
+    Batch, Checkpoint, ConversationId, Event, EventBackend, EventId, Fact, Ledger, Memory, Part, Position,
+    Selection, SourceId, SourceKind, Stamp, Stores, Timestamp, fold_cells, strategies,
 };
 
 use crate::backends::{Question, questions};
@@ -453,4 +453,120 @@ fn a_damaged_session_store_is_moved_aside() {
     owned(&stores, "mine", "s-1");
     let _ = stores.commit(batch("mine", "msg_new")).unwrap();
     assert_eq!(stores.turn_ids().unwrap().len(), 2);
+}
+
+/// The least number of files that a system allows a process is less than what three hundred stores would need.
+#[cfg(unix)]
+#[test]
+fn more_stores_than_files_may_be_open_are_read_and_written() {
+    child::run("stores::a_child_has_many_stores_and_few_files", tempfile::tempdir().unwrap().path());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_child_has_many_stores_and_few_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    const STORES: usize = 90;
+    let Some(place) = child::place() else { return };
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, 64, hard).unwrap();
+
+    let (stores, model) = (Stores::open(&place, NOW), Memory::default());
+    let conversations: Vec<ConversationId> =
+        (0..STORES).map(|number| ConversationId::from(&*format!("conversation-{number}"))).collect();
+    let owner = |number| format!("s-pts={number:03}");
+    stores.set_owners(
+        conversations.iter().enumerate().map(|(number, id)| (id.clone(), owner(number))).collect(),
+    );
+    for round in 0..2 {
+        for (number, conversation) in conversations.iter().enumerate() {
+            // Each second one is told of by its neighbour, too, as after a fork.
+            let ids = [format!("msg_{round}_{number}"), format!("msg_{round}_{}", number / 2)];
+            let ledger: Ledger = ids.iter().map(|id| turn_of(conversation.as_str(), id)).collect();
+            let batch = Batch { ledger, checkpoints: vec![checkpoint(conversation.as_str(), round + 1)] };
+            let _ = model.commit(batch.clone()).unwrap();
+            let _ = stores.commit(batch).unwrap();
+        }
+    }
+    assert!(stores.trouble().is_none(), "{:?}", stores.trouble());
+    for stores in [stores, Stores::open(&place, NOW)] {
+        assert_eq!(stores.sessions().unwrap().len(), STORES);
+        let all = model.events(&Selection::all()).unwrap();
+        thread::scope(|threads| {
+            for _ in 0..2 {
+                threads.spawn(|| {
+                    let everything = Timestamp::MIN..Timestamp::MAX;
+                    assert_eq!(stores.turn_ids().unwrap(), model.turn_ids().unwrap());
+                    assert_eq!(told(stores.events(&Selection::all()).unwrap()), told(all.clone()));
+                    assert_eq!(
+                        stores.cells(everything.clone(), &[]).unwrap(),
+                        fold_cells(&all, everything, &[])
+                    );
+                    assert_eq!(stores.checkpoints().unwrap().len(), STORES);
+                });
+            }
+        });
+        stores.settle().unwrap();
+        assert!(stores.trouble().is_none(), "{:?}", stores.trouble());
+    }
+}
+
+/// The data folder goes away under processes that have it open.
+#[test]
+fn a_removed_data_folder_is_written_anew() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("data");
+    let stores = Stores::open(&folder, NOW);
+    owned(&stores, "mine", "s-1");
+    for (conversation, id) in [("mine", "msg_1"), ("other", "msg_2")] {
+        let checkpoints = vec![checkpoint(conversation, 7)];
+        let _ = stores.commit(Batch { checkpoints, ..batch(conversation, id) }).unwrap();
+    }
+    stores.session("s-1").set_sharing("little");
+    let before = (stores.events(&Selection::all()).unwrap(), stores.checkpoints().unwrap());
+    assert!(!stores.were_removed());
+
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!((stores.events(&Selection::all()).unwrap(), stores.checkpoints().unwrap()), before);
+    assert!(stores.were_removed() && stores.trouble().is_none());
+    let another = Stores::open(&folder, NOW);
+    assert_eq!((another.events(&Selection::all()).unwrap(), another.checkpoints().unwrap()), before);
+    assert_eq!(another.sharing("s-1").unwrap().as_deref(), Some("little"));
+
+    std::fs::remove_dir_all(&folder).unwrap();
+    let _ = stores.commit(batch("other", "msg_3")).unwrap();
+    let _ = another.commit(batch("mine", "msg_4")).unwrap();
+    let ids = ["msg_1", "msg_2", "msg_3", "msg_4"].map(EventId::from);
+    for stores in [stores, another, Stores::open(&folder, NOW)] {
+        assert_eq!(stores.turn_ids().unwrap(), ids);
+    }
+}
+
+/// Where no folder can be made again, everything goes on in memory, and comes back when one can.
+#[test]
+fn a_removed_data_folder_that_cannot_be_made_again_is_kept_in_memory() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("data");
+    let stores = Stores::open(&folder, NOW);
+    owned(&stores, "mine", "s-1");
+    let _ = stores.commit(batch("mine", "msg_1")).unwrap();
+    let _ = stores.commit(batch("other", "msg_2")).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    // Not even root makes a folder where a file stands.
+    std::fs::write(&folder, "in the way").unwrap();
+    let _ = stores.commit(batch("other", "msg_3")).unwrap();
+    assert!(stores.trouble().is_some() && stores.were_removed());
+    assert_eq!(stores.turn_ids().unwrap(), ["msg_1", "msg_2", "msg_3"].map(EventId::from));
+}
+
+/// A store that was moved into the archive is not brought back by who had it open.
+#[test]
+fn a_compacted_store_stays_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let (stores, another) = (Stores::open(folder.path(), NOW), Stores::open(folder.path(), NOW));
+    owned(&stores, "mine", "s-1");
+    let _ = stores.commit(batch("mine", "msg_1")).unwrap();
+    assert!(another.compact("s-1").unwrap());
+    assert_eq!(stores.turn_ids().unwrap(), ["msg_1".into()]);
+    assert_eq!(stores.sessions().unwrap(), Vec::<String>::new());
 }

@@ -11,8 +11,9 @@ use session_detect::{Context as Surroundings, Facts, Session, classify};
 use session_store::{EventBackend, Selection, Timestamp};
 
 use crate::args::SpanArgs;
+use crate::clock::now;
 use crate::commands::report::{note_problems, range};
-use crate::context::{Context, now};
+use crate::context::Context;
 use crate::error::CliError;
 use crate::feed::Feed;
 use crate::forecast::Wanted;

@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use session_analytics::{
-    Effort, Hit, Prediction, PredictionOut, Recommendation, RecommendationOut, Row, SessionLine, Subject,
-    TotalsOut,
+    Effort, Hit, LimitOut, Prediction, PredictionOut, Recommendation, RecommendationOut, Row, SessionLine,
+    Subject, TotalsOut,
 };
 use session_coordinator::{CONFLICTS_RESOLVED, NOTICES, RESOURCES_SHARED};
 
 use super::gather::Gathered;
 use crate::commands::detect::DetectOut;
 use crate::commands::status::json::{SessionOut, session_out};
-use crate::limits::LimitOut;
 use crate::presence::Participant;
 
 const SCHEMA_VERSION: u32 = 1;

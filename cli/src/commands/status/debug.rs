@@ -12,8 +12,8 @@ use session_coordinator::{
 use session_detect::IsolationKey;
 
 use super::Status;
+use crate::clock::now;
 use crate::config::SessionMode;
-use crate::context::now;
 use crate::others::{Others, leader};
 use crate::printable::printable;
 

@@ -6,7 +6,8 @@ use serde::Serialize;
 use session_analytics::Elapsed;
 use session_coordinator::{Deeds, Journal};
 
-use crate::context::{Context, now};
+use crate::clock::now;
+use crate::context::Context;
 
 const DAY: Duration = Duration::from_secs(86_400);
 

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use session_analytics::notices_json;
+use session_analytics::{LimitOut, notices_json};
 use session_coordinator::{CONFLICTS_RESOLVED, NOTICES, RESOURCES_SHARED};
 use session_detect::IsolationKey;
 
 use super::deeds::{self, DeedsOut};
 use super::{Status, recent};
-use crate::limits::LimitOut;
 use crate::presence::Participant;
 
 #[derive(Serialize)]

@@ -77,23 +77,6 @@ impl SqliteBoard {
         open().map_err(|error| error.at(path))
     }
 
-    /// Opens a board that is there, for a caller in a hurry: nothing is made, mended or moved aside, and who holds the
-    /// board is waited for no longer than `patience`, at most a quarter of a second.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Unreadable`] where there is none, else as [`SqliteBoard::open`].
-    pub fn find(path: &Path, patience: Duration) -> Result<Self, Error> {
-        let found = || {
-            if !path.is_file() {
-                return Err(Error::new(ErrorKind::Unreadable));
-            }
-            let connection = checked(bare_connection(path, patience.min(BUSY_TIMEOUT))?)?;
-            Self::around(hasty(connection.ok_or_else(|| Error::new(ErrorKind::Unreadable))?)?)
-        };
-        found().map_err(|error| error.at(path))
-    }
-
     fn around(connection: Connection) -> Result<Self, Error> {
         let generation = connection.query_row("SELECT generation FROM board", [], |row| row.get::<_, i64>(0));
         let generation = Generation(generation.map_err(sort)?.cast_unsigned());
@@ -163,10 +146,7 @@ fn hold_lock_beside(path: &Path, patience: Duration) -> Result<fs::File, Error> 
 
 /// Connects to a board; `None` where there is none yet.
 fn connect(path: &Path, patience: Duration) -> Result<Option<Connection>, Error> {
-    checked(bare_connection(path, patience)?)
-}
-
-fn checked(mut connection: Connection) -> Result<Option<Connection>, Error> {
+    let mut connection = bare_connection(path, patience)?;
     // Both of one instant: another process may be making the board.
     let (format, id): (i64, i64) = connection
         .transaction()
@@ -212,7 +192,7 @@ fn make_board(path: &Path, patience: Duration) -> Result<(), Error> {
         transaction.execute_batch(SCHEMA)?;
         // Any number that no earlier board is likely to have had; the hasher's keys are random.
         let generation = RandomState::new().hash_one(path).cast_signed();
-        transaction.execute("INSERT INTO board VALUES (?, 0, 0)", [generation])?;
+        transaction.execute("INSERT INTO board VALUES (?, 0, 0, 0)", [generation])?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", FORMAT)?;
         transaction.commit()
@@ -307,11 +287,12 @@ impl BoardBackend for SqliteBoard {
             let mut newest =
                 transaction.prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'notice'")?;
             let newest = newest.query_row([], |row| row.get(0)).optional()?.map_or(0, number);
-            let mut counts = transaction.prepare_cached("SELECT changes, published FROM board")?;
-            let (changes, published) =
-                counts.query_row([], |row| Ok((number(row.get(0)?), number(row.get(1)?))))?;
+            let mut counts = transaction.prepare_cached("SELECT changes, published, samples FROM board")?;
+            let [changes, published, samples] = counts
+                .query_row([], |row| Ok([number(row.get(0)?), number(row.get(1)?), number(row.get(2)?)]))?;
+            let look = BoardLook { leader, notices: Vec::new(), newest, changes, published, samples };
             if newest <= after {
-                return Ok(BoardLook { leader, notices: Vec::new(), newest, changes, published });
+                return Ok(look);
             }
             let mut notices = transaction.prepare_cached(
                 "SELECT seq, dedup, kind, account, project, \"from\", at, \"window\", resets_at, text,
@@ -320,7 +301,7 @@ impl BoardBackend for SqliteBoard {
             )?;
             let notices = notices.query_map([integer(after)], read_notice)?;
             let notices = notices.collect::<rusqlite::Result<_>>()?;
-            Ok(BoardLook { leader, notices, newest, changes, published })
+            Ok(BoardLook { notices, ..look })
         })
     }
 
@@ -379,6 +360,9 @@ impl BoardBackend for SqliteBoard {
 
     fn tell(&self, line: Option<&BoardLine>, samples: &[BoardSample]) -> Result<(), Error> {
         self.write(|transaction| {
+            if !samples.is_empty() {
+                transaction.prepare_cached("UPDATE board SET samples = samples + 1")?.execute([])?;
+            }
             samples.iter().try_for_each(|sample| observe(transaction, sample))?;
             line.map_or(Ok(()), |line| keep_line(transaction, line))
         })

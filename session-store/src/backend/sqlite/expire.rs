@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::row;
-use super::sums::Place;
-use super::write::write_cells;
+use super::sums::{self, Place};
 use crate::cell::{CELL_WIDTH, CellSum, PriceClass};
 use crate::event::Fact;
 use crate::id::ModelId;
@@ -29,7 +28,7 @@ pub(super) fn expire(connection: &mut Connection, before: Timestamp) -> rusqlite
         [before.as_millis()],
     )?;
     let sums = sums_before(&transaction, before)?;
-    write_cells(&transaction, sums)?;
+    sums::write(&transaction, sums)?;
     let turns = transaction.execute("DELETE FROM turn WHERE at < ?1", [before.as_millis()])?;
     let facts = delete_facts(&transaction, before)?;
     transaction.execute_batch(

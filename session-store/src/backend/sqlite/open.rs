@@ -3,15 +3,14 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use r2d2::{ManageConnection, Pool};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
-use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::OpenMode;
+use super::connections::Connections;
 use super::write::pack_days;
 use crate::error::{Error, ErrorKind};
 use crate::time::Timestamp;
@@ -31,7 +30,7 @@ const MIGRATIONS: [Migration; 5] = [
 /// What the database does, then what we do.
 type Migration = (&'static str, fn(&Transaction<'_>) -> rusqlite::Result<()>);
 /// How long a writer waits for another one.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What to do about a store that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,53 +39,16 @@ pub(super) enum Missing {
     Refuse,
 }
 
-pub(super) fn open(path: &Path, mode: OpenMode, missing: Missing) -> Result<Pool<Connections>, Error> {
-    let (first, manager) = match mode {
+pub(super) fn open(path: &Path, mode: OpenMode, missing: Missing) -> Result<Arc<Connections>, Error> {
+    match mode {
         OpenMode::ReadWrite => {
             let first = prepare(path, missing).map_err(|error| error.at(path))?;
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | BASE_FLAGS;
-            (Some(first), SqliteConnectionManager::file(path).with_flags(flags))
+            let path = path.to_owned();
+            let others = move || SqliteConnectionManager::file(&path).with_flags(flags).with_init(configure);
+            Ok(Connections::new(first, others))
         }
-        OpenMode::ReadOnly => (None, read_only(path)?),
-    };
-    let manager = Connections { first: Mutex::new(first), others: manager.with_init(configure) };
-    // No connection is opened ahead and one helper thread serves all pools: a process may hold many stores.
-    static THREADS: LazyLock<Arc<ScheduledThreadPool>> = LazyLock::new(|| {
-        Arc::new(ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("store-pool").build())
-    });
-    let pool = Pool::builder()
-        .max_size(4)
-        .min_idle(Some(0))
-        .test_on_check_out(false)
-        .thread_pool(THREADS.clone())
-        .connection_timeout(BUSY_TIMEOUT)
-        .build_unchecked(manager);
-    Ok(pool)
-}
-
-/// Makes connections, the first of which is the one that has looked at the file: closing it would clear away the log that
-/// the next one would have to make anew.
-#[derive(Debug)]
-pub(super) struct Connections {
-    first: Mutex<Option<Connection>>,
-    others: SqliteConnectionManager,
-}
-
-impl ManageConnection for Connections {
-    type Connection = Connection;
-    type Error = rusqlite::Error;
-
-    fn connect(&self) -> rusqlite::Result<Connection> {
-        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
-        first.map_or_else(|| self.others.connect(), Ok)
-    }
-
-    fn is_valid(&self, connection: &mut Connection) -> rusqlite::Result<()> {
-        self.others.is_valid(connection)
-    }
-
-    fn has_broken(&self, connection: &mut Connection) -> bool {
-        self.others.has_broken(connection)
+        OpenMode::ReadOnly => read_only(path),
     }
 }
 
@@ -214,17 +176,23 @@ fn migrate(connection: &mut Connection) -> Result<(), Error> {
 ///
 /// Beside the file SQLite wants to keep an index of its log. Where the folder does not allow that, the file is
 /// read as it is: nobody who could write it can write it here either.
-fn read_only(path: &Path) -> Result<SqliteConnectionManager, Error> {
+fn read_only(path: &Path) -> Result<Arc<Connections>, Error> {
     let uri = |parameters: &str| format!("file:{}?{parameters}", percent_encoded(path));
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | BASE_FLAGS;
     let mut failure = None;
     for parameters in ["mode=ro", "mode=ro&immutable=1"] {
-        let manager = SqliteConnectionManager::file(uri(parameters)).with_flags(flags);
-        let checked = Connection::open_with_flags(uri(parameters), flags)
-            .map_err(sort)
-            .and_then(|connection| check_ours(&connection).and_then(|()| read_check(&connection)));
-        match checked {
-            Ok(()) => return Ok(manager),
+        let file = uri(parameters);
+        let opened = Connection::open_with_flags(&file, flags).map_err(sort).and_then(|mut connection| {
+            configure(&mut connection).map_err(sort)?;
+            check_ours(&connection).and_then(|()| read_check(&connection))?;
+            Ok(connection)
+        });
+        match opened {
+            Ok(first) => {
+                let others =
+                    move || SqliteConnectionManager::file(&file).with_flags(flags).with_init(configure);
+                return Ok(Connections::new(first, others));
+            }
             Err(error) => failure = Some(error),
         }
     }

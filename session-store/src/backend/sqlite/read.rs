@@ -27,6 +27,11 @@ pub(super) fn sharing(connection: &Connection) -> rusqlite::Result<Option<String
     connection.prepare_cached("SELECT level FROM sharing")?.query_row([], |row| row.get(0)).optional()
 }
 
+/// Returns whether the store was closed for good.
+pub(super) fn is_closed(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM closed)")?.query_row([], |row| row.get(0))
+}
+
 /// Reads what folders held; damage is as good as nothing, because it is only a hint.
 pub(super) fn listings(connection: &Connection) -> rusqlite::Result<Listings> {
     let mut select = match connection.prepare_cached("SELECT folders FROM listing") {

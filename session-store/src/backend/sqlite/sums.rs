@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::ffi;
+use rusqlite::{Transaction, ffi, params};
 
 use crate::cell::CellSum;
 use crate::packed::{read_number, write_number};
@@ -82,6 +82,33 @@ pub(super) fn unpack(
 /// What SQLite itself says of a damaged page.
 fn damaged() -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), None)
+}
+
+/// Adds to sums, and takes out of them, by place.
+pub(super) fn write(
+    transaction: &Transaction<'_>,
+    changes: BTreeMap<Place, (CellSum, CellSum)>,
+) -> rusqlite::Result<()> {
+    let mut select = transaction.prepare_cached("SELECT sums FROM cell WHERE day = ?1")?;
+    let mut write = transaction.prepare_cached("INSERT OR REPLACE INTO cell VALUES (?1, ?2)")?;
+    let mut changes = changes.into_iter().peekable();
+    while let Some(day) = changes.peek().map(|(place, _)| place.day()) {
+        let mut cells = BTreeMap::new();
+        let mut rows = select.query([day])?;
+        if let Some(row) = rows.next()? {
+            unpack(day, row.get_ref(0)?.as_blob()?, |place, sum| {
+                cells.insert(place, sum);
+            })?;
+        }
+        while let Some((place, (incoming, outgoing))) = changes.next_if(|(place, _)| place.day() == day) {
+            let sum: &mut CellSum = cells.entry(place).or_default();
+            sum.add(&incoming);
+            sum.subtract(&outgoing);
+        }
+        cells.retain(|_, sum| sum.messages > 0);
+        write.execute(params![day, pack(&cells)])?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

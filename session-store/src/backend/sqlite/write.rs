@@ -29,7 +29,7 @@ pub(super) fn commit(connection: &mut Connection, batch: Batch) -> rusqlite::Res
     }
     let cells = std::mem::take(&mut writer.cells);
     drop(writer);
-    write_cells(&transaction, cells)?;
+    sums::write(&transaction, cells)?;
     write_checkpoints(&transaction, &batch.checkpoints)?;
     transaction.commit()?;
     Ok(Some(change))
@@ -57,7 +57,7 @@ pub(super) fn pack_days(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
             cells.insert(place, (sum, CellSum::default()));
         }
     }
-    write_cells(transaction, cells)?;
+    sums::write(transaction, cells)?;
     transaction.execute_batch("DROP TABLE cell_by_quarter")
 }
 
@@ -337,33 +337,6 @@ impl AsName for ModelId {
     fn as_name(&self) -> &str {
         self.as_str()
     }
-}
-
-/// Adds to sums, and takes out of them, by place.
-pub(super) fn write_cells(
-    transaction: &Transaction<'_>,
-    changes: BTreeMap<Place, (CellSum, CellSum)>,
-) -> rusqlite::Result<()> {
-    let mut select = transaction.prepare_cached("SELECT sums FROM cell WHERE day = ?1")?;
-    let mut write = transaction.prepare_cached("INSERT OR REPLACE INTO cell VALUES (?1, ?2)")?;
-    let mut changes = changes.into_iter().peekable();
-    while let Some(day) = changes.peek().map(|(place, _)| place.day()) {
-        let mut cells = BTreeMap::new();
-        let mut rows = select.query([day])?;
-        if let Some(row) = rows.next()? {
-            sums::unpack(day, row.get_ref(0)?.as_blob()?, |place, sum| {
-                cells.insert(place, sum);
-            })?;
-        }
-        while let Some((place, (incoming, outgoing))) = changes.next_if(|(place, _)| place.day() == day) {
-            let sum: &mut CellSum = cells.entry(place).or_default();
-            sum.add(&incoming);
-            sum.subtract(&outgoing);
-        }
-        cells.retain(|_, sum| sum.messages > 0);
-        write.execute(params![day, sums::pack(&cells)])?;
-    }
-    Ok(())
 }
 
 fn write_checkpoints(transaction: &Transaction<'_>, checkpoints: &[Checkpoint]) -> rusqlite::Result<()> {

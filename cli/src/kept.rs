@@ -1,0 +1,49 @@
+//! What status lines told of limits, kept beside the transcripts: the board ends with the system's run, forecasts and shares
+//! should not.
+
+use session_analytics::LimitSource;
+use session_coordinator::NoticeBoard;
+use session_store::{Batch, BoardSample, Event, EventBackend, EventId, Fact, Owner, Role, Stores};
+
+use crate::accounts::Accounts;
+
+/// Begins the ids of events that were made of samples; what follows is the sample's source.
+const SAMPLE: &str = "sample:";
+/// Resets that differ by less are those of one window.
+const RESET_STEP_MS: i64 = 60_000;
+
+/// Keeps the samples on a board in the stores of the conversations that told them. Doing so again changes nothing.
+///
+/// Where they cannot be written, the board has them still, and the next one who looks keeps them.
+pub(crate) fn keep_samples(stores: &Stores, board: &NoticeBoard, accounts: &Accounts) {
+    let samples = board.board().observed().unwrap_or_default();
+    let events = samples.iter().filter(|sample| accounts.holds(&sample.account)).filter_map(event);
+    let batch = Batch { ledger: events.collect(), ..Batch::default() };
+    if batch.ledger.is_empty() {
+        return;
+    }
+    if let Err(error) = stores.commit(batch) {
+        tracing::debug!(%error, "cannot keep the samples of limits");
+    }
+}
+
+/// Makes an event of a sample; `None` where no conversation told it, as with refusals, which transcripts tell themselves.
+///
+/// One value of one window, told by one conversation, is one event however often it was told, of the first time it was.
+fn event(sample: &BoardSample) -> Option<Event> {
+    let (_, conversation) = sample.source.split_once(':')?;
+    let told = &sample.sample;
+    let end = told
+        .resets_at
+        .map_or(0, |reset| reset.as_millis().saturating_add(RESET_STEP_MS / 2).div_euclid(RESET_STEP_MS));
+    let used = told.used_hundredths?;
+    let id = format!("{SAMPLE}{}:{}:{end}:{used}", sample.source, told.window.name());
+    let owner = Owner { role: Role::Main, since: sample.at, conversation: conversation.into(), agent: None };
+    Some(Event { id: EventId::new(id), at: sample.at, owner, fact: Fact::LimitSample(told.clone()) })
+}
+
+/// Returns who told of an event that is a sample.
+pub(crate) fn source_of(id: &EventId) -> LimitSource {
+    let kept = id.as_str().strip_prefix(SAMPLE).and_then(LimitSource::from_name);
+    kept.unwrap_or(LimitSource::Transcript)
+}
