@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use session_store::Timestamp;
 
+use crate::course::Course;
 use crate::forecast::crossings;
-use crate::learn::{LearnedLimit, Slots, quantile};
+use crate::learn::{LearnedLimit, quantile};
 use crate::rate::{Load, quarter_of, start_of};
 use crate::window::Window;
 
@@ -37,79 +38,69 @@ pub struct Backtest {
     pub linear_error_minutes: f64,
 }
 
-/// Tries the method on the past; `None` where there is nothing to try it on.
-pub(crate) fn backtest(load: &Load, windows: &[Window], slots: &Slots, now: Timestamp) -> Option<Backtest> {
-    let ended: Vec<&Window> = windows.iter().filter(|window| window.end <= now).collect();
-    let mut trial = Trial::default();
+/// Tries the method on the past; `None` where there is nothing to try it on. `course` lays the load out.
+pub(crate) fn backtest(load: &Load, windows: &[Window], course: &Course, now: Timestamp) -> Option<Backtest> {
+    let ended = windows.iter().filter(|window| window.end <= now);
+    let mut trial = Trial { load, course, errors: Vec::new(), linear_errors: Vec::new(), covered: 0 };
     let mut learned: Option<(Timestamp, LearnedLimit)> = None;
-    for (place, window) in ended.iter().enumerate().skip(WINDOWS_BEFORE) {
-        if window.end <= now.before(TRIED) {
-            continue;
+    // What each window before used, sorted.
+    let mut totals: Vec<f64> = Vec::new();
+    for (place, window) in ended.enumerate() {
+        if place >= WINDOWS_BEFORE && window.end > now.before(TRIED) {
+            let is_stale = |(at, _): &(Timestamp, LearnedLimit)| window.start.since(*at) >= LEARN_EVERY;
+            if learned.as_ref().is_none_or(is_stale) {
+                let steps = (window.end.since(window.start).as_secs() / 900) as usize;
+                learned = Some((window.start, LearnedLimit::learn(load, &[], course, window.start, steps)));
+            }
+            let Some((_, limit)) = &learned else { continue };
+            for share in [0.5, 0.8] {
+                trial.try_window(window, limit, quantile(&totals, share));
+            }
         }
-        let is_stale = |(at, _): &(Timestamp, LearnedLimit)| window.start.since(*at) >= LEARN_EVERY;
-        if learned.as_ref().is_none_or(is_stale) {
-            let past = load.until(window.start);
-            let steps = (window.end.since(window.start).as_secs() / 900) as usize;
-            learned = Some((window.start, LearnedLimit::learn(&past, &[], slots, window.start, steps)));
-        }
-        let Some((_, limit)) = &learned else { continue };
-        let mut totals: Vec<f64> = ended[..place]
-            .iter()
-            .map(|window| load.usd(window.start, window.end))
-            .filter(|usd| *usd > 0.0)
-            .collect();
-        totals.sort_unstable_by(f64::total_cmp);
-        for share in [0.5, 0.8] {
-            trial.try_window(load, window, slots, limit, quantile(&totals, share));
+        let usd = load.usd(window.start, window.end);
+        if usd > 0.0 {
+            totals.insert(totals.partition_point(|less| *less < usd), usd);
         }
     }
     trial.verdict()
 }
 
-#[derive(Default)]
-struct Trial {
+struct Trial<'a> {
+    load: &'a Load,
+    course: &'a Course,
     errors: Vec<f64>,
     linear_errors: Vec<f64>,
     covered: u32,
 }
 
-impl Trial {
-    fn try_window(&mut self, load: &Load, window: &Window, slots: &Slots, limit: &LearnedLimit, budget: f64) {
+impl Trial<'_> {
+    fn try_window(&mut self, window: &Window, limit: &LearnedLimit, budget: f64) {
         let (first, last) = (quarter_of(window.start) + 1, quarter_of(window.end));
         let every = ((last - first) / 40).max(1);
-        let mut used = load.usd(window.start, start_of(first));
+        let mut used = self.load.usd(window.start, start_of(first));
         let mut asked = first - every;
         for quarter in first..last {
             let now = start_of(quarter);
             // What would have been used without the limit nobody knows.
-            if used >= budget || load.is_blocked(quarter) {
+            if used >= budget || self.course.is_blocked(quarter) {
                 return;
             }
-            let is_at_work = (quarter - 4..quarter).any(|at| load.at(at) > 0.0);
+            let is_at_work = (quarter - 4..quarter).any(|at| self.course.at(at) > 0.0);
             if is_at_work && quarter >= asked + every {
                 asked = quarter;
-                self.ask(load, window, slots, limit, now, budget, used);
+                self.ask(window, limit, now, budget, used);
             }
-            used += load.usd(now, start_of(quarter + 1).min(window.end));
+            used += self.load.usd(now, start_of(quarter + 1).min(window.end));
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one question, put together here alone")]
-    fn ask(
-        &mut self,
-        load: &Load,
-        window: &Window,
-        slots: &Slots,
-        limit: &LearnedLimit,
-        now: Timestamp,
-        budget: f64,
-        used: f64,
-    ) {
-        let Some([low, time, high]) = crossings(limit, load, slots, now, window.end, budget - used) else {
+    fn ask(&mut self, window: &Window, limit: &LearnedLimit, now: Timestamp, budget: f64, used: f64) {
+        let Some([low, time, high]) = crossings(limit, self.course, now, window.end, budget - used) else {
             return;
         };
-        let truth = reached(load, now, window.end, budget - used);
-        let is_cut = (quarter_of(now)..quarter_of(window.end)).any(|quarter| load.is_blocked(quarter));
+        let truth = reached(self.load, now, window.end, budget - used);
+        let mut rest = quarter_of(now)..quarter_of(window.end);
+        let is_cut = rest.any(|quarter| self.course.is_blocked(quarter));
         if truth.is_none() && is_cut {
             return;
         }

@@ -1,17 +1,23 @@
 //! When a limit runs out: a time with an interval, or the reset before it, or nothing where data are too few.
 
-use session_store::{Cell, LimitWindow, Timestamp, Zone};
+use std::time::Duration;
+
+use session_store::{CELL_WIDTH, Cell, LimitWindow, Timestamp, Zone};
 
 use crate::backtest::{Backtest, SAMPLES_MIN, backtest};
-use crate::learn::{Learned, LearnedLimit, Slots, WindowState};
+use crate::course::Course;
+use crate::learn::{Learned, LearnedLimit, WindowState};
 use crate::pricing::PriceBook;
 use crate::rate::{BurnRate, Load, quarter_of, start_of};
 use crate::window::{self, Window};
 
+/// How much of the past counts: what the back-test tries, and what it learned from then.
+const HISTORY: Duration = Duration::from_secs(26 * 7 * 86_400);
+
 /// What a forecast is made of.
 #[derive(Debug)]
 pub struct ForecastInput<'a> {
-    /// The sums of the account, of at least some weeks; the order of their keys.
+    /// The sums of the account, in the order of their keys; those before [`ForecastInput::history_from`] are passed over.
     pub cells: &'a [Cell],
     /// The prices.
     pub book: &'a PriceBook,
@@ -121,48 +127,59 @@ impl Lack {
 }
 
 impl ForecastInput<'_> {
+    /// Returns from when on something counts in a forecast made at a moment.
+    pub fn history_from(now: Timestamp) -> Timestamp {
+        now.before(HISTORY).floor(CELL_WIDTH)
+    }
+
     /// Learns what the account teaches of this limit and tries it on the past; the same arguments give the same value.
     ///
     /// Of the state only the account and the limit matter, so that a limit can be learned of which nothing is known now.
     pub fn learn(&self) -> LearnedLimit {
-        let load = self.load().until(self.now);
+        self.learn_from(&self.load())
+    }
+
+    /// Learns and forecasts; what [`ForecastInput::learn`] and [`Prediction::of`] come to.
+    pub fn predict(&self) -> (Prediction, LearnedLimit) {
+        let load = self.load();
+        let learned = self.learn_from(&load);
+        (Prediction::from_load(self, &learned, &load), learned)
+    }
+
+    fn learn_from(&self, load: &Load) -> LearnedLimit {
+        let load = load.until(self.now);
         let Some(steps) = steps(&self.state.window) else { return LearnedLimit::default() };
-        let slots = self.slots(&load, steps);
-        let limit = LearnedLimit::learn(&load, &self.all_samples(), &slots, self.now, steps);
-        LearnedLimit { backtest: backtest(&load, &self.windows(), &slots, self.now), ..limit }
+        let from = quarter_of(Self::history_from(self.now));
+        let course = Course::of(&load, self.zone, from, quarter_of(self.now) + steps as i64 + 2);
+        let samples: Vec<WindowState> = self.all_samples().cloned().collect();
+        let limit = LearnedLimit::learn(&load, &samples, &course, self.now, steps);
+        LearnedLimit { backtest: backtest(&load, &self.windows(), &course, self.now), ..limit }
     }
 
     fn load(&self) -> Load {
-        let blocked = self.samples.iter().chain([self.state]).filter_map(|sample| {
-            let is_hit = sample.window == self.state.window && sample.used_percentage? >= 100.0;
+        let blocked = self.all_samples().filter_map(|sample| {
+            let is_hit = sample.used_percentage? >= 100.0;
             sample.resets_at.filter(|_| is_hit).map(|reset| sample.observed_at..reset)
         });
-        Load::of(self.cells, self.book, &self.state.window).blocked_in(blocked)
+        Load::of(self.cells(), self.book, &self.state.window).blocked_in(blocked)
     }
 
-    fn all_samples(&self) -> Vec<WindowState> {
+    fn cells(&self) -> &[Cell] {
+        let from = Self::history_from(self.now);
+        &self.cells[self.cells.partition_point(|cell| cell.key.start < from)..]
+    }
+
+    fn all_samples(&self) -> impl Iterator<Item = &WindowState> {
+        let from = Self::history_from(self.now);
         let samples = self.samples.iter().chain([self.state]);
-        samples.filter(|sample| sample.window == self.state.window).cloned().collect()
-    }
-
-    fn slots(&self, load: &Load, steps: usize) -> Slots {
-        let first = load.quarters().keys().next().copied().unwrap_or(quarter_of(self.now));
-        // A year and two months, whatever the times in the ledger say.
-        let first = first.max(quarter_of(self.now) - 96 * 430);
-        Slots::of(self.zone, first, quarter_of(self.now) + steps as i64 + 2)
-    }
-
-    fn slots_ahead(&self, steps: usize) -> Slots {
-        let from = quarter_of(self.now);
-        Slots::of(self.zone, from - 96, from + steps as i64 + 2)
+        samples.filter(move |sample| sample.window == self.state.window && sample.observed_at >= from)
     }
 
     fn windows(&self) -> Vec<Window> {
         let kind = &self.state.window;
-        let resets: Vec<Timestamp> =
-            self.all_samples().iter().filter_map(|sample| sample.resets_at).collect();
+        let resets: Vec<Timestamp> = self.all_samples().filter_map(|sample| sample.resets_at).collect();
         let official = window::official(kind, &session_store::Ledger::default(), &resets);
-        window::windows(kind, self.cells, &official)
+        window::windows(kind, self.cells(), &official)
     }
 }
 
@@ -174,9 +191,12 @@ impl Prediction {
     pub fn of(input: &ForecastInput<'_>, learned: &Learned) -> Self {
         let unknown = LearnedLimit::default();
         let limit = learned.limit(&input.state.window).unwrap_or(&unknown);
-        let load = input.load();
-        let mut prediction = Self::empty(input, limit, BurnRate::measure(&load, input.now));
-        match prediction.settle(input, limit, &load) {
+        Self::from_load(input, limit, &input.load())
+    }
+
+    fn from_load(input: &ForecastInput<'_>, limit: &LearnedLimit, load: &Load) -> Self {
+        let mut prediction = Self::empty(input, limit, BurnRate::measure(load, input.now));
+        match prediction.settle(input, limit, load) {
             Ok(method) => prediction.method = method,
             Err(lack) => prediction.method = Method::InsufficientData(lack),
         }
@@ -208,7 +228,8 @@ impl Prediction {
     ) -> Result<Method, Lack> {
         let now = input.now;
         let steps = steps(&self.window).ok_or(Lack::NoWindow)?;
-        let slots = input.slots_ahead(steps);
+        let from = quarter_of(now);
+        let course = Course::of(load, input.zone, from - 96, from + steps as i64 + 2);
         let (used, resets_at) = self.used_percentage.zip(self.resets_at).ok_or(Lack::NoSample)?;
         if used >= 100.0 {
             self.runs_out_at = Some(input.state.observed_at.min(now));
@@ -227,7 +248,7 @@ impl Prediction {
         if self.backtest.is_none_or(|backtest| backtest.samples < SAMPLES_MIN) {
             return Err(Lack::ShortHistory);
         }
-        let times = crossings(limit, load, &slots, now, resets_at, left).ok_or(Lack::ShortHistory)?;
+        let times = crossings(limit, &course, now, resets_at, left).ok_or(Lack::ShortHistory)?;
         [self.low, self.runs_out_at, self.high] = times;
         self.resets_first = Some(self.runs_out_at.is_none());
         Ok(if limit.habit.is_some() { Method::Habit } else { Method::Recent })
@@ -243,8 +264,7 @@ fn steps(kind: &LimitWindow) -> Option<usize> {
 /// behind the reset; `None` where it is not known how far forecasts miss.
 pub(crate) fn crossings(
     limit: &LearnedLimit,
-    load: &Load,
-    slots: &Slots,
+    course: &Course,
     now: Timestamp,
     resets_at: Timestamp,
     left_usd: f64,
@@ -255,7 +275,7 @@ pub(crate) fn crossings(
     let mut before = [0.0; 3];
     let mut times = [None; 3];
     limit.quotients(1)?;
-    for (step, usd) in limit.expected(load, slots, from, steps).into_iter().enumerate() {
+    for (step, usd) in limit.expected(course, from, steps).into_iter().enumerate() {
         used += usd;
         let quotients = limit.quotients(step + 1)?;
         // A high quotient makes an early time.

@@ -1,6 +1,6 @@
 //! Replies one by one, in threads, priced: what scores and recommendations look at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ pub(crate) struct Reply<'a> {
     pub(crate) tariff: Tariff,
     pub(crate) usage: Usage,
     /// `None` where the model has no price.
-    pub(crate) price: Option<Price>,
+    pub(crate) price: Option<Arc<Price>>,
     pub(crate) cost: Usd,
     /// The name of the session, where one is known.
     pub(crate) session: Option<Arc<str>>,
@@ -68,7 +68,7 @@ impl<'a> History<'a> {
         let mut turns: Vec<_> = ledger.turns().filter(|(event, _)| range.contains(&event.at)).collect();
         turns.sort_by(|(a, _), (b, _)| (a.at, &a.id).cmp(&(b.at, &b.id)));
         let reply = |(event, turn): (&'a Event, &'a session_store::Turn)| {
-            let price = prices.price(&turn.model, event.at, PriceClass::of(turn)).cloned();
+            let price = prices.shared(&turn.model, event.at, PriceClass::of(turn));
             Reply {
                 at: event.at,
                 conversation: &event.owner.conversation,
@@ -82,10 +82,12 @@ impl<'a> History<'a> {
             }
         };
         let replies: Vec<Reply<'a>> = turns.into_iter().map(reply).collect();
-        let mut threads: BTreeMap<Thread<'a>, Vec<usize>> = BTreeMap::new();
+        // Hashed first: to compare ids with each other for every reply takes longer than all the rest.
+        let mut threads: HashMap<Thread<'a>, Vec<usize>> = HashMap::new();
         for (place, reply) in replies.iter().enumerate() {
             threads.entry((reply.conversation, reply.agent)).or_default().push(place);
         }
+        let threads: BTreeMap<Thread<'a>, Vec<usize>> = threads.into_iter().collect();
         let failures = failures(ledger, &range, &replies, &threads);
         let hits: Vec<Hit> = quota_hits(ledger).into_iter().filter(|hit| range.contains(&hit.at)).collect();
         let blocked = blocked(&hits, &replies, sessions, now);
@@ -97,11 +99,11 @@ impl<'a> History<'a> {
         self.replies.iter().map(|reply| reply.cost).sum()
     }
 
-    /// Returns what a reply would have cost with another model, at the same tokens and date.
-    pub(crate) fn cost_with(&self, reply: &Reply<'_>, model: &ModelId) -> Option<Usd> {
-        let class =
-            PriceClass { tariff: reply.tariff, prompt: session_store::PromptBand::of(reply.usage.prompt()) };
-        self.book.price(model, reply.at, class).map(|price| price.cost(&reply.usage))
+    /// Returns the replies of a range of time.
+    pub(crate) fn replies_in(&self, range: Range<Timestamp>) -> &[Reply<'a>] {
+        let place = |moment| self.replies.partition_point(|reply| reply.at < moment);
+        let (from, to) = (place(range.start), place(range.end));
+        self.replies.get(from..to).unwrap_or_default()
     }
 }
 
@@ -128,7 +130,8 @@ fn failures(
 
 fn blocked(hits: &[Hit], replies: &[Reply<'_>], sessions: &Sessions, now: Timestamp) -> Vec<Blocked> {
     let mut times: BTreeMap<&ConversationId, Vec<Timestamp>> = BTreeMap::new();
-    for reply in replies {
+    let refused: BTreeSet<&ConversationId> = hits.iter().map(|hit| &hit.conversation).collect();
+    for reply in replies.iter().filter(|reply| !refused.is_empty() && refused.contains(reply.conversation)) {
         times.entry(reply.conversation).or_default().push(reply.at);
     }
     let mut blocked: Vec<Blocked> = hits

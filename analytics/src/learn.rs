@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use session_store::{Fact, Ledger, LimitWindow, Timestamp, Zone};
+use session_store::{Event, Fact, LimitWindow, Timestamp};
 
 use crate::backtest::Backtest;
-use crate::rate::{Load, quarter_of, start_of};
+use crate::course::Course;
+use crate::rate::{Load, quarter_of};
 
 /// How much of the past is learned from: eight weeks, so that habits that changed are forgotten.
 const LEARNED_FROM: Duration = Duration::from_secs(56 * 86_400);
@@ -116,30 +117,6 @@ pub struct WindowState {
     pub observed_at: Timestamp,
 }
 
-/// Which hour of the week each quarter hour of a stretch is, so that no zone is asked twice.
-#[derive(Clone, Debug)]
-pub(crate) struct Slots {
-    first: i64,
-    slots: Vec<u8>,
-}
-
-impl Slots {
-    pub(crate) fn of(zone: &Zone, from: i64, to: i64) -> Self {
-        let slot = |quarter| {
-            let at = start_of(quarter);
-            let (hour, _) = zone.clock_of(at);
-            let is_weekend = zone.date_of(at).weekday() >= 5;
-            hour as u8 + if is_weekend { 24 } else { 0 }
-        };
-        Self { first: from, slots: (from..to).map(slot).collect() }
-    }
-
-    fn at(&self, quarter: i64) -> usize {
-        let place = usize::try_from(quarter - self.first).unwrap_or(0);
-        usize::from(self.slots.get(place).copied().unwrap_or(0))
-    }
-}
-
 impl Learned {
     /// Returns what is known of a limit.
     pub fn limit(&self, kind: &LimitWindow) -> Option<&LearnedLimit> {
@@ -148,18 +125,19 @@ impl Learned {
 }
 
 impl LearnedLimit {
-    /// Learns from a load and the samples of a meter, as of a moment.
+    /// Learns from a load and the samples of a meter, as of a moment; `course` lays that load out. What came after the moment is not
+    /// looked at.
     ///
     /// `quarters_max` is the farthest horizon, the length of the window.
     pub(crate) fn learn(
         load: &Load,
         samples: &[WindowState],
-        slots: &Slots,
+        course: &Course,
         now: Timestamp,
         quarters_max: usize,
     ) -> Self {
-        let habit = Habit::learn(load, slots, now);
-        let spreads = spreads(load, habit.as_ref(), slots, now, quarters_max);
+        let habit = Habit::learn(course, now);
+        let spreads = spreads(course, habit.as_ref(), now, quarters_max);
         Self { percent: PercentCost::learn(load, samples, now), habit, spreads, backtest: None }
     }
 
@@ -168,8 +146,8 @@ impl LearnedLimit {
     /// The recent rate (a mean of the last day that fades with age, half in an hour) gives way to the habit of the hour, half
     /// after an hour; the habit is scaled by how the last eight hours compared to it. Without a habit the recent rate stays. Times
     /// blocked by the limit count in none of them. Every value grows with the load.
-    pub(crate) fn expected(&self, load: &Load, slots: &Slots, from: i64, steps: usize) -> Vec<f64> {
-        expected(load, self.habit.as_ref(), slots, from, steps)
+    pub(crate) fn expected(&self, course: &Course, from: i64, steps: usize) -> Vec<f64> {
+        expected(course, self.habit.as_ref(), from, steps)
     }
 
     /// Returns the quotients of true and expected use for a horizon: 10th percentile, median, 90th.
@@ -194,23 +172,23 @@ impl LearnedLimit {
 }
 
 /// Returns the recent use of a quarter hour before `from`, in dollars.
-fn recent(load: &Load, from: i64) -> f64 {
+fn recent(course: &Course, from: i64) -> f64 {
     let (mut sum, mut weights, mut weight) = (0.0, 0.0, 1.0);
-    for at in (from - 96..from).rev().filter(|at| !load.is_blocked(*at)) {
-        sum += load.at(at) * weight;
+    for at in (from - 96..from).rev().filter(|at| !course.is_blocked(*at)) {
+        sum += course.at(at) * weight;
         weights += weight;
         weight *= FADING;
     }
     if weights > 0.0 { sum / weights } else { 0.0 }
 }
 
-fn expected(load: &Load, habit: Option<&Habit>, slots: &Slots, from: i64, steps: usize) -> Vec<f64> {
-    let recent = recent(load, from);
-    let level = habit.map_or(1.0, |habit| habit.level(load, slots, from));
+fn expected(course: &Course, habit: Option<&Habit>, from: i64, steps: usize) -> Vec<f64> {
+    let recent = recent(course, from);
+    let level = habit.map_or(1.0, |habit| habit.level(course, from));
     let mut weight = 1.0;
     (0..steps)
         .map(|step| {
-            let usual = habit.map_or(recent, |habit| habit.at(slots.at(from + step as i64)) * level);
+            let usual = habit.map_or(recent, |habit| habit.at(course.slot(from + step as i64)) * level);
             let usd = recent * weight + usual * (1.0 - weight);
             weight *= FADING;
             usd
@@ -219,19 +197,18 @@ fn expected(load: &Load, habit: Option<&Habit>, slots: &Slots, from: i64, steps:
 }
 
 impl Habit {
-    fn learn(load: &Load, slots: &Slots, now: Timestamp) -> Option<Self> {
+    fn learn(course: &Course, now: Timestamp) -> Option<Self> {
         let to = quarter_of(now);
-        let (&first, _) = load.quarters().first_key_value()?;
-        let from = first.max(quarter_of(now.before(LEARNED_FROM))).max(slots.first);
+        let from = course.begin()?.max(quarter_of(now.before(LEARNED_FROM)));
         let days = u32::try_from((to - from).max(0) / 96).unwrap_or(0);
         if days < DAYS_MIN {
             return None;
         }
         let mut sums = [0.0; SLOTS];
         let mut counts = [0u32; SLOTS];
-        for quarter in (from..to).filter(|quarter| !load.is_blocked(*quarter)) {
-            let slot = slots.at(quarter);
-            sums[slot] += load.at(quarter);
+        for quarter in (from..to).filter(|quarter| !course.is_blocked(*quarter)) {
+            let slot = course.slot(quarter);
+            sums[slot] += course.at(quarter);
             counts[slot] += 1;
         }
         let mean = sums.iter().sum::<f64>() / f64::from(counts.iter().sum::<u32>().max(1));
@@ -242,12 +219,12 @@ impl Habit {
 
     /// Returns how this day compares to a usual one: the use of the last eight hours by the usual use of these hours, to each of
     /// which one busiest hour is added, so that a quiet night decides nothing. Grows with the load.
-    fn level(&self, load: &Load, slots: &Slots, from: i64) -> f64 {
+    fn level(&self, course: &Course, from: i64) -> f64 {
         let busiest_hour = 4.0 * self.usd_per_quarter.iter().copied().fold(0.0, f64::max);
         let (mut was, mut usual) = (busiest_hour, busiest_hour);
-        for at in (from - LEVEL_FROM..from).filter(|at| !load.is_blocked(*at)) {
-            was += load.at(at);
-            usual += self.at(slots.at(at));
+        for at in (from - LEVEL_FROM..from).filter(|at| !course.is_blocked(*at)) {
+            was += course.at(at);
+            usual += self.at(course.slot(at));
         }
         if usual > 0.0 { was / usual } else { 1.0 }
     }
@@ -258,16 +235,10 @@ impl Habit {
 }
 
 /// Measures how forecasts of the past compared to what came, at quarter hours soon after work, by horizon.
-fn spreads(
-    load: &Load,
-    habit: Option<&Habit>,
-    slots: &Slots,
-    now: Timestamp,
-    quarters_max: usize,
-) -> Vec<Spread> {
+fn spreads(course: &Course, habit: Option<&Habit>, now: Timestamp, quarters_max: usize) -> Vec<Spread> {
     let to = quarter_of(now);
-    let Some((&first, _)) = load.quarters().first_key_value() else { return Vec::new() };
-    let from = first.max(quarter_of(now.before(LEARNED_FROM))).max(slots.first);
+    let Some(begin) = course.begin() else { return Vec::new() };
+    let from = begin.max(quarter_of(now.before(LEARNED_FROM)));
     let horizons: Vec<usize> = (0..16)
         .map(|power| 1 << power)
         .take_while(|&quarters| quarters < quarters_max)
@@ -278,17 +249,17 @@ fn spreads(
     let every = (quarters_max as i64 / 40).max(1);
     let mut quarter = from + 1;
     while quarter < to {
-        let is_at_work = (quarter - 4..quarter).any(|at| load.at(at) > 0.0);
+        let is_at_work = (quarter - 4..quarter).any(|at| course.at(at) > 0.0);
         if is_at_work {
-            let path = expected(load, habit, slots, quarter, quarters_max);
+            let path = expected(course, habit, quarter, quarters_max);
             let (mut hoped, mut came, mut next) = (0.0, 0.0, 0);
             for (step, usd) in path.iter().enumerate() {
                 let at = quarter + step as i64;
-                if at >= to || load.is_blocked(at) {
+                if at >= to || course.is_blocked(at) {
                     break;
                 }
                 hoped += usd;
-                came += load.at(at);
+                came += course.at(at);
                 if step + 1 == horizons[next] {
                     if hoped > 0.0 {
                         quotients[next].push(came / hoped);
@@ -382,8 +353,12 @@ fn weighted_quantile(sorted: &[(f64, f64)], share: f64) -> f64 {
 }
 
 /// Returns the samples of a limit's meter that were told of.
-pub fn told_samples(facts: &Ledger, account: &str, kind: &LimitWindow) -> Vec<WindowState> {
-    let state = |event: &session_store::Event| {
+pub fn told_samples<'a>(
+    facts: impl IntoIterator<Item = &'a Event>,
+    account: &str,
+    kind: &LimitWindow,
+) -> Vec<WindowState> {
+    let state = |event: &Event| {
         let (used, resets_at) = match &event.fact {
             Fact::LimitSample(sample) if sample.window == *kind => {
                 (f64::from(sample.used_hundredths?) / 100.0, sample.resets_at)
@@ -401,5 +376,5 @@ pub fn told_samples(facts: &Ledger, account: &str, kind: &LimitWindow) -> Vec<Wi
             observed_at: event.at,
         })
     };
-    facts.iter().filter_map(state).collect()
+    facts.into_iter().filter_map(state).collect()
 }

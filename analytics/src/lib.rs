@@ -13,6 +13,7 @@ mod report;
 mod rate;
 
 mod backtest;
+mod course;
 mod forecast;
 mod learn;
 
@@ -40,7 +41,7 @@ pub use human::{Elapsed, Grouped, Tokens};
 pub use learn::{Habit, Learned, LearnedLimit, PercentCost, Spread, WindowState, told_samples};
 pub use limits::{
     Limit, LimitSource, LimitStatus, LimitUse, Limits, NEAR, Reading, Refusal, SAME_RESET, Share, Spend,
-    THRESHOLDS, WHOLE,
+    THRESHOLDS, Verdict, WHOLE,
 };
 pub use live::{Live, LiveConversation, LiveInput, LiveNotice, SourceState, State};
 pub use money::Usd;
@@ -50,6 +51,7 @@ pub use printable::{is_unprintable, printable};
 pub use rate::{BurnRate, Load};
 pub use recommend::{
     Evidence, Impact, Kind, LOOKED_AT, RecommendInput, Recommendation, Saving, Subject, recommendations,
+    recommendations_and_efforts,
 };
 pub use render::{
     LimitOut, MetricsInput, Page, PredictionOut, RecommendationOut, SessionContext, TotalsOut, UsageOut,

@@ -3,6 +3,7 @@
 mod reading;
 mod share;
 mod used;
+mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use session_store::{LimitWindow, Timestamp};
 pub use reading::{LimitSource, LimitStatus, Reading, Refusal};
 pub use share::{Share, Spend};
 pub use used::LimitUse;
+pub use verdict::Verdict;
 
 /// From here on, in hundredths of a percent, a limit counts as near.
 pub const NEAR: u32 = 7_500;

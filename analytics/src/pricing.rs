@@ -1,6 +1,7 @@
 //! What a token costs: a dated price book, and the sum of a usage by it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -236,7 +237,7 @@ pub(crate) struct Prices<'a> {
     /// The day (UTC) that was asked for last; within it no price changes.
     day: Timestamp,
     /// What was asked for on that day: most often less than twenty, which are found sooner than hashed.
-    known: Vec<(ModelId, PriceClass, Option<Price>)>,
+    known: Vec<(ModelId, PriceClass, Option<Arc<Price>>)>,
 }
 
 impl<'a> Prices<'a> {
@@ -246,14 +247,23 @@ impl<'a> Prices<'a> {
 
     /// Returns what [`PriceBook::price`] does.
     pub(crate) fn price(&mut self, model: &ModelId, at: Timestamp, class: PriceClass) -> Option<&Price> {
+        self.look_up(model, at, class).map(|price| &**price)
+    }
+
+    /// Returns the same to keep.
+    pub(crate) fn shared(&mut self, model: &ModelId, at: Timestamp, class: PriceClass) -> Option<Arc<Price>> {
+        self.look_up(model, at, class).cloned()
+    }
+
+    fn look_up(&mut self, model: &ModelId, at: Timestamp, class: PriceClass) -> Option<&Arc<Price>> {
         let day = at.floor(DAY);
         if day != self.day || self.known.len() >= KNOWN_MAX {
             self.known.clear();
             self.day = day;
         }
-        let is_it = |known: &(ModelId, PriceClass, Option<Price>)| known.1 == class && known.0 == *model;
+        let is_it = |known: &(ModelId, PriceClass, Option<Arc<Price>>)| known.1 == class && known.0 == *model;
         let place = self.known.iter().position(is_it).unwrap_or_else(|| {
-            self.known.push((model.clone(), class, self.book.price(model, at, class)));
+            self.known.push((model.clone(), class, self.book.price(model, at, class).map(Arc::new)));
             self.known.len() - 1
         });
         self.known[place].2.as_ref()

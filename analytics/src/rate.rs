@@ -70,12 +70,21 @@ impl Load {
     /// Adds up the cells that count in a limit.
     pub fn of(cells: &[Cell], book: &PriceBook, kind: &LimitWindow) -> Self {
         let mut prices = Prices::of(book);
-        let mut exact: BTreeMap<i64, (Usd, u64)> = BTreeMap::new();
+        // Cells come in the order of their times, many to a quarter hour.
+        let mut runs: Vec<(i64, Usd, u64)> = Vec::new();
         for cell in cells.iter().filter(|cell| window::counts(kind, &cell.key.model)) {
             let price = prices.price(&cell.key.model, cell.key.start, cell.key.class);
-            let quarter = exact.entry(quarter_of(cell.key.start)).or_default();
-            quarter.0 += price.map_or(Usd::ZERO, |price| price.cost(&cell.sum.usage));
-            quarter.1 += cell.sum.messages;
+            let cost = price.map_or(Usd::ZERO, |price| price.cost(&cell.sum.usage));
+            let at = quarter_of(cell.key.start);
+            match runs.last_mut() {
+                Some(last) if last.0 == at => (last.1, last.2) = (last.1 + cost, last.2 + cell.sum.messages),
+                _ => runs.push((at, cost, cell.sum.messages)),
+            }
+        }
+        let mut exact: BTreeMap<i64, (Usd, u64)> = BTreeMap::new();
+        for (at, cost, messages) in runs {
+            let quarter = exact.entry(at).or_default();
+            *quarter = (quarter.0 + cost, quarter.1 + messages);
         }
         // Money adds up exactly; floats begin only here, so the order of cells makes no difference.
         let quarters = exact
@@ -133,8 +142,8 @@ impl Load {
         self
     }
 
-    pub(crate) fn is_blocked(&self, quarter: i64) -> bool {
-        self.blocked.contains(&quarter)
+    pub(crate) fn blocked(&self) -> &BTreeSet<i64> {
+        &self.blocked
     }
 
     /// Returns whether nothing was used.

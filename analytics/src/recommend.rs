@@ -16,6 +16,7 @@ use session_store::{Ledger, Timestamp, Zone};
 use crate::history::History;
 use crate::money::Usd;
 use crate::pricing::PriceBook;
+use crate::score::{self, Effort};
 use crate::sessions::{SessionInfo, Sessions};
 
 /// The time that recommendations look at: thirty days.
@@ -246,19 +247,15 @@ impl Saving {
 /// Every rule looks at the thirty days before the moment and is silent where it would have saved less than ten cents and
 /// less than a quarter hour. The same arguments give the same list, in whatever order the events came.
 pub fn recommendations(input: &RecommendInput<'_>) -> Vec<Recommendation> {
-    let range = input.now.before(LOOKED_AT)..Timestamp::MAX;
-    let history = History::of(input.ledger, input.book, input.sessions, range, input.now);
-    let view = View { input, history, spent: Usd::ZERO };
-    let view = View { spent: view.history.cost(), ..view };
-    let rules: [fn(&View<'_>) -> Vec<Finding>; 6] =
-        [cache::find, context::find, model::find, waste::find, tariff::find, limits::find];
-    let findings = rules.iter().flat_map(|rule| rule(&view)).filter(|finding| finding.saving.is_worth_it());
-    let mut all: Vec<Recommendation> = findings.map(|finding| view.recommendation(finding)).collect();
-    all.sort_by(|a, b| {
-        let rank = |it: &Recommendation| (it.impact, it.saving.cost, it.saving.waiting);
-        rank(b).cmp(&rank(a)).then((a.kind, &a.applies_to).cmp(&(b.kind, &b.applies_to)))
-    });
-    all
+    View::of(input).recommendations()
+}
+
+/// Returns the recommendations and the [`efforts`](crate::efforts) of the same thirty days, after one look at them instead of two.
+pub fn recommendations_and_efforts(
+    input: &RecommendInput<'_>,
+) -> (Vec<Recommendation>, BTreeMap<Option<Arc<str>>, Effort>) {
+    let view = View::of(input);
+    (view.recommendations(), score::of_history(&view.history))
 }
 
 /// What the rules look at.
@@ -280,7 +277,26 @@ struct Finding {
     saving: Saving,
 }
 
-impl View<'_> {
+impl<'a> View<'a> {
+    fn of(input: &'a RecommendInput<'a>) -> Self {
+        let range = input.now.before(LOOKED_AT)..Timestamp::MAX;
+        let history = History::of(input.ledger, input.book, input.sessions, range, input.now);
+        Self { input, spent: history.cost(), history }
+    }
+
+    fn recommendations(&self) -> Vec<Recommendation> {
+        let rules: [fn(&View<'_>) -> Vec<Finding>; 6] =
+            [cache::find, context::find, model::find, waste::find, tariff::find, limits::find];
+        let findings =
+            rules.iter().flat_map(|rule| rule(self)).filter(|finding| finding.saving.is_worth_it());
+        let mut all: Vec<Recommendation> = findings.map(|finding| self.recommendation(finding)).collect();
+        all.sort_by(|a, b| {
+            let rank = |it: &Recommendation| (it.impact, it.saving.cost, it.saving.waiting);
+            rank(b).cmp(&rank(a)).then((a.kind, &a.applies_to).cmp(&(b.kind, &b.applies_to)))
+        });
+        all
+    }
+
     fn recommendation(&self, finding: Finding) -> Recommendation {
         let Finding { kind, title, text, mut evidence, session, saving } = finding;
         let info = session.and_then(|name| self.history.sessions.get(&name));

@@ -1,6 +1,6 @@
 //! Figures by day, week, month, conversation, project, model or block.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -243,16 +243,21 @@ pub fn quota_hits(facts: &Ledger) -> Vec<Hit> {
         })
         .collect();
     lines.sort_by(|a, b| (a.at, &a.conversation).cmp(&(b.at, &b.conversation)));
-    let mut hits: Vec<Hit> = Vec::new();
-    for line in lines {
-        let is_same = |hit: &&Hit| {
-            hit.conversation == line.conversation && hit.window == line.window && is_same_reset(hit, &line)
-        };
-        if hits.iter().rev().find(is_same).is_none() {
-            hits.push(line);
-        }
-    }
-    hits
+    let mut known: BTreeMap<(&ConversationId, &LimitWindow), Vec<&Hit>> = BTreeMap::new();
+    let is_first: Vec<bool> = lines
+        .iter()
+        .map(|line| {
+            let hits = known.entry((&line.conversation, &line.window)).or_default();
+            let is_first = !hits.iter().rev().any(|hit| is_same_reset(hit, line));
+            if is_first {
+                hits.push(line);
+            }
+            is_first
+        })
+        .collect();
+    let mut is_first = is_first.into_iter();
+    lines.retain(|_| is_first.next().unwrap_or(true));
+    lines
 }
 
 fn is_same_reset(earlier: &Hit, later: &Hit) -> bool {
@@ -297,7 +302,9 @@ impl Report {
             sessions,
             blocks: Vec::new(),
             day: None,
-            rows: BTreeMap::new(),
+            rows: Vec::new(),
+            places: HashMap::new(),
+            by_conversation: HashMap::new(),
             hits: 0,
             problems: Problems::default(),
         };
@@ -340,14 +347,19 @@ struct Builder<'a> {
     blocks: Vec<Block>,
     /// The day asked for last and the date that its row is named for; cells come in the order of their times.
     day: Option<(Range<Timestamp>, Date)>,
-    rows: BTreeMap<RowKey<'a>, Row>,
+    /// In the order in which they were met.
+    rows: Vec<(RowKey<'a>, Row)>,
+    places: HashMap<RowKey<'a>, usize>,
+    /// The rows of conversations that are in one row with all they did.
+    by_conversation: HashMap<&'a ConversationId, usize>,
     hits: u64,
     problems: Problems,
 }
 
 /// What some cells that follow each other add to one row, all at one price.
 struct Share<'a> {
-    place: RowKey<'a>,
+    /// Which of the rows.
+    place: usize,
     /// The day (UTC), within which no price changes.
     day: Timestamp,
     model: &'a ModelId,
@@ -360,7 +372,7 @@ struct Share<'a> {
 const SHARES_MAX: usize = 32;
 
 /// What a row is about. Most cells fall into a row that there is, so its name is made at the end.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum RowKey<'a> {
     /// A day, or the first of a week or a month.
     Date(Date),
@@ -385,13 +397,13 @@ impl<'a> Builder<'a> {
             {
                 continue;
             }
-            let place = self.row_key(key.start, &key.conversation, Some(&key.model));
+            let place = self.row(key.start, &key.conversation, Some(&key.model));
             let day = key.start.floor(DAY);
             if shares.len() >= SHARES_MAX || shares.first().is_some_and(|share| share.day != day) {
                 self.count_shares(&mut shares);
             }
             let is_its = |share: &&mut Share<'_>| {
-                share.class == key.class && share.place == place && *share.model == key.model
+                share.place == place && share.class == key.class && *share.model == key.model
             };
             match shares.iter_mut().rev().find(is_its) {
                 Some(share) => share.sum.add(&cell.sum),
@@ -411,9 +423,11 @@ impl<'a> Builder<'a> {
                 self.problems.unpriced_models.insert(model.clone());
             }
             self.problems.under_reported_messages += sum.under_reported;
-            let totals = &mut self.rows.entry(place).or_default().totals;
+            let totals = &mut self.rows[place].1.totals;
             totals.sum.add(&sum);
-            totals.models.insert(model.clone());
+            if !totals.models.contains(model) {
+                totals.models.insert(model.clone());
+            }
             totals.estimated |= price.is_some_and(|price| price.estimated);
             totals.cost += price.map_or(Usd::ZERO, |price| price.cost(&sum.usage));
         }
@@ -430,8 +444,8 @@ impl<'a> Builder<'a> {
             }
             self.hits += 1;
             if self.options.by != By::Model {
-                let place = self.row_key(hit.at, &hit.conversation, None);
-                self.rows.entry(place).or_default().totals.rate_limit_events += 1;
+                let place = self.row(hit.at, &hit.conversation, None);
+                self.rows[place].1.totals.rate_limit_events += 1;
             }
         }
     }
@@ -442,8 +456,8 @@ impl<'a> Builder<'a> {
             By::Conversation => self.describe_conversations(facts),
             By::Block => {
                 for block in &self.blocks {
-                    if let Some(row) = self.rows.get_mut(&RowKey::Block(block.start)) {
-                        row.block = Some((*block, block.contains(self.options.now)));
+                    if let Some(place) = self.places.get(&RowKey::Block(block.start)) {
+                        self.rows[*place].1.block = Some((*block, block.contains(self.options.now)));
                     }
                 }
             }
@@ -457,8 +471,8 @@ impl<'a> Builder<'a> {
         let mut begun: BTreeMap<&ConversationId, Timestamp> = BTreeMap::new();
         for event in facts.iter() {
             if let Fact::Conversation(told) = &event.fact {
-                let name = RowKey::Name(event.owner.conversation.as_str());
-                if let Some(row) = self.rows.get_mut(&name) {
+                if let Some(place) = self.by_conversation.get(&event.owner.conversation) {
+                    let row = &mut self.rows[*place].1;
                     row.project = self.projects.get(&event.owner.conversation).cloned();
                     row.span = Some((told.first.at, told.last.at));
                 }
@@ -479,8 +493,8 @@ impl<'a> Builder<'a> {
         }
         for (event, state) in states() {
             let conversation = &event.owner.conversation;
-            let name = RowKey::Name(conversation.as_str());
-            let Some(row) = self.rows.get_mut(&name) else { continue };
+            let Some(place) = self.by_conversation.get(conversation) else { continue };
+            let row = &mut self.rows[*place].1;
             let is_fork = oldest.get(&event.at).is_some_and(|(_, first)| *first != conversation);
             let cost = Usd::from_nanos(state.cost_nanos);
             let difference = (!is_fork).then(|| row.totals.cost - cost);
@@ -488,10 +502,11 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn finish(self) -> Report {
+    fn finish(mut self) -> Report {
         let mut totals = Totals::default();
         let ReportOptions { by, zone, range, .. } = self.options.clone();
         let named = |(key, row): (RowKey<'_>, Row)| Row { key: key.name(by), ..row };
+        self.rows.sort_unstable_by_key(|(key, _)| *key);
         let rows: Vec<Row> = self.rows.into_iter().map(named).collect();
         for row in &rows {
             totals.add(&row.totals);
@@ -519,6 +534,27 @@ impl<'a> Builder<'a> {
 
     fn wants_model(&self, model: &ModelId) -> bool {
         self.options.filter.model.as_ref().is_none_or(|part| model.as_str().contains(part.as_str()))
+    }
+
+    /// Returns the place of a row, which is made where there is none.
+    fn row(&mut self, at: Timestamp, conversation: &'a ConversationId, model: Option<&'a ModelId>) -> usize {
+        if let Some(place) = self.by_conversation.get(conversation) {
+            return *place;
+        }
+        let key = self.row_key(at, conversation, model);
+        let place = *self.places.entry(key).or_insert_with(|| {
+            self.rows.push((key, Row::default()));
+            self.rows.len() - 1
+        });
+        let is_settled = match self.options.by {
+            By::Conversation | By::Project => true,
+            By::Session | By::Type | By::User | By::Host => !self.sessions.has_moved(conversation),
+            _ => false,
+        };
+        if is_settled {
+            self.by_conversation.insert(conversation, place);
+        }
+        place
     }
 
     fn row_key(

@@ -1,6 +1,6 @@
 //! The efficiency score: how much of what a session spent did work, from 0 to 1, with its parts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use session_store::{CELL_WIDTH, Ledger, Timestamp};
@@ -109,9 +109,13 @@ pub fn efforts(
     sessions: &Sessions,
     now: Timestamp,
 ) -> BTreeMap<Option<Arc<str>>, Effort> {
-    let history = History::of(ledger, book, sessions, Timestamp::MIN..Timestamp::MAX, now);
+    of_history(&History::of(ledger, book, sessions, Timestamp::MIN..Timestamp::MAX, now))
+}
+
+/// Returns the same of a history.
+pub(crate) fn of_history(history: &History<'_>) -> BTreeMap<Option<Arc<str>>, Effort> {
     let mut efforts: BTreeMap<Option<Arc<str>>, Effort> = BTreeMap::new();
-    let mut quarters = BTreeSet::new();
+    let mut quarters = HashSet::new();
     for reply in &history.replies {
         let effort = efforts.entry(reply.session.clone()).or_default();
         effort.replies += 1;

@@ -1,6 +1,6 @@
 //! Sessions as figures need them: plain attributes, and which conversation ran where from when on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use session_store::{ConversationId, Timestamp};
@@ -44,7 +44,7 @@ pub struct SessionInfo {
 pub struct Sessions {
     infos: BTreeMap<Arc<str>, SessionInfo>,
     /// From when on a conversation ran in which session.
-    runs: BTreeMap<ConversationId, BTreeMap<Timestamp, Arc<str>>>,
+    runs: HashMap<ConversationId, BTreeMap<Timestamp, Arc<str>>>,
 }
 
 impl Sessions {
@@ -97,6 +97,11 @@ impl Sessions {
         let runs = self.runs.get(conversation)?;
         let (_, name) = runs.range(..=at).next_back().or_else(|| runs.first_key_value())?;
         Some(name)
+    }
+
+    /// Returns whether a conversation ran in several sessions.
+    pub(crate) fn has_moved(&self, conversation: &ConversationId) -> bool {
+        self.runs.get(conversation).is_some_and(|runs| runs.len() > 1)
     }
 
     /// Returns a session by its name.

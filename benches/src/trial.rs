@@ -69,7 +69,7 @@ pub fn compare(accounts: &[Account]) -> (Verdict, Verdict) {
 fn ask(account: &Account, ours: &mut Verdict, line: &mut Verdict) {
     let (book, zone) = (PriceBook::built_in(), Zone::utc());
     let all = fold_cells(&account.ledger, Timestamp::MIN..Timestamp::MAX, &[]);
-    let samples = told_samples(&account.ledger, "a", &LimitWindow::FiveHour);
+    let samples = told_samples(account.ledger.iter(), "a", &LimitWindow::FiveHour);
     let Some(first) = account.windows.first() else { return };
     let from = first.start.after(WEEK * LEARNED_WEEKS as u32);
     let mut learned: Option<(Timestamp, Learned)> = None;

@@ -436,7 +436,8 @@ pub(crate) struct SpanArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
-    /// A day (2026-11-22), a month (2026-11), a conversation, a project, a model, or a message (msg_…).
+    /// A day (2026-11-22), a month (2026-11), a conversation, a session (pts/1:local:…), a project, a model, a message (msg_…),
+    /// or a limit by its name in JSON (five_hour).
     pub(crate) what: String,
 }
 

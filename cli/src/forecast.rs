@@ -1,47 +1,101 @@
-//! Forecasts of the limits from the archive, and how well such forecasts would have done so far.
+//! Forecasts of the limits, and how well such forecasts would have done so far: one computation for all that tell of them.
+
+use std::cell::OnceCell;
 
 use session_analytics::{
-    ForecastInput, Learned, Limit, Limits, Method, Prediction, PriceBook, WindowState, told_samples,
+    ForecastInput, Learned, LearnedLimit, Limit, Method, Prediction, PriceBook, WindowState, anchors, cuts,
+    told_samples,
 };
-use session_store::{EventBackend, LimitWindow, Stores};
+use session_store::{Cell, ConversationId, EventBackend, Ledger, LimitWindow, Stores, Timestamp, Zone};
 
+use crate::accounts::Accounts;
 use crate::clock::now;
-use crate::context::{Context, figures};
+use crate::context::Context;
 use crate::error::CliError;
 use crate::table::{Column, Table, terminal_width};
 use crate::words;
 
-/// Learns from everything in the stores and forecasts each limit; the two that every account has are tried on the past even where
-/// nothing is known of them now.
-pub(crate) fn predictions(
-    context: &Context,
-    stores: &Stores,
-    book: &PriceBook,
-    limits: &Limits,
-) -> Result<Vec<Prediction>, CliError> {
-    let figures = figures(stores as &dyn EventBackend)?;
-    let now = now();
-    let mut states: Vec<WindowState> = limits.limits.iter().map(state).collect();
-    for window in [LimitWindow::FiveHour, LimitWindow::SevenDay] {
-        if states.iter().all(|state| state.window != window) {
-            let account = states.first().map(|state| state.account.clone()).unwrap_or_default();
-            states.push(WindowState {
-                account,
-                window,
-                used_percentage: None,
-                resets_at: None,
-                observed_at: now,
-            });
-        }
+/// Which limits are forecast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Those whose window is open.
+    Open,
+    /// All that are known, and of those that every account has what the past says, even where nothing is known of them now.
+    Tried,
+}
+
+/// A forecast, and what it was learned from.
+pub(crate) type Forecast = (Prediction, LearnedLimit);
+
+/// What forecasts are made of. Sums are read when the first forecast needs them.
+pub(crate) struct Past<'a> {
+    pub(crate) zone: &'a Zone,
+    pub(crate) stores: &'a Stores,
+    pub(crate) book: &'a PriceBook,
+    /// What was told since [`ForecastInput::history_from`].
+    pub(crate) facts: &'a Ledger,
+    pub(crate) accounts: &'a Accounts,
+    pub(crate) now: Timestamp,
+    pub(crate) cells: OnceCell<Vec<Cell>>,
+}
+
+impl Past<'_> {
+    /// Forecasts the limits that are known, in their order.
+    pub(crate) fn predictions(&self, limits: &[Limit], wanted: Wanted) -> Result<Vec<Forecast>, CliError> {
+        limits.iter().map(|limit| self.predict(&state(limit), wanted)).collect()
     }
-    let predict = |state: &WindowState| {
-        let samples = told_samples(&figures.facts, &state.account, &state.window);
-        let zone = &context.config.zone;
-        let input = ForecastInput { cells: &figures.cells, book, zone, state, samples: &samples, now };
-        let limits = [(state.window.name().to_owned(), input.learn())].into();
-        Prediction::of(&input, &Learned { limits })
-    };
-    Ok(states.iter().map(predict).collect())
+
+    /// Tries forecasts of the two limits that every account has, of those that are not among the known ones.
+    pub(crate) fn unknown(&self, limits: &[Limit]) -> Result<Vec<Prediction>, CliError> {
+        let account = limits.first().map(|limit| limit.account.to_string()).unwrap_or_default();
+        let missing = [LimitWindow::FiveHour, LimitWindow::SevenDay]
+            .into_iter()
+            .filter(|window| limits.iter().all(|limit| limit.window != *window));
+        let nothing = |window| WindowState {
+            account: account.clone(),
+            window,
+            used_percentage: None,
+            resets_at: None,
+            observed_at: self.now,
+        };
+        missing.map(|window| Ok(self.predict(&nothing(window), Wanted::Tried)?.0)).collect()
+    }
+
+    fn predict(&self, state: &WindowState, wanted: Wanted) -> Result<Forecast, CliError> {
+        let is_open = state.used_percentage.is_some() && state.resets_at.is_some();
+        if !is_open && wanted == Wanted::Open {
+            // Nothing can be said of it, so nothing need be learned for it.
+            let prediction = Prediction::of(&self.input(state, &[], &[]), &Learned::default());
+            return Ok((prediction, LearnedLimit::default()));
+        }
+        let is_its = |conversation: &ConversationId| {
+            let account = self.accounts.name(conversation);
+            state.account.is_empty() || account.is_none_or(|account| **account == *state.account)
+        };
+        let cells: Vec<Cell> =
+            self.cells()?.iter().filter(|cell| is_its(&cell.key.conversation)).cloned().collect();
+        let told = self.facts.iter().filter(|event| is_its(&event.owner.conversation));
+        let samples = told_samples(told, &state.account, &state.window);
+        Ok(self.input(state, &cells, &samples).predict())
+    }
+
+    fn input<'b>(
+        &'b self,
+        state: &'b WindowState,
+        cells: &'b [Cell],
+        samples: &'b [WindowState],
+    ) -> ForecastInput<'b> {
+        ForecastInput { cells, book: self.book, zone: self.zone, state, samples, now: self.now }
+    }
+
+    fn cells(&self) -> Result<&[Cell], CliError> {
+        if let Some(cells) = self.cells.get() {
+            return Ok(cells);
+        }
+        let range = ForecastInput::history_from(self.now)..Timestamp::MAX;
+        let cells = self.stores.cells(range, &cuts(&anchors(self.facts)))?;
+        Ok(self.cells.get_or_init(|| cells))
+    }
 }
 
 fn state(limit: &Limit) -> WindowState {
@@ -54,8 +108,42 @@ fn state(limit: &Limit) -> WindowState {
     }
 }
 
+/// Says in a few words when a limit runs out.
+pub(crate) fn runs_out(prediction: &Prediction, zone: &Zone, at: Timestamp) -> String {
+    match (prediction.runs_out_at, prediction.resets_first) {
+        _ if prediction.method == Method::Hit => "hit".to_owned(),
+        (Some(full), _) => format!("full {}", words::moment(zone, full, at)),
+        (None, Some(true)) => "resets first".to_owned(),
+        _ => "not enough data".to_owned(),
+    }
+}
+
+/// Says between which times a limit runs out, and how well such forecasts did; `None` where there is no forecast.
+pub(crate) fn line(prediction: &Prediction, context: &Context, at: Timestamp) -> Option<String> {
+    let zone = &context.config.zone;
+    let tried = prediction.backtest.filter(|_| prediction.resets_first.is_some())?;
+    if prediction.method == Method::Hit {
+        return None;
+    }
+    let between = match (prediction.low, prediction.high) {
+        (Some(low), Some(high)) => {
+            format!("full between {} and {}", words::moment(zone, low, at), words::moment(zone, high, at))
+        }
+        (Some(low), None) => format!("full {} at the earliest", words::moment(zone, low, at)),
+        _ => "resets first, also at the highest rate that is likely".to_owned(),
+    };
+    let name = words::limit_name(&prediction.window);
+    Some(format!(
+        "{name}: {between}. Of {} forecasts tried on the past, {:.0} % held the truth between their times; the median was {:.0} \
+         minutes off.\n",
+        tried.samples,
+        tried.coverage * 100.0,
+        tried.median_error_minutes,
+    ))
+}
+
 /// Draws the forecasts with what the past says of them.
-pub(crate) fn table(predictions: &[Prediction], context: &Context) -> String {
+pub(crate) fn table(predictions: &[&Prediction], context: &Context) -> String {
     let mut table = Table::new(&[
         Column::left("Forecast", 0),
         Column::left("Runs out", 0),
@@ -68,12 +156,6 @@ pub(crate) fn table(predictions: &[Prediction], context: &Context) -> String {
     let (zone, now) = (&context.config.zone, now());
     for prediction in predictions {
         let moment = |at| words::moment(zone, at, now);
-        let runs_out = match (prediction.runs_out_at, prediction.resets_first) {
-            _ if prediction.method == Method::Hit => "hit".to_owned(),
-            (Some(at), _) => moment(at),
-            (None, Some(true)) => "resets first".to_owned(),
-            _ => "not enough data".to_owned(),
-        };
         let between = match (prediction.low, prediction.high) {
             (Some(low), Some(high)) => format!("{} – {}", moment(low), moment(high)),
             (Some(low), None) => format!("{} – the reset", moment(low)),
@@ -84,7 +166,7 @@ pub(crate) fn table(predictions: &[Prediction], context: &Context) -> String {
         let tell = |text: Option<String>| text.unwrap_or_default();
         table.row(vec![
             words::limit_name(&prediction.window),
-            runs_out,
+            runs_out(prediction, zone, now),
             between,
             tell(tried.map(|it| it.samples.to_string())),
             tell(tried.map(|it| format!("{:.0} %", it.coverage * 100.0))),

@@ -2,13 +2,14 @@
 
 pub(crate) mod say;
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use session_analytics::{
-    Elapsed, Limit, LimitOut, LimitSource, LimitStatus, LimitUse, Limits, PriceBook, Reading, Share, Spend,
-    Usd,
+    Elapsed, ForecastInput, Limit, LimitOut, LimitSource, LimitStatus, LimitUse, Limits, Prediction,
+    PriceBook, Reading, Share, Spend, Usd,
 };
 use session_coordinator::{Notice, NoticeBoard, NoticeKind};
 use session_detect::claude;
@@ -23,6 +24,7 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::coordination;
 use crate::error::CliError;
+use crate::forecast::{self, Forecast, Past, Wanted};
 use crate::kept;
 use crate::line::bar;
 use crate::table::{Column, Table, terminal_width};
@@ -36,6 +38,8 @@ const LONGEST: Duration = Duration::from_secs(32 * 86_400);
 const ANSWERS_LATE: Duration = Duration::from_secs(60);
 /// How many of the newest notices are looked at for limits that were hit.
 pub(crate) const NOTICES_SEEN: u64 = 32;
+/// So long after a window ended it is told that it did.
+const RESET_IS_NEWS: Duration = Duration::from_secs(3600);
 const BAR_CELLS: u32 = 10;
 
 /// All that is known of the limits, as of one moment.
@@ -43,7 +47,13 @@ const BAR_CELLS: u32 = 10;
 pub(crate) struct Known {
     pub(crate) limits: Limits,
     pub(crate) rows: Vec<LimitUse>,
-    at: Timestamp,
+    /// What comes next of each row; none for the monitor, whose line follows the pace of the window.
+    pub(crate) forecasts: Vec<Forecast>,
+    /// What the past says of forecasts of limits that are not known; none unless that was wanted.
+    tried: Vec<Prediction>,
+    /// All that was told.
+    pub(crate) readings: Vec<Reading>,
+    pub(crate) at: Timestamp,
 }
 
 /// Takes a sample of the board; one whose source is not known tells nothing.
@@ -80,14 +90,15 @@ pub(crate) fn board_readings(accounts: &Accounts, board: &NoticeBoard) -> Vec<Re
 /// Returns what transcripts and Claude Code's own files tell.
 pub(crate) fn readings_on_disk(accounts: &Accounts, stores: &Stores) -> Result<Vec<Reading>, CliError> {
     let at = now();
-    let mut readings = transcript_readings(stores, accounts, &facts(stores, at)?, at)?;
+    let facts = facts(stores, at.before(LONGEST))?;
+    let mut readings = transcript_readings(stores, accounts, &facts, at)?;
     readings.extend(accounts.cached());
     Ok(readings)
 }
 
-/// Returns the facts of the time that limits may be of.
-fn facts(stores: &Stores, at: Timestamp) -> Result<Ledger, CliError> {
-    let range = at.before(LONGEST)..Timestamp::MAX;
+/// Returns the facts since a moment.
+fn facts(stores: &Stores, since: Timestamp) -> Result<Ledger, CliError> {
+    let range = since..Timestamp::MAX;
     Ok(stores.events(&Selection { range, turns: false, conversations: false, conversation: None })?)
 }
 
@@ -115,10 +126,11 @@ impl Basis<'_> {
         let mut readings = transcript_readings(self.stores, self.accounts, self.facts, at)?;
         readings.extend(self.accounts.cached());
         readings.extend(self.board.into_iter().flat_map(|board| board_readings(self.accounts, board)));
-        let limits = Limits::merge(readings, at);
+        let mut limits = Limits::merge(readings.iter().cloned(), at);
+        limits.limits.retain(|limit| is_news(limit, at));
         let row = |limit| Ok(LimitUse::of(limit, &self.spends(limit, at)?, at));
         let rows = limits.limits.iter().map(row).collect::<Result<_, CliError>>()?;
-        Ok(Known { limits, rows, at })
+        Ok(Known { limits, rows, forecasts: Vec::new(), tried: Vec::new(), readings, at })
     }
 
     /// Returns what was spent of a limit since its window began: by reply in the last hours, by quarter hour before.
@@ -160,6 +172,7 @@ impl Known {
         stores: &Stores,
         book: &PriceBook,
         checkpoints: impl Iterator<Item = &'a Checkpoint>,
+        wanted: Wanted,
     ) -> Result<Self, CliError> {
         let at = now();
         let mut accounts = Accounts::of(&context.config);
@@ -168,21 +181,43 @@ impl Known {
         let recent =
             stores.events(&Selection { range, turns: true, conversations: false, conversation: None })?;
         let board = coordination::existing_board(&context.config);
+        let facts = facts(stores, ForecastInput::history_from(at))?;
         let basis = Basis {
             stores,
             book,
             accounts: &accounts,
             sessions: &sessions(&context.config),
-            facts: &facts(stores, at)?,
+            facts: &facts,
             recent: &recent,
             board: board.as_ref().map(|(_, board)| board),
         };
-        basis.gather(at)
+        let known = basis.gather(at)?;
+        let past = Past {
+            zone: &context.config.zone,
+            stores,
+            book,
+            facts: &facts,
+            accounts: &accounts,
+            now: at,
+            cells: OnceCell::new(),
+        };
+        let forecasts = past.predictions(&known.limits.limits, wanted)?;
+        let tried = match wanted {
+            Wanted::Open => Vec::new(),
+            Wanted::Tried => past.unknown(&known.limits.limits)?,
+        };
+        Ok(Self { forecasts, tried, ..known })
+    }
+
+    /// Returns the forecasts of the limits, in their order, then what was tried without one.
+    pub(crate) fn predictions(&self) -> impl Iterator<Item = &Prediction> {
+        self.forecasts.iter().map(|(prediction, _)| prediction).chain(&self.tried)
     }
 
     /// Returns the limits as `status --json` and `limits --json` tell them.
     pub(crate) fn json(&self) -> Vec<LimitOut<'_>> {
-        self.rows.iter().map(|row| LimitOut::of(row, self.at)).collect()
+        let rows = self.rows.iter().zip(&self.forecasts);
+        rows.map(|(row, (forecast, _))| LimitOut::of(row, forecast.runs_out_at, self.at)).collect()
     }
 
     /// Draws the limits as a table; says so where none is known.
@@ -198,19 +233,22 @@ impl Known {
             Column::left("Used", 0),
             Column::left("Resets", 0),
             Column::left("Shares", 3),
-            Column::left("Source", 2),
-            Column::right("Age", 1),
-            Column::left("Forecast", 4),
+            Column::left("Source", 4),
+            Column::right("Age", 2),
+            Column::left("Forecast", 1),
         ];
         let mut table = Table::new(&account.iter().copied().chain(columns).collect::<Vec<_>>());
-        for row in &self.rows {
-            let mut cells = cells(row, context, self.at);
+        for (row, (forecast, _)) in self.rows.iter().zip(&self.forecasts) {
+            let mut cells = cells(row, forecast, context, self.at);
             if account.is_some() {
                 cells.insert(0, words::shorten(&row.limit.account, 24));
             }
             table.row(cells);
         }
         let mut out = table.draw(terminal_width(), context.config.colors_stdout());
+        for prediction in self.predictions().take(self.rows.len()) {
+            out.push_str(&forecast::line(prediction, context, self.at).unwrap_or_default());
+        }
         for (refusal, count) in &self.limits.refused {
             let values = if *count == 1 { "value was" } else { "values were" };
             out.push_str(&format!("{count} {values} refused: {}.\n", refusal.name()));
@@ -219,17 +257,25 @@ impl Known {
     }
 }
 
-fn cells(it: &LimitUse, context: &Context, at: Timestamp) -> Vec<String> {
+fn cells(it: &LimitUse, forecast: &Prediction, context: &Context, at: Timestamp) -> Vec<String> {
     let (limit, zone) = (&it.limit, &context.config.zone);
-    let bar = bar(it.estimate.or(limit.used_now()).unwrap_or(0), BAR_CELLS);
+    let (used, shares, forecast) = match limit.is_over {
+        true => ("reset".to_owned(), String::new(), String::new()),
+        false => {
+            let bar = bar(it.estimate.or(limit.used_now()).unwrap_or(0), BAR_CELLS);
+            let is_hit = limit.status == LimitStatus::Rejected;
+            let forecast = if is_hit { String::new() } else { forecast::runs_out(forecast, zone, at) };
+            (format!("{bar} {}", say::used(it)), say::shares(it), forecast)
+        }
+    };
     vec![
         words::limit_name(&limit.window),
-        format!("{bar} {}", say::used(it)),
+        used,
         say::reset(it, zone, at),
-        say::shares(it),
+        shares,
         limit.source.name().to_owned(),
         Elapsed(at.since(limit.observed_at)).to_string(),
-        say::forecast(it, zone, at),
+        forecast,
     ]
 }
 
@@ -269,6 +315,13 @@ fn transcript_readings(
         }
     }
     Ok(readings)
+}
+
+/// Returns whether a limit tells something of now: its window is open, or has just ended, so that it is free again.
+///
+/// Later nobody knows what is used of the window that followed, and nothing is told of it.
+fn is_news(limit: &Limit, at: Timestamp) -> bool {
+    !limit.is_over || limit.resets_at.is_some_and(|reset| at.since(reset) < RESET_IS_NEWS)
 }
 
 /// Returns when each conversation was answered last, as exactly as is needed to tell it from each of these times.

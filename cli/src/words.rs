@@ -1,6 +1,6 @@
 //! Times, names and widths, as the screen writes them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ratatui::text::{Line, Span};
@@ -13,6 +13,22 @@ use crate::printable::printable;
 
 /// Up to here something is said to happen now.
 const NOW: u64 = 3;
+
+/// Returns models in few words: one of its family by its name, several by the family and their number, as in
+/// `opus-5-5 sonnet ×2`.
+pub(crate) fn models_text<'a>(models: impl IntoIterator<Item = &'a str>) -> String {
+    let mut families: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for name in models.into_iter().map(model_name) {
+        let is_word = |part: &&str| part.chars().next().is_some_and(char::is_alphabetic);
+        let family = name.split('-').find(is_word).unwrap_or(&name).to_owned();
+        families.entry(family).or_default().insert(name);
+    }
+    let text = |(family, names): (String, BTreeSet<String>)| match names.len() {
+        1 => names.into_iter().collect(),
+        several => format!("{family} ×{several}"),
+    };
+    families.into_iter().map(text).collect::<Vec<String>>().join(" ")
+}
 
 /// Returns how long ago a moment was, in one unit: `now`, `12 s`, `3 m`, `5 h`, `2 d`, `3 y`.
 pub(crate) fn ago(at: Timestamp, now: Timestamp) -> String {
@@ -176,6 +192,17 @@ pub(crate) fn fit<'a>(mut pieces: Vec<Piece<'a>>, gap: usize, width: usize) -> L
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn models_of_one_family_are_counted() {
+        let check = |models: &[&str], text: &str| assert_eq!(models_text(models.iter().copied()), text);
+        check(&[], "");
+        check(&["claude-sonnet-5-5"], "sonnet-5-5");
+        check(&["claude-opus-5-5", "claude-sonnet-5", "claude-3-5-sonnet-20241022"], "opus-5-5 sonnet ×2");
+        // One model under two names is one.
+        check(&["claude-opus-4-5-20251101", "claude-opus-4-5"], "opus-4-5");
+        check(&["5", "gpt-5"], "5 gpt-5");
+    }
 
     #[test]
     fn times_are_told_in_one_unit() {

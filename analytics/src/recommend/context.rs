@@ -8,6 +8,7 @@ use session_store::{Fact, PriceClass, PromptBand, Usage};
 use super::{Evidence, Finding, Kind, Saving, View};
 use crate::human::Tokens;
 use crate::money::Usd;
+use crate::pricing::Prices;
 
 /// Beyond so many tokens a context is called large.
 const LARGE: u64 = 100_000;
@@ -90,9 +91,10 @@ fn carried(view: &View<'_>) -> Vec<Finding> {
 
 fn dear_tier(view: &View<'_>) -> Vec<Finding> {
     let mut sums: BTreeMap<Option<Arc<str>>, (u64, Usd)> = BTreeMap::new();
+    let mut prices = Prices::of(view.history.book);
     for reply in &view.history.replies {
         let plain = PriceClass { tariff: reply.tariff, prompt: PromptBand::UpTo100k };
-        let Some(plain) = view.history.book.price(reply.model, reply.at, plain) else { continue };
+        let Some(plain) = prices.price(reply.model, reply.at, plain) else { continue };
         let surcharge = reply.cost - plain.cost(&reply.usage);
         if surcharge > Usd::ZERO {
             let (replies, cost) = sums.entry(reply.session.clone()).or_default();

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_store::{LimitWindow, Timestamp};
+use session_store::{CELL_WIDTH, LimitWindow, Timestamp};
 
 use super::{Evidence, Finding, Kind, Saving, View};
 use crate::history::Blocked;
@@ -67,9 +67,8 @@ impl Spent<'_> {
     /// Returns what each session spent in the window before the hit, by its name.
     fn by_session(&self, view: &View<'_>) -> BTreeMap<Option<Arc<str>>, Usd> {
         let mut costs: BTreeMap<Option<Arc<str>>, Usd> = BTreeMap::new();
-        let replies = view.history.replies.iter();
-        let inside = replies.filter(|reply| (self.range.start..self.hit_at).contains(&reply.at));
-        for reply in inside.filter(|reply| window::counts(&self.kind, reply.model)) {
+        let inside = view.history.replies_in(self.range.start..self.hit_at);
+        for reply in inside.iter().filter(|reply| window::counts(&self.kind, reply.model)) {
             *costs.entry(reply.session.clone()).or_default() += reply.cost;
         }
         costs
@@ -182,8 +181,7 @@ fn early(spent: &[Spent<'_>]) -> Option<Finding> {
 fn piled(view: &View<'_>, spent: &[Spent<'_>]) -> Option<Finding> {
     let is_piled = |window: &&Spent<'_>| {
         let cost = |range: Range<Timestamp>| -> Usd {
-            let inside = view.history.replies.iter().filter(|reply| range.contains(&reply.at));
-            inside.map(|reply| reply.cost).sum()
+            view.history.replies_in(range).iter().map(|reply| reply.cost).sum()
         };
         let late = cost(window.range.end.before(HOUR)..window.hit_at);
         let all = cost(window.range.start..window.hit_at);
@@ -252,10 +250,11 @@ fn headroom(view: &View<'_>) -> Option<Finding> {
     let mut costs = [Usd::ZERO; 24];
     let mut days: [BTreeSet<_>; 24] = std::array::from_fn(|_| BTreeSet::new());
     let mut limited = [false; 24];
-    for reply in &view.history.replies {
-        let hour = hour_of(reply.at);
-        costs[hour] += reply.cost;
-        days[hour].insert(zone.date_of(reply.at));
+    // Replies come in the order of their times, many to a quarter hour, and no zone of today changes its hour within one.
+    for replies in view.history.replies.chunk_by(|a, b| a.at.floor(CELL_WIDTH) == b.at.floor(CELL_WIDTH)) {
+        let hour = hour_of(replies[0].at);
+        costs[hour] += replies.iter().map(|reply| reply.cost).sum();
+        days[hour].insert(zone.date_of(replies[0].at));
     }
     for blocked in &view.history.blocked {
         let mut at = blocked.range.start;

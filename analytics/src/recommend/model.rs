@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_store::{ModelId, Timestamp, Usage};
+use session_store::{ModelId, PriceClass, PromptBand, Timestamp, Usage};
 
 use super::{Evidence, Finding, Kind, Saving, View};
+use crate::history::Reply;
 use crate::money::Usd;
+use crate::pricing::Prices;
 
 /// What a dear model is compared with.
 const PLAIN_MODEL: &str = "claude-sonnet-5-5";
@@ -34,6 +36,11 @@ struct Dear {
 
 fn dear(view: &View<'_>) -> Vec<Finding> {
     let plain = ModelId::from(PLAIN_MODEL);
+    let mut prices = Prices::of(view.history.book);
+    let mut plainly = |reply: &Reply<'_>| {
+        let class = PriceClass { tariff: reply.tariff, prompt: PromptBand::of(reply.usage.prompt()) };
+        prices.price(&plain, reply.at, class).map(|price| price.cost(&reply.usage))
+    };
     let mut sums: BTreeMap<Option<Arc<str>>, Dear> = BTreeMap::new();
     for ((_, agent), places) in &view.history.threads {
         let replies: Vec<_> = places.iter().map(|place| &view.history.replies[*place]).collect();
@@ -42,7 +49,7 @@ fn dear(view: &View<'_>) -> Vec<Finding> {
             continue;
         }
         let cost: Usd = replies.iter().map(|reply| reply.cost).sum();
-        let plainly: Option<Usd> = replies.iter().map(|reply| view.history.cost_with(reply, &plain)).sum();
+        let plainly: Option<Usd> = replies.iter().map(|reply| plainly(reply)).sum();
         let Some(plainly) = plainly.filter(|plainly| cost.as_picos() > plainly.as_picos() * 3 / 2) else {
             continue;
         };

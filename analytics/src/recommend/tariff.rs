@@ -8,6 +8,7 @@ use session_store::{PriceClass, PromptBand, Tariff};
 use super::{Evidence, Finding, Kind, Saving, View};
 use crate::history::Reply;
 use crate::money::Usd;
+use crate::pricing::Prices;
 
 pub(super) fn find(view: &View<'_>) -> Vec<Finding> {
     let mut findings = surcharge(view, Kind::FastMode, |tariff| Tariff { fast: false, ..tariff });
@@ -17,11 +18,12 @@ pub(super) fn find(view: &View<'_>) -> Vec<Finding> {
 
 fn surcharge(view: &View<'_>, kind: Kind, without: fn(Tariff) -> Tariff) -> Vec<Finding> {
     let mut sums: BTreeMap<Option<Arc<str>>, (u64, Usd, Usd)> = BTreeMap::new();
+    let mut prices = Prices::of(view.history.book);
     let concerned = |reply: &&Reply<'_>| without(reply.tariff) != reply.tariff;
     for reply in view.history.replies.iter().filter(concerned) {
         let class =
             PriceClass { tariff: without(reply.tariff), prompt: PromptBand::of(reply.usage.prompt()) };
-        let Some(plain) = view.history.book.price(reply.model, reply.at, class) else { continue };
+        let Some(plain) = prices.price(reply.model, reply.at, class) else { continue };
         let (replies, cost, surcharge) = sums.entry(reply.session.clone()).or_default();
         *replies += 1;
         *cost += reply.cost;

@@ -210,6 +210,7 @@ pub struct LimitOut<'a> {
     source: &'a str,
     observed_at: String,
     age_seconds: u64,
+    /// As forecast; `null` where the reset comes first or the data are too few.
     runs_out_at: Option<String>,
     shares: Vec<ShareOut<'a>>,
     elsewhere_share: f64,
@@ -224,8 +225,8 @@ struct ShareOut<'a> {
 }
 
 impl<'a> LimitOut<'a> {
-    /// Takes the shape of a limit at a moment.
-    pub fn of(it: &'a LimitUse, at: Timestamp) -> Self {
+    /// Takes the shape of a limit at a moment, with the time at which it will run out, as far as that is known.
+    pub fn of(it: &'a LimitUse, runs_out_at: Option<Timestamp>, at: Timestamp) -> Self {
         let limit = &it.limit;
         let hundredths = |used: u32| f64::from(used) / 100.0;
         Self {
@@ -239,7 +240,7 @@ impl<'a> LimitOut<'a> {
             source: limit.source.name(),
             observed_at: limit.observed_at.to_string(),
             age_seconds: at.since(limit.observed_at).as_secs(),
-            runs_out_at: limit.runs_out_at(at).map(|at| at.to_string()),
+            runs_out_at: runs_out_at.map(|at| at.to_string()),
             shares: it.shares.iter().map(ShareOut::of).collect(),
             elsewhere_share: it.elsewhere,
         }
@@ -326,7 +327,11 @@ pub fn live_json(live: &Live) -> String {
         }),
         tokens_per_minute: live.tokens_per_minute,
         cost_usd_per_hour: live.cost_per_hour.as_dollars(),
-        limits: live.limits.iter().map(|limit| LimitOut::of(limit, live.at)).collect(),
+        limits: live
+            .limits
+            .iter()
+            .map(|it| LimitOut::of(it, it.limit.runs_out_at(live.at), live.at))
+            .collect(),
         last_limit: live.last_limit.as_ref().map(|hit| HitOut {
             at: hit.at.to_string(),
             conversation_id: hit.conversation.as_str(),

@@ -8,6 +8,7 @@ use std::fmt::Write;
 
 use session_store::{CellSum, Timestamp, Usage};
 
+use crate::forecast::Prediction;
 use crate::limits::Limits;
 use crate::money::Usd;
 use crate::pricing::{PriceBook, Prices};
@@ -23,6 +24,8 @@ pub struct MetricsInput<'a> {
     pub book: &'a PriceBook,
     /// The limits of all accounts.
     pub limits: &'a Limits,
+    /// The forecasts of them.
+    pub predictions: &'a [&'a Prediction],
     /// How many sessions are alive, by type.
     pub sessions: &'a BTreeMap<String, usize>,
     /// What coordination counted, by name.
@@ -165,6 +168,35 @@ fn limits(out: &mut Exposition, input: &MetricsInput<'_>) {
             &labels(limit),
             seconds(limit.observed_at),
         );
+    }
+    forecasts(out, input);
+}
+
+/// When limits run out, and how well such forecasts did.
+fn forecasts(out: &mut Exposition, input: &MetricsInput<'_>) {
+    let labels = |it: &Prediction| {
+        let account = printable(&it.account).into_owned();
+        [("account", account), ("window", printable(it.window.name()).into_owned())]
+    };
+    let forecast = || input.predictions.iter().filter(|it| it.resets_first.is_some());
+    let name = "claudewatch_limit_runs_out_timestamp_seconds";
+    let help =
+        "When a limit is forecast to run out; no sample where its reset comes first or the data are too few.";
+    out.family(name, Kind::Gauge, help);
+    for (it, at) in forecast().filter_map(|it| Some((it, it.runs_out_at?))) {
+        out.sample(name, &labels(it), seconds(at));
+    }
+    let tried = || forecast().filter_map(|it| Some((it, it.backtest?)));
+    let name = "claudewatch_limit_forecast_coverage_ratio";
+    let help = "In which part of forecasts tried on the past the truth lay within the 80 % interval, 0 to 1.";
+    out.family(name, Kind::Gauge, help);
+    for (it, backtest) in tried() {
+        out.sample(name, &labels(it), backtest.coverage);
+    }
+    let name = "claudewatch_limit_forecast_error_seconds";
+    out.family(name, Kind::Gauge, "By how much forecasts tried on the past missed, the median.");
+    for (it, backtest) in tried() {
+        out.sample(name, &labels(it), (backtest.median_error_minutes * 60.0).round());
     }
 }
 

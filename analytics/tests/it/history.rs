@@ -229,7 +229,7 @@ impl Told {
                 resets_at: limit.resets_at,
                 observed_at: limit.observed_at,
             };
-            let samples = told_samples(&history.ledger, &limit.account, &limit.window);
+            let samples = told_samples(history.ledger.iter(), &limit.account, &limit.window);
             let input = ForecastInput {
                 cells: &figures.cells,
                 book: &book,

@@ -1,23 +1,34 @@
 //! `claudewatch explain`: the records behind a figure, what was dropped and why, and the prices used.
 
+mod efficiency;
+mod limit;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::ops::Range;
 use std::path::PathBuf;
 
 use serde::Serialize;
-use session_analytics::{Price, PriceBook, Tokens, UsageOut, Usd};
+use session_analytics::{
+    Effort, LOOKED_AT, Price, PriceBook, SessionInfo, Sessions, Tokens, UsageOut, Usd, efforts,
+};
 use session_store::{
     Date, Event, EventBackend, EventId, Fact, Found, Ledger, PriceClass, Reading, Role, Selection, Source,
     Tail, Timestamp, Turn, Usage, Zone, locate,
 };
 
+use crate::accounts::Accounts;
 use crate::args::ExplainArgs;
+use crate::clock::now;
 use crate::context::{Context, print};
 use crate::error::CliError;
+use crate::forecast::Wanted;
+use crate::limits::Known;
 use crate::printable::printable;
+use crate::sessions;
 use crate::table::{Column, Table, terminal_width};
 use crate::words::model_name;
+use efficiency::EfficiencyOut;
 
 /// Messages listed one by one for people; JSON lists all.
 const LISTED_MAX: usize = 20;
@@ -27,14 +38,76 @@ pub(crate) fn run(context: &Context, args: &ExplainArgs) -> Result<(), CliError>
     let archive = context.archive()?;
     let facts = archive.store.events(&Selection::facts())?;
     let turns = archive.store.events(&Selection { turns: true, ..Selection::all() })?;
-    let subject = Subject::of(&args.what, context, &turns, &facts)?;
-    let chosen = subject.choose(&turns, &facts, context);
+    let sessions = sessions::of_stores(&archive.store)?;
+    // What is no limit's name is not worth gathering limits for.
+    let known = match args.what.starts_with("five_hour") || args.what.starts_with("seven_day") {
+        true => {
+            Some(Known::gather(context, &archive.store, &book, archive.ingestor.checkpoints(), Wanted::Open)?)
+        }
+        false => None,
+    };
+    let subject = match &known {
+        Some(known) => Subject::of_limit(&args.what, known)?,
+        None => Subject::of(&args.what, context, &turns, &facts, &sessions)?,
+    };
+    let mut accounts = Accounts::of(&context.config);
+    accounts.learn(archive.ingestor.checkpoints());
+    let chosen = match (&subject, &known) {
+        (Subject::Limit(window), Some(known)) => used_of(known, window, &turns, &facts, &accounts),
+        _ => subject.choose(&turns, &facts, context, &sessions),
+    };
     let records = records_of(context, &chosen);
-    let account = Account::of(subject, chosen, records, &book);
+    let limits = known.map(|known| limit::Explained::of(&known, &args.what, &records)).unwrap_or_default();
+    let efficiency = match &subject {
+        Subject::Session(id) => Some(efficiency_of(&chosen, &facts, &book, &sessions, id, now())),
+        _ => None,
+    };
+    let account = Account { limits, efficiency, ..Account::of(subject, chosen, records, &book) };
     if context.config.json {
         return print(&account.json());
     }
     print(&account.text(context))
+}
+
+/// Returns what was used of the open windows of a limit, and what was told of them.
+fn used_of(known: &Known, window: &str, turns: &Ledger, facts: &Ledger, accounts: &Accounts) -> Ledger {
+    let rows = || known.rows.iter().filter(|row| row.limit.window.name() == window);
+    let is_its = |event: &Event| {
+        let account = accounts.name(&event.owner.conversation);
+        rows().map(|row| &row.limit).filter(|limit| account == Some(&limit.account)).any(|limit| {
+            let is_in = limit.began_at().is_some_and(|began| (began..known.at).contains(&event.at));
+            match &event.fact {
+                Fact::Turn(turn) => is_in && session_analytics::window::counts(&limit.window, &turn.model),
+                Fact::LimitHit(hit) => hit.window == limit.window,
+                Fact::LimitSample(sample) => sample.window == limit.window,
+                _ => false,
+            }
+        })
+    };
+    let turns = turns.turns().map(|(event, _)| event);
+    turns.chain(facts.iter()).filter(|event| is_its(event)).cloned().collect()
+}
+
+/// Returns what the efficiency of a session is made of.
+fn efficiency_of(
+    chosen: &Ledger,
+    facts: &Ledger,
+    book: &PriceBook,
+    sessions: &Sessions,
+    id: &str,
+    now: Timestamp,
+) -> EfficiencyOut {
+    let since = now.before(LOOKED_AT);
+    let turns = chosen.turns().map(|(event, _)| event);
+    let recent = turns.chain(facts.iter()).filter(|event| event.at >= since).cloned().collect();
+    let mut sum = Effort::default();
+    for (name, effort) in efforts(&recent, book, sessions, now) {
+        let info = name.and_then(|name| sessions.get(&name));
+        if info.is_some_and(|info| info.session_id.starts_with(id)) {
+            sum.add(&effort);
+        }
+    }
+    EfficiencyOut::of(&sum, LOOKED_AT.as_secs() / 86_400)
 }
 
 /// What is to be explained.
@@ -44,10 +117,28 @@ enum Subject {
     Conversation(String),
     Model(String),
     Project(String),
+    /// A session by its five-part id, or the beginning of it.
+    Session(String),
+    /// A limit by its name in JSON.
+    Limit(String),
 }
 
 impl Subject {
-    fn of(what: &str, context: &Context, turns: &Ledger, facts: &Ledger) -> Result<Self, CliError> {
+    fn of_limit(what: &str, known: &Known) -> Result<Self, CliError> {
+        match known.rows.iter().any(|row| row.limit.window.name() == what) {
+            true => Ok(Self::Limit(what.to_owned())),
+            false => Err(CliError::nothing(format!("nothing is known of the limit `{what}`"))
+                .hinted("claudewatch limits --json names those that are known, as `window`")),
+        }
+    }
+
+    fn of(
+        what: &str,
+        context: &Context,
+        turns: &Ledger,
+        facts: &Ledger,
+        sessions: &Sessions,
+    ) -> Result<Self, CliError> {
         if turns.get(&EventId::from(what)).is_some() {
             return Ok(Self::Message(EventId::from(what)));
         }
@@ -59,20 +150,25 @@ impl Subject {
         if any(&|event, _| event.owner.conversation.as_str().starts_with(what)) {
             return Ok(Self::Conversation(what.to_owned()));
         }
+        let is_session = |info: &SessionInfo| info.session_id.starts_with(what);
+        if what.contains(':') && any(&|event, _| session_of(sessions, event).is_some_and(is_session)) {
+            return Ok(Self::Session(what.to_owned()));
+        }
         if any(&|_, turn| turn.model.as_str().contains(what)) {
             return Ok(Self::Model(what.to_owned()));
         }
         let project = Self::Project(what.to_owned());
-        if project.choose(turns, facts, context).is_empty() {
+        if project.choose(turns, facts, context, sessions).is_empty() {
             return Err(CliError::nothing(format!("nothing is known of `{what}`")).hinted(
-                "name a day (2026-11-22), a month (2026-11), a conversation, a project, a model or a message (msg_…)",
+                "name a day (2026-11-22), a month (2026-11), a conversation, a session (pts/1:local:…), a project, a model, a \
+                 message (msg_…) or a limit (five_hour)",
             ));
         }
         Ok(project)
     }
 
     /// Returns the turns that the subject is made of.
-    fn choose(&self, turns: &Ledger, facts: &Ledger, context: &Context) -> Ledger {
+    fn choose(&self, turns: &Ledger, facts: &Ledger, context: &Context, sessions: &Sessions) -> Ledger {
         let projects: BTreeMap<_, _> = match self {
             Self::Project(_) => facts
                 .iter()
@@ -89,6 +185,10 @@ impl Subject {
             Self::Message(id) => event.id == *id,
             Self::Days(_, range) => range.contains(&event.at),
             Self::Conversation(prefix) => event.owner.conversation.as_str().starts_with(prefix.as_str()),
+            Self::Session(id) => {
+                session_of(sessions, event).is_some_and(|info| info.session_id.starts_with(id.as_str()))
+            }
+            Self::Limit(_) => false,
             Self::Model(part) => turn.model.as_str().contains(part.as_str()),
             Self::Project(wanted) => projects
                 .get(&event.owner.conversation)
@@ -100,9 +200,18 @@ impl Subject {
     fn name(&self) -> &str {
         match self {
             Self::Message(id) => id.as_str(),
-            Self::Days(name, _) | Self::Conversation(name) | Self::Model(name) | Self::Project(name) => name,
+            Self::Days(name, _)
+            | Self::Conversation(name)
+            | Self::Model(name)
+            | Self::Project(name)
+            | Self::Session(name)
+            | Self::Limit(name) => name,
         }
     }
+}
+
+fn session_of<'a>(sessions: &'a Sessions, event: &Event) -> Option<&'a SessionInfo> {
+    sessions.of(&event.owner.conversation, event.at)
 }
 
 /// Reads a day or a month.
@@ -125,9 +234,12 @@ struct Record {
     found: Found,
 }
 
+/// The lines that tell of each event.
+type Records = BTreeMap<EventId, Vec<Record>>;
+
 /// Reads the transcripts again for every line that tells of the chosen messages.
-fn records_of(context: &Context, chosen: &Ledger) -> BTreeMap<EventId, Vec<Record>> {
-    let mut records: BTreeMap<EventId, Vec<Record>> = BTreeMap::new();
+fn records_of(context: &Context, chosen: &Ledger) -> Records {
+    let mut records = Records::new();
     let mut seen = BTreeSet::new();
     for dir in &context.config.claude_dirs {
         for source in locate(dir).sources {
@@ -140,12 +252,7 @@ fn records_of(context: &Context, chosen: &Ledger) -> BTreeMap<EventId, Vec<Recor
     records
 }
 
-fn read_records(
-    source: &Source,
-    zone: &Zone,
-    chosen: &Ledger,
-    records: &mut BTreeMap<EventId, Vec<Record>>,
-) -> std::io::Result<()> {
+fn read_records(source: &Source, zone: &Zone, chosen: &Ledger, records: &mut Records) -> std::io::Result<()> {
     let mut file = source.open()?;
     let mut tail = Tail::new(source.kind.clone(), zone.clone());
     let mut block = vec![0; 64 << 10];
@@ -203,6 +310,10 @@ struct Account {
     messages: Vec<Explained>,
     prices: BTreeMap<(String, PriceClass, Timestamp), PriceLine>,
     unpriced: BTreeSet<String>,
+    /// What is behind the limits that are explained.
+    limits: Vec<limit::Explained>,
+    /// What is behind the score of the session that is explained.
+    efficiency: Option<EfficiencyOut>,
 }
 
 /// One message, the records that tell of it, and its cost.
@@ -222,17 +333,14 @@ struct PriceLine {
 }
 
 impl Account {
-    fn of(
-        subject: Subject,
-        chosen: Ledger,
-        mut records: BTreeMap<EventId, Vec<Record>>,
-        book: &PriceBook,
-    ) -> Self {
+    fn of(subject: Subject, chosen: Ledger, mut records: Records, book: &PriceBook) -> Self {
         let mut account = Self {
             subject: subject.name().to_owned(),
             messages: Vec::new(),
             prices: BTreeMap::new(),
             unpriced: BTreeSet::new(),
+            limits: Vec::new(),
+            efficiency: None,
         };
         for event in chosen {
             let Fact::Turn(turn) = event.fact.clone() else { continue };
@@ -294,6 +402,14 @@ impl Account {
             Tokens(usage.total()),
             self.cost()
         );
+        for limit in &self.limits {
+            out.push_str(&limit.text(context, LISTED_MAX));
+            out.push('\n');
+        }
+        if let Some(efficiency) = &self.efficiency {
+            out.push_str(&efficiency.text());
+            out.push('\n');
+        }
         for (verdict, count) in self.verdicts() {
             out.push_str(&format!("{count:>8} records {:<12} {}\n", verdict.name(), verdict.reason()));
         }
@@ -367,6 +483,8 @@ impl Account {
                 .map(|((model, class, _), line)| PriceOut::of(model, *class, line))
                 .collect(),
             details: self.messages.iter().map(MessageOut::of).collect(),
+            limits: self.limits.iter().map(limit::Explained::json).collect(),
+            efficiency: self.efficiency.as_ref(),
         };
         let text = serde_json::to_string(&out).expect("because the type holds only texts and numbers");
         format!("{text}\n")
@@ -458,6 +576,10 @@ struct AccountOut<'a> {
     archive_only_messages: usize,
     prices: Vec<PriceOut<'a>>,
     details: Vec<MessageOut<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    limits: Vec<limit::ExplainedOut<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    efficiency: Option<&'a EfficiencyOut>,
 }
 
 #[derive(Serialize)]

@@ -6,7 +6,7 @@ use session_analytics::{LimitOut, LimitStatus, NEAR, PredictionOut};
 use crate::args::LimitsArgs;
 use crate::context::{Context, print};
 use crate::error::{CliError, exit};
-use crate::forecast;
+use crate::forecast::{self, Wanted};
 use crate::limits::Known;
 
 #[derive(Serialize)]
@@ -14,29 +14,25 @@ struct LimitsOut<'a> {
     schema_version: u32,
     limits: Vec<LimitOut<'a>>,
     refused_values: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    predictions: Option<Vec<PredictionOut<'a>>>,
+    predictions: Vec<PredictionOut<'a>>,
 }
 
 /// Prints the limits; returns the code that the check came to.
 pub(crate) fn run(context: &Context, args: &LimitsArgs) -> Result<Option<u8>, CliError> {
     let book = context.prices()?;
     let archive = context.archive()?;
-    let known = Known::gather(context, &archive.store, &book, archive.ingestor.checkpoints())?;
-    let predictions = match args.backtest {
-        true => Some(forecast::predictions(context, &archive.store, &book, &known.limits)?),
-        false => None,
-    };
+    let wanted = if args.backtest { Wanted::Tried } else { Wanted::Open };
+    let known = Known::gather(context, &archive.store, &book, archive.ingestor.checkpoints(), wanted)?;
     if context.config.json {
         let refused_values = known.limits.refused.values().sum();
-        let predictions = predictions.as_ref().map(|all| all.iter().map(PredictionOut::of).collect());
+        let predictions = known.predictions().map(PredictionOut::of).collect();
         let out = LimitsOut { schema_version: 1, limits: known.json(), refused_values, predictions };
         let text = serde_json::to_string(&out).expect("because the type holds only texts and numbers");
         print(&format!("{text}\n"))?;
     } else if !(args.check && context.config.quiet) {
         print(&known.table(context))?;
-        if let Some(predictions) = &predictions {
-            print(&forecast::table(predictions, context))?;
+        if args.backtest {
+            print(&forecast::table(&known.predictions().collect::<Vec<_>>(), context))?;
         }
     }
     Ok(args.check.then(|| code(&known)).flatten())

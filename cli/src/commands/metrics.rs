@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use session_analytics::{MetricsInput, metrics_text};
+use session_analytics::{MetricsInput, Prediction, metrics_text};
 
 use crate::args::MetricsArgs;
 use crate::context::{Context, figures};
 use crate::error::CliError;
 use crate::feed::Feed;
+use crate::forecast::Wanted;
 use crate::limits::Known;
 use crate::others::Others;
 use crate::output::Output;
@@ -23,11 +24,13 @@ pub(crate) fn run(context: &Context, args: &MetricsArgs) -> Result<(), CliError>
     let types = Presence::look(context, &archive.store, &live, &others).types();
     let sessions: BTreeMap<String, usize> =
         types.into_iter().map(|(kind, count)| (kind.name().to_owned(), count)).collect();
-    let known = Known::gather(context, &archive.store, &book, archive.ingestor.checkpoints())?;
+    let known = Known::gather(context, &archive.store, &book, archive.ingestor.checkpoints(), Wanted::Open)?;
+    let predictions: Vec<&Prediction> = known.predictions().collect();
     let input = MetricsInput {
         figures: &figures,
         book: &book,
         limits: &known.limits,
+        predictions: &predictions,
         sessions: &sessions,
         counters: &others.counters,
         skipped: (archive.scan.lines_skipped.values().sum(), archive.scan.files_skipped.len() as u64),

@@ -4,11 +4,11 @@ use std::ops::Range;
 use std::time::Duration;
 
 use session_analytics::{
-    By, Elapsed, Figures, Filter, Problems, Report, ReportOptions, Row, Sessions, Tokens, Totals, Usd,
-    anchors, cuts, report_csv, report_json,
+    By, Elapsed, Figures, Filter, Grouped, Problems, Report, ReportOptions, Row, Sessions, Tokens, Totals,
+    Usd, anchors, cuts, report_csv, report_json,
 };
 use session_detect::Kind;
-use session_store::{Date, EventBackend, Selection, Timestamp, Zone};
+use session_store::{Date, EventBackend, ModelId, Selection, Timestamp, Zone};
 
 use crate::args::{ReportArgs, ReportBy, SpanArgs};
 use crate::clock::now;
@@ -17,7 +17,7 @@ use crate::error::CliError;
 use crate::line::bar;
 use crate::sessions;
 use crate::table::{Column, Table, terminal_width};
-use crate::words::model_name;
+use crate::words::models_text;
 
 /// The length of the greatest bar.
 const BAR_CELLS: u32 = 12;
@@ -143,16 +143,25 @@ fn table(report: &Report, options: &ReportOptions, color: bool) -> String {
     if report.rows.is_empty() {
         return format!("Nothing was used in this time.\n{}", remarks(report));
     }
-    let columns = columns(report.by);
+    let has_hits = report.totals.rate_limit_events > 0;
+    let columns = columns(report.by, has_hits);
+    let cells = |row: &Row| {
+        let mut cells = cells(row, options);
+        if has_hits {
+            // Before the cost.
+            cells.insert(cells.len() - 1, hits_text(&row.totals));
+        }
+        cells
+    };
     let mut table = Table::new(&columns);
     let most = report.rows.iter().map(|row| row.totals.cost).max().unwrap_or_default();
     for row in &report.rows {
-        let mut cells = cells(row, options);
+        let mut cells = cells(row);
         cells.push(part_bar(row.totals.cost, most));
         table.row(cells);
     }
     let total = Row { key: "Total".to_owned(), totals: report.totals.clone(), ..Row::default() };
-    let mut cells = cells(&total, options);
+    let mut cells = cells(&total);
     cells.push(String::new());
     table.totals(cells);
     let mut text = table.draw(terminal_width(), color);
@@ -160,7 +169,8 @@ fn table(report: &Report, options: &ReportOptions, color: bool) -> String {
     text
 }
 
-fn columns(by: By) -> Vec<Column> {
+/// Returns the columns; that of limit hits is left out where there was none.
+fn columns(by: By, has_hits: bool) -> Vec<Column> {
     let title = match by {
         By::Weekly => "Week of",
         By::Monthly => "Month",
@@ -189,15 +199,16 @@ fn columns(by: By) -> Vec<Column> {
         Column::right("Cache write", 5),
         Column::right("Cache read", 5),
         Column::right("Tokens", 1),
-        Column::right("Limits", 9),
-        Column::right("Cost", 0),
-        Column::left("", 10),
     ]);
+    if has_hits {
+        columns.push(Column::right("Limits", 6));
+    }
+    columns.extend([Column::right("Cost", 0), Column::left("", 10)]);
     columns
 }
 
 fn cells(row: &Row, options: &ReportOptions) -> Vec<String> {
-    let Totals { sum, cost, estimated, models, rate_limit_events } = &row.totals;
+    let Totals { sum, cost, estimated, models, .. } = &row.totals;
     let usage = &sum.usage;
     let is_total = row.key == "Total";
     let mut cells = vec![match &row.block {
@@ -209,8 +220,7 @@ fn cells(row: &Row, options: &ReportOptions) -> Vec<String> {
         cells.push(row.client.map(|client| client_text(client.cost, client.difference)).unwrap_or_default());
     }
     if options.by != By::Model {
-        let names: Vec<String> = models.iter().map(|model| model_name(model.as_str())).collect();
-        cells.push(if is_total { String::new() } else { names.join(" ") });
+        cells.push(if is_total { String::new() } else { models_text(models.iter().map(ModelId::as_str)) });
     }
     let tokens = |count| Tokens(count).to_string();
     cells.extend([
@@ -220,10 +230,13 @@ fn cells(row: &Row, options: &ReportOptions) -> Vec<String> {
         tokens(usage.cache_write_5m.saturating_add(usage.cache_write_1h)),
         tokens(usage.cache_read),
         tokens(usage.total()),
-        if *rate_limit_events > 0 { rate_limit_events.to_string() } else { String::new() },
         if *estimated { format!("~{cost}") } else { cost.to_string() },
     ]);
     cells
+}
+
+fn hits_text(totals: &Totals) -> String {
+    if totals.rate_limit_events > 0 { totals.rate_limit_events.to_string() } else { String::new() }
 }
 
 /// Draws a cost beside the greatest one; nothing where there is none.
@@ -280,7 +293,11 @@ fn remarks(report: &Report) -> String {
     if report.totals.estimated {
         text.push_str("~ holds a model of unknown price, estimated by its family.\n");
     }
+    if report.rows.iter().any(|row| row.block.is_some_and(|(block, _)| !block.anchored)) {
+        text.push_str("~ before the times of a block: inferred from use, no official reset fixes it.\n");
+    }
     if *under_reported_messages > 0 {
+        let under_reported_messages = Grouped(*under_reported_messages);
         text.push_str(&format!(
             "{under_reported_messages} messages are from versions of Claude Code (2.1.12 to 2.1.96) that recorded too \
              little output.\n"

@@ -16,6 +16,7 @@ use crate::config::SessionMode;
 use crate::context::{Context, print};
 use crate::error::CliError;
 use crate::feed::Feed;
+use crate::forecast::Wanted;
 use crate::limits::Known;
 use crate::others::Others;
 use crate::presence::{CLAUDE, Participant, Presence};
@@ -72,14 +73,14 @@ impl Look {
         let (stores, mut ingestor) = context.archive_unread();
         ingestor.renew()?;
         context.tell_trouble(&stores);
-        let limits = Known::gather(context, &stores, book, ingestor.checkpoints())?;
+        let limits = Known::gather(context, &stores, book, ingestor.checkpoints(), Wanted::Open)?;
         Ok(Self { stores, scan: None, limits, live: view })
     }
 
     fn at_everything(context: &Context, book: PriceBook) -> Result<Self, CliError> {
         let archive = context.archive()?;
         let stores = archive.store.clone();
-        let limits = Known::gather(context, &stores, &book, archive.ingestor.checkpoints())?;
+        let limits = Known::gather(context, &stores, &book, archive.ingestor.checkpoints(), Wanted::Open)?;
         let live =
             Feed::new(context, archive.store, book, context.single_scope(), &archive.ingestor).live()?;
         Ok(Self { stores, scan: Some(archive.scan), limits, live })

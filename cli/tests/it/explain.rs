@@ -1,11 +1,15 @@
 //! `explain`: the records behind a figure, kept or dropped, which come to what the report says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use session_store::{Batch, Event, EventBackend, Fact, Owner, Role, Stores, Tariff, Timestamp, Turn, Usage};
 
-use crate::env::{Env, Reply, append, counts, prompt, row, rows};
+use crate::env::{Env, Reply, append, counts, now, prompt, row, rows};
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 fn verdicts(explained: &Value) -> BTreeMap<String, u64> {
     let records = explained["records"].as_object().unwrap();
@@ -142,4 +146,79 @@ fn what_nobody_knows_is_not_found() {
     }
     let report = env.json(&["report"]);
     assert_eq!(row(&report, "2026-11-20")["messages"], 1);
+}
+
+#[test]
+fn a_limit_comes_with_what_was_told_learned_and_used() {
+    let env = Env::new();
+    let at = |minutes: u64| Timestamp::from_seconds(now().as_millis() / 1000).before(MINUTE * minutes as u32);
+    let reset = at(0).after(MINUTE * 60);
+    let told = |conversation: &str, minutes: u64| {
+        let reply = Reply::new(&format!("msg_{conversation}_{minutes}"), &at(minutes).to_string());
+        reply.of(conversation).output(100)
+    };
+    let refused = |minutes: u64, reset: Timestamp| {
+        let id = format!("err_{minutes}");
+        Reply::new(&id, &at(minutes).to_string()).of("c").refused("five_hour", reset.as_millis() / 1000)
+    };
+    env.write("c", &[told("c", 500), refused(490, at(400)), told("c", 200), refused(30, reset)]);
+
+    let explained = env.json(&["explain", "five_hour"]);
+    // What is used of the window: the reply within it, with its line and its price.
+    assert_eq!((&explained["messages"], &explained["details"][0]["id"]), (&json!(1), &json!("msg_c_200")));
+    assert_eq!(explained["prices"].as_array().unwrap().len(), 1);
+    let limit = &explained["limits"][0];
+    assert_eq!((&limit["window"], &limit["status"]), (&json!("five_hour"), &json!("rejected")));
+    let readings: Vec<_> = limit["readings"].as_array().unwrap().iter().collect();
+    let verdicts: Vec<_> = readings.iter().map(|it| it["verdict"].as_str().unwrap()).collect();
+    assert_eq!(verdicts, ["kept", "other_window"], "{limit}");
+    let transcript = fs::read_to_string(readings[0]["transcript"].as_str().unwrap()).unwrap();
+    let line = &transcript[readings[0]["line_at"].as_u64().unwrap() as usize..];
+    assert!(line.lines().next().unwrap().contains("err_30"), "{line}");
+    assert_eq!(limit["prediction"]["method"], "limit_hit");
+    assert!(limit["learned"].is_object());
+
+    let text = env.run(&["explain", "five_hour"]).ok();
+    for part in
+        ["5-hour limit of ", "    kept ", "    other_window ", "Forecast: hit (limit_hit)", "msg_c_200"]
+    {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
+    }
+    env.run(&["explain", "seven_day"]).fails(1, &["nothing is known of the limit `seven_day`"]);
+}
+
+#[test]
+fn a_session_comes_with_its_efficiency() {
+    let env = Env::new();
+    let stores = Stores::open(&env.data(), now());
+    let key = "s-pts=1+local+ada+box+41~1.5f0c3b1e9a7d4c28b6e10d93c4a2f781.effffffc.41.86c30";
+    stores.set_owners(HashMap::from([("one".into(), key.to_owned())]));
+    let turn = |number: u64, conversation: &str| {
+        let at = now().before(MINUTE * (60 + number as u32));
+        let usage = Usage { input: 1_000, cache_read: 3_000, output: 10, ..Usage::default() };
+        let turn =
+            Turn { usage, model: "claude-opus-5-5".into(), tariff: Tariff::default(), under_reported: false };
+        let owner = Owner { role: Role::Main, since: at, conversation: conversation.into(), agent: None };
+        Event {
+            id: format!("msg_{conversation}_{number}").as_str().into(),
+            at,
+            owner,
+            fact: Fact::Turn(turn),
+        }
+    };
+    let ledger = (0..20).map(|number| turn(number, "one")).chain([turn(1, "two")]).collect();
+    let _ = stores.commit(Batch { ledger, checkpoints: Vec::new() }).unwrap();
+
+    let explained = env.json(&["explain", "pts/1:local:ada:box:41"]);
+    assert_eq!((&explained["messages"], &explained["archive_only_messages"]), (&json!(20), &json!(20)));
+    let efficiency = &explained["efficiency"];
+    assert_eq!((&efficiency["replies"], &efficiency["prompt_tokens"]), (&json!(20), &json!(80_000)));
+    // 0.4 of three quarters from the cache, and all of the rest.
+    assert_eq!(efficiency["cached"], json!({"share": 0.75, "weight": 0.4}));
+    assert!((efficiency["score"].as_f64().unwrap() - 0.9).abs() < 1e-9, "{efficiency}");
+    let text = env.run(&["explain", "pts/1:local:ada"]).ok();
+    assert!(
+        text.contains("Efficiency over the last 30 days: 0.90\n    0.40 × 0.75  60.0k of 80.0k tokens"),
+        "{text}"
+    );
 }

@@ -36,7 +36,10 @@ fn nothing_known_is_said_so() {
         env.run(&["limits"]).ok(),
         "No limit is known: no status line and no refusal has told of one yet.\n"
     );
-    assert_eq!(env.json(&["limits"]), json!({"schema_version": 1, "limits": [], "refused_values": 0}));
+    assert_eq!(
+        env.json(&["limits"]),
+        json!({"schema_version": 1, "limits": [], "refused_values": 0, "predictions": []})
+    );
     assert_eq!(env.run(&["limits", "--check", "--quiet"]).ok(), "");
     assert_eq!(env.run(&["wait"]).ok(), "");
 }
@@ -230,4 +233,68 @@ fn forecasts_come_with_what_the_past_says_of_them() {
     assert!(prediction["turns_left"].is_u64());
     let table = env.run(&["limits", "--backtest"]).ok();
     assert!(table.contains("Median error") && table.contains("5-hour limit"), "{table}");
+
+    // All commands tell the same forecast, with what the past says of it.
+    let near = |one: &Value, other: &Value| {
+        let at = |value: &Value| Timestamp::parse(value.as_str().unwrap()).unwrap();
+        let (one, other) = (at(one), at(other));
+        one.max(other).since(one.min(other)) < Duration::from_secs(300)
+    };
+    let plain = env.json(&["limits"]);
+    for told in [&plain, &env.json(&["status"])] {
+        let limit = told["limits"].as_array().unwrap().iter().find(|it| it["window"] == "five_hour").unwrap();
+        assert!(near(&limit["runs_out_at"], &prediction["runs_out_at"]), "{limit}");
+    }
+    assert_eq!(plain["predictions"].as_array().unwrap().len(), 1);
+    assert_eq!(plain["predictions"][0]["backtest"], prediction["backtest"]);
+    let page = env.run(&["export", "--quiet", "-"]).ok();
+    let exported: Value = serde_json::from_str(&page).unwrap();
+    assert!(near(&exported["predictions"][0]["runs_out_at"], &prediction["runs_out_at"]), "{exported}");
+    let metrics = env.run(&["metrics"]).ok();
+    let coverage = metrics
+        .lines()
+        .find(|line| line.starts_with("claudewatch_limit_forecast_coverage_ratio{"))
+        .and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .unwrap();
+    assert!((coverage - backtest["coverage"].as_f64().unwrap()).abs() < 1e-4, "{metrics}");
+    assert!(metrics.contains("claudewatch_limit_runs_out_timestamp_seconds{"), "{metrics}");
+    let table = env.run(&["limits"]).ok();
+    assert!(
+        table.contains("5-hour limit: full ") && table.contains("forecasts tried on the past"),
+        "{table}"
+    );
+
+    // A limit of which too little is known has no number.
+    cache(&env, 1, json!({"seven_day": {"utilization": 3, "resets_at": reset}}));
+    let told = env.json(&["limits"]);
+    let week = |list: &str| {
+        told[list].as_array().unwrap().iter().find(|it| it["window"] == "seven_day").cloned().unwrap()
+    };
+    assert_eq!(week("limits")["runs_out_at"], Value::Null);
+    assert_eq!(week("predictions")["method"], "insufficient_data");
+    let table = env.run(&["limits"]).ok();
+    assert!(table.contains("not enough data"), "{table}");
+}
+
+#[test]
+fn a_window_that_ended_is_told_of_for_an_hour() {
+    let env = Env::new();
+    env.write("c", &[Reply::now("msg_1")]);
+    let ended = |minutes: u64| {
+        cache(
+            &env,
+            minutes + 60,
+            json!({"five_hour": {"utilization": 40, "resets_at": minutes_ago(minutes).to_string()}}),
+        );
+        env.json(&["limits"])["limits"].clone()
+    };
+    let just = ended(20);
+    assert_eq!((&just[0]["is_over"], &just[0]["runs_out_at"]), (&json!(true), &Value::Null), "{just}");
+    let text = env.run(&["limits"]).ok();
+    assert!(text.contains(" reset ") && text.contains("20 m ago") && !text.contains('%'), "{text}");
+    assert_eq!(ended(61), json!([]));
+    assert!(
+        env.run(&["limits"]).ok().starts_with("No limit is known"),
+        "nothing is known of the window that followed"
+    );
 }

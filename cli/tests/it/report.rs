@@ -520,6 +520,32 @@ fn a_refusal_without_any_use_has_a_block() {
 }
 
 #[test]
+fn tables_show_limits_only_where_one_was_hit() {
+    let env = Env::new();
+    let mut lines: Vec<_> = ["claude-opus-5-5", "claude-opus-4-8", "claude-sonnet-5-5"]
+        .iter()
+        .enumerate()
+        .map(|(number, model)| Reply::new(&format!("msg_{number}"), "2026-11-20T10:00:00Z").model(model))
+        .collect();
+    env.write("c", &lines);
+    let wide = || {
+        let mut command = env.command(&["report", "block"]);
+        crate::env::Outcome::of(command.env("COLUMNS", "160")).ok()
+    };
+    let table = wide();
+    assert!(!table.contains("Limits") && table.contains(" opus ×2 sonnet-5-5 "), "{table}");
+    assert!(
+        table.contains(" ~10:00–15:00 ") && table.contains("~ before the times of a block: inferred"),
+        "{table}"
+    );
+    lines.push(Reply::new("err", "2026-11-20T11:00:00Z").refused("five_hour", 1_795_186_800));
+    env.write("c", &lines);
+    let table = wide();
+    let total = table.lines().find(|line| line.contains("Total")).unwrap();
+    assert!(table.contains("│ Limits │") && total.contains("│      1 │"), "{table}");
+}
+
+#[test]
 fn hits_of_one_window_are_one() {
     let env = Env::new();
     let reset = Timestamp::parse("2026-11-20T18:12:00Z").unwrap().as_millis() / 1000;

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use session_analytics::{
-    Effort, Figures, Filter, ForecastInput, LOOKED_AT, Learned, Limit, Overview, OverviewInput, Page,
-    Prediction, PriceBook, RecommendInput, Recommendation, SessionContext, Sessions, WindowState, anchors,
-    cuts, efforts, recommendations, told_samples,
+    Effort, Figures, Filter, LOOKED_AT, Limit, Overview, OverviewInput, Page, Prediction, RecommendInput,
+    Recommendation, SessionContext, anchors, cuts, recommendations_and_efforts,
 };
 use session_detect::{Context as Surroundings, Facts, Session, classify};
-use session_store::{EventBackend, Ledger, Selection, Timestamp};
+use session_store::{EventBackend, Selection, Timestamp};
 
 use crate::args::SpanArgs;
 use crate::clock::now;
@@ -17,6 +16,7 @@ use crate::commands::report::{note_problems, range};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::feed::Feed;
+use crate::forecast::Wanted;
 use crate::limits::Known;
 use crate::others::Others;
 use crate::presence::Presence;
@@ -72,16 +72,25 @@ impl Gathered {
 
         let account = context.config.claude_dirs.first().map(|dir| dir.to_string_lossy().into_owned());
         let account = account.unwrap_or_default();
-        let known_limits = Known::gather(context, &archive.store, &book, archive.ingestor.checkpoints())?;
+        let known_limits =
+            Known::gather(context, &archive.store, &book, archive.ingestor.checkpoints(), Wanted::Open)?;
         let limits = known_limits.limits.limits.clone();
         let recent = Selection { range: now.before(LOOKED_AT)..Timestamp::MAX, ..Selection::all() };
         let recent = archive.store.events(&recent)?;
+        let (recommendations, efforts) = recommendations_and_efforts(&RecommendInput {
+            ledger: &recent,
+            book: &book,
+            sessions: &known,
+            account: &account,
+            zone,
+            now,
+        });
         let surroundings = surroundings(&presence);
         Ok(Self {
             contexts: contexts(&presence, &surroundings),
-            predictions: predictions(&limits, &figures, &book, &input),
-            recommendations: advice(&recent, &book, &known, &account, &input),
-            efforts: efforts(&recent, &book, &known, now),
+            predictions: known_limits.predictions().cloned().collect(),
+            recommendations,
+            efforts,
             surroundings,
             overview,
             presence,
@@ -102,52 +111,6 @@ impl Gathered {
             contexts: &self.contexts,
         }
     }
-}
-
-fn predictions(
-    limits: &[Limit],
-    figures: &Figures,
-    book: &PriceBook,
-    input: &OverviewInput<'_>,
-) -> Vec<Prediction> {
-    let predict = |limit: &Limit| {
-        let state = WindowState {
-            account: limit.account.to_string(),
-            window: limit.window.clone(),
-            used_percentage: limit.used_now().map(|used| f64::from(used) / 100.0),
-            resets_at: limit.resets_at,
-            observed_at: limit.observed_at,
-        };
-        let samples = told_samples(&figures.facts, &limit.account, &limit.window);
-        let forecast = ForecastInput {
-            cells: &figures.cells,
-            book,
-            zone: input.zone,
-            state: &state,
-            samples: &samples,
-            now: input.now,
-        };
-        let learned = BTreeMap::from([(limit.window.name().to_owned(), forecast.learn())]);
-        Prediction::of(&forecast, &Learned { limits: learned })
-    };
-    limits.iter().map(predict).collect()
-}
-
-fn advice(
-    recent: &Ledger,
-    book: &PriceBook,
-    known: &Sessions,
-    account: &str,
-    input: &OverviewInput<'_>,
-) -> Vec<Recommendation> {
-    recommendations(&RecommendInput {
-        ledger: recent,
-        book,
-        sessions: known,
-        account,
-        zone: input.zone,
-        now: input.now,
-    })
 }
 
 /// Looks at each live process as `detect` does.

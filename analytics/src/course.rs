@@ -1,0 +1,106 @@
+//! A load quarter hour by quarter hour, with the hour of the week that each is: what learning looks at.
+
+use std::time::Duration;
+
+use session_store::{CELL_WIDTH, Timestamp, Zone};
+
+use crate::rate::{Load, quarter_of, start_of};
+
+/// A stretch of a load. Learning asks for the same quarter hours thousands of times; here each is one look, and no zone is asked twice.
+///
+/// Outside the stretch nothing was used.
+#[derive(Clone, Debug)]
+pub(crate) struct Course {
+    first: i64,
+    quarters: Vec<Place>,
+    used_from: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    usd: f64,
+    slot: u8,
+    is_blocked: bool,
+}
+
+impl Course {
+    /// Lays out a load from one quarter hour to another, the last exclusive.
+    pub(crate) fn of(load: &Load, zone: &Zone, from: i64, to: i64) -> Self {
+        let mut quarters = slots(zone, from, to);
+        for (at, quarter) in load.quarters().range(from..to.max(from)) {
+            quarters[(at - from) as usize].usd = quarter.usd;
+        }
+        for at in load.blocked().range(from..to.max(from)) {
+            quarters[(at - from) as usize].is_blocked = true;
+        }
+        Self { first: from, quarters, used_from: load.quarters().keys().next().copied() }
+    }
+
+    /// Returns the first quarter hour that may be learned from: that of the first use, or of the stretch.
+    pub(crate) fn begin(&self) -> Option<i64> {
+        self.used_from.map(|used| used.max(self.first))
+    }
+
+    /// Returns the dollars of one quarter hour.
+    pub(crate) fn at(&self, quarter: i64) -> f64 {
+        self.place(quarter).usd
+    }
+
+    /// Returns whether a limit let nothing through.
+    pub(crate) fn is_blocked(&self, quarter: i64) -> bool {
+        self.place(quarter).is_blocked
+    }
+
+    /// Returns the hour of a working day, 0 to 23, or of a day at the weekend, 24 to 47.
+    pub(crate) fn slot(&self, quarter: i64) -> usize {
+        usize::from(self.place(quarter).slot)
+    }
+
+    fn place(&self, quarter: i64) -> Place {
+        let place = usize::try_from(quarter - self.first).ok();
+        place.and_then(|place| self.quarters.get(place)).copied().unwrap_or_default()
+    }
+}
+
+/// Tells of each quarter hour which hour of the week it is. A day of 24 hours is taken to be without a change of the clock.
+fn slots(zone: &Zone, from: i64, to: i64) -> Vec<Place> {
+    let mut places = Vec::with_capacity(usize::try_from(to - from).unwrap_or(0));
+    let mut quarter = from;
+    while quarter < to {
+        let date = zone.date_of(start_of(quarter));
+        let (start, end) = (zone.start_of(date), zone.start_of(date.tomorrow()));
+        let is_plain = end.since(start) == Duration::from_secs(86_400);
+        let weekend = if date.weekday() >= 5 { 24 } else { 0 };
+        let hour = |at: Timestamp| match is_plain {
+            true => (at.since(start).as_secs() / 3600) as u8,
+            false => zone.clock_of(at).0 as u8,
+        };
+        // The first quarter hour of the next day; the calendar's last day is its own tomorrow.
+        let next = (quarter_of(end.before(CELL_WIDTH)) + 1).max(quarter + 1).min(to);
+        places.extend(
+            (quarter..next).map(|at| Place { slot: hour(start_of(at)) + weekend, ..Place::default() }),
+        );
+        quarter = next;
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_of_the_week_are_those_of_the_clock() {
+        for name in ["UTC", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe"] {
+            let zone = Zone::named(name).expect("it is known");
+            // Half a year with a change of the clocks in it.
+            let from = quarter_of(Timestamp::parse("2026-08-30T07:15:00Z").expect("a time"));
+            let course = Course::of(&Load::default(), &zone, from, from + 96 * 180);
+            for quarter in from..from + 96 * 180 {
+                let at = start_of(quarter);
+                let weekend = if zone.date_of(at).weekday() >= 5 { 24 } else { 0 };
+                assert_eq!(course.slot(quarter), zone.clock_of(at).0 as usize + weekend, "{name} {at}");
+            }
+        }
+    }
+}

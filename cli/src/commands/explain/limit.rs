@@ -1,0 +1,132 @@
+//! What is behind a limit and its forecast: the readings, kept or not and why, with their lines, and what was learned.
+
+use serde::Serialize;
+use session_analytics::{LearnedLimit, LimitOut, LimitUse, PredictionOut, Reading, Verdict};
+
+use super::{Record, Records};
+use crate::context::Context;
+use crate::forecast::{self, Forecast};
+use crate::limits::Known;
+use crate::printable::printable;
+use crate::words;
+
+/// A reading, what became of it, and the transcript that told it with the place of the line.
+type Judged = (Reading, Verdict, Option<(String, u64)>);
+
+/// What is behind one limit of one account.
+pub(super) struct Explained {
+    row: LimitUse,
+    forecast: Forecast,
+    at: session_store::Timestamp,
+    readings: Vec<Judged>,
+}
+
+impl Explained {
+    /// Takes the limits of this name; `records` hold the lines that told of them.
+    pub(super) fn of(known: &Known, window: &str, records: &Records) -> Vec<Self> {
+        let rows = known.rows.iter().zip(&known.forecasts);
+        let rows = rows.filter(|(row, _)| row.limit.window.name() == window);
+        let explain = |(row, forecast): (&LimitUse, &Forecast)| {
+            let of_it = |reading: &&Reading| {
+                reading.account == row.limit.account && reading.window == row.limit.window
+            };
+            let judged = |reading: &Reading| {
+                let line = records.values().flatten().find(|record| told(record, reading));
+                let line = line.map(|it| (it.source.display().to_string(), it.found.line_at));
+                (reading.clone(), row.limit.judge(reading, known.at), line)
+            };
+            let mut readings: Vec<_> = known.readings.iter().filter(of_it).map(judged).collect();
+            readings.sort_by(|(a, ..), (b, ..)| (b.at, b).cmp(&(a.at, a)));
+            Self { row: row.clone(), forecast: forecast.clone(), at: known.at, readings }
+        };
+        rows.map(explain).collect()
+    }
+
+    pub(super) fn text(&self, context: &Context, listed_max: usize) -> String {
+        let limit = &self.row.limit;
+        let name = words::limit_name(&limit.window);
+        let mut out =
+            format!("{name} of {}: what was told of it, the newest first:\n", printable(&limit.account));
+        for (reading, verdict, line) in self.readings.iter().take(listed_max) {
+            let used = reading.used.map_or("–".to_owned(), |used| format!("{} %", f64::from(used) / 100.0));
+            let (source, status) = (reading.source.name(), reading.status.name());
+            out.push_str(&format!("    {:<12} {} {used} {status}, by {source}", verdict.name(), reading.at));
+            if let Some((path, at)) = line {
+                out.push_str(&format!(" {} at byte {at}", printable(path)));
+            }
+            out.push_str(&format!(" ({})\n", verdict.reason()));
+        }
+        if let Some(more) = self.readings.len().checked_sub(listed_max).filter(|more| *more > 0) {
+            out.push_str(&format!("    … and {more} more; --json lists all\n"));
+        }
+        let (prediction, LearnedLimit { percent, habit, .. }) = &self.forecast;
+        out.push_str(&format!(
+            "Forecast: {} ({})\n",
+            forecast::runs_out(prediction, &context.config.zone, self.at),
+            prediction.method.name(),
+        ));
+        out.push_str(&forecast::line(prediction, context, self.at).unwrap_or_default());
+        if let Some(percent) = percent {
+            out.push_str(&format!(
+                "A percent costs ${:.2} (${:.2} to ${:.2}), learned of {} pairs of readings.\n",
+                percent.usd, percent.low, percent.high, percent.pairs,
+            ));
+        }
+        if let Some(habit) = habit {
+            out.push_str(&format!("The habit of the hours is learned of {} days.\n", habit.days));
+        }
+        out
+    }
+
+    pub(super) fn json(&self) -> ExplainedOut<'_> {
+        let reading = |(reading, verdict, line): &Judged| ReadingOut {
+            at: reading.at.to_string(),
+            verdict: verdict.name(),
+            reason: verdict.reason(),
+            used_percentage: reading.used.map(|used| f64::from(used) / 100.0),
+            status: reading.status.name(),
+            resets_at: reading.resets_at.map(|at| at.to_string()),
+            by: reading.by.to_string(),
+            source: reading.source.name(),
+            transcript: line.as_ref().map(|(path, _)| path.clone()),
+            line_at: line.as_ref().map(|(_, at)| *at),
+        };
+        ExplainedOut {
+            limit: LimitOut::of(&self.row, self.forecast.0.runs_out_at, self.at),
+            readings: self.readings.iter().map(reading).collect(),
+            prediction: PredictionOut::of(&self.forecast.0),
+            learned: &self.forecast.1,
+        }
+    }
+}
+
+/// Returns whether a line is the one that a reading came from.
+fn told(record: &Record, reading: &Reading) -> bool {
+    use session_store::Fact;
+    let event = &record.found.event;
+    let is_limit = matches!(event.fact, Fact::LimitHit(_) | Fact::LimitSample(_));
+    is_limit && event.at == reading.at && event.owner.conversation.as_str() == &*reading.by
+}
+
+#[derive(Serialize)]
+pub(super) struct ExplainedOut<'a> {
+    #[serde(flatten)]
+    limit: LimitOut<'a>,
+    readings: Vec<ReadingOut>,
+    prediction: PredictionOut<'a>,
+    learned: &'a LearnedLimit,
+}
+
+#[derive(Serialize)]
+struct ReadingOut {
+    at: String,
+    verdict: &'static str,
+    reason: &'static str,
+    used_percentage: Option<f64>,
+    status: &'static str,
+    resets_at: Option<String>,
+    by: String,
+    source: &'static str,
+    transcript: Option<String>,
+    line_at: Option<u64>,
+}
