@@ -138,6 +138,13 @@ impl Scene {
         format!("sh {}", path.display())
     }
 
+    /// A command that starts one in a session of its own, once `setsid`, which forks, is none of its ancestors.
+    fn orphan(&self, command: &str) -> String {
+        const WAIT: &str =
+            r#"while grep -qs '(setsid)' "/proc/$(cut -d' ' -f4 /proc/$$/stat)/stat"; do :; done"#;
+        format!("setsid -f {} {command}", self.script("orphan.sh", &format!("{WAIT}\nexec \"$@\"")))
+    }
+
     /// Runs a shell's command to its end, without this test's environment.
     #[track_caller]
     fn run(&self, command: &str) -> Output {
@@ -357,7 +364,7 @@ fn whatever_is_started_in_a_pane_is_in_its_session() {
     let tmux = Tmux::new(&scene);
     let (ways, other, detached) = (ways(&scene), scene.question(), scene.question());
     let pane =
-        scene.script("pane.sh", &format!("{}\nsetsid -f {}\nsleep 60", lines(&ways), detached.command));
+        scene.script("pane.sh", &format!("{}\n{}\nsleep 60", lines(&ways), scene.orphan(&detached.command)));
     tmux.run(&format!("new-session -d -s s '{pane}'"));
     tmux.run(&format!("split-window -t s {}", other.command));
 
@@ -541,7 +548,7 @@ fn logins_over_ssh() {
 
     let (ways, detached) = (ways(&scene), scene.question());
     let first =
-        scene.script("first.sh", &format!("{}\nsetsid -f {}\nsleep 60", lines(&ways), detached.command));
+        scene.script("first.sh", &format!("{}\n{}\nsleep 60", lines(&ways), scene.orphan(&detached.command)));
     let _first = sshd.login("-tt", &first);
     let second = scene.question();
     let _second = sshd.login("-tt", &second.command);
@@ -611,8 +618,10 @@ fn what_claude_code_starts_is_in_its_session() {
     fs::copy("/bin/sh", &claude).expect("a program of that name");
     let [shell, tool, piped, hook] = [(); 4].map(|()| scene.question());
     let inner = format!(
-        "setsid {} </dev/null >/dev/null 2>&1; setsid sh -c \"{} | cat\"; CLAUDE_PID=$$ setsid -f {}; sleep 60",
-        tool.command, piped.command, hook.command
+        "setsid {} </dev/null >/dev/null 2>&1; setsid sh -c \"{} | cat\"; CLAUDE_PID=$$ {}; sleep 60",
+        tool.command,
+        piped.command,
+        scene.orphan(&hook.command)
     );
     let pane = scene.script("pane.sh", &format!("{}\n{} -c '{inner}'", shell.command, claude.display()));
     tmux.run(&format!("new-session -d -s s '{pane}'"));
