@@ -159,7 +159,7 @@ impl<'c> Feed<'c> {
         let figures = figures(&self.store)?;
         let now = now();
         let range = now.before(RECENT)..Timestamp::MAX;
-        let recent = Selection { range, turns: true, conversations: false, conversation: None };
+        let recent = Selection { range, turns: true, conversations: false, others: true, conversation: None };
         let recent = self.store.events(&recent)?;
         let sources: Vec<SourceState> = self.sources.values().cloned().collect();
         let input = LiveInput {

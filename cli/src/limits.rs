@@ -99,7 +99,13 @@ pub(crate) fn readings_on_disk(accounts: &Accounts, stores: &Stores) -> Result<V
 /// Returns the facts since a moment.
 fn facts(stores: &Stores, since: Timestamp) -> Result<Ledger, CliError> {
     let range = since..Timestamp::MAX;
-    Ok(stores.events(&Selection { range, turns: false, conversations: false, conversation: None })?)
+    Ok(stores.events(&Selection {
+        range,
+        turns: false,
+        conversations: false,
+        others: true,
+        conversation: None,
+    })?)
 }
 
 /// The sessions that run conversations, by their five-part ids.
@@ -178,8 +184,13 @@ impl Known {
         let mut accounts = Accounts::of(&context.config);
         accounts.learn(checkpoints);
         let range = at.before(FIVE_HOURS)..Timestamp::MAX;
-        let recent =
-            stores.events(&Selection { range, turns: true, conversations: false, conversation: None })?;
+        let recent = stores.events(&Selection {
+            range,
+            turns: true,
+            conversations: false,
+            others: true,
+            conversation: None,
+        })?;
         let board = coordination::existing_board(&context.config);
         let facts = facts(stores, ForecastInput::history_from(at))?;
         let basis = Basis {

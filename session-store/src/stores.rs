@@ -589,7 +589,8 @@ impl EventBackend for Stores {
 
 /// Joins before it selects: a copy outside the selection may give an event another time or owner.
 fn united_events(stores: &[Snapshot], selection: &Selection) -> Result<Ledger, Error> {
-    let facts = Selection { conversations: selection.conversations, ..Selection::facts() };
+    let Selection { conversations, others, .. } = *selection;
+    let facts = Selection { conversations, others, ..Selection::facts() };
     let facts = joined(stores.iter().map(|store| store.events(&facts)))?;
     let mut union: Ledger = facts.into_iter().filter(|event| selection.holds(event)).collect();
     if selection.turns {

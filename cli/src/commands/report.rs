@@ -60,9 +60,8 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<(), CliError> 
 
 /// Reads no more than the report needs: blocks depend on what was before them.
 fn figures_for(archive: &Archive, options: &ReportOptions) -> Result<Figures, CliError> {
-    let facts = archive
-        .store
-        .events(&Selection { conversations: options.needs_conversations(), ..Selection::facts() })?;
+    let (conversations, others) = (options.needs_conversations(), options.needs_others());
+    let facts = archive.store.events(&Selection { conversations, others, ..Selection::facts() })?;
     let (range, mut cuts) = match options.by {
         By::Block => (Timestamp::MIN..Timestamp::MAX, cuts(&anchors(&facts))),
         _ => (options.range.clone(), Vec::new()),

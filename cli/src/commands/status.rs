@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use session_analytics::{Elapsed, Live, LiveConversation, PriceBook, Tokens};
 use session_coordinator::{CONFLICTS_RESOLVED, NOTICES, RESOURCES_SHARED, Scan};
 use session_detect::Session;
-use session_store::Stores;
+use session_store::{EventBackend, Stores};
 
 use crate::clock::now;
 use crate::config::SessionMode;
@@ -70,10 +70,10 @@ struct Look {
 impl Look {
     /// Takes the leader's view, which is what reading everything would give.
     fn at_view(context: &Context, book: &PriceBook, view: Live) -> Result<Self, CliError> {
-        let (stores, mut ingestor) = context.archive_unread();
-        ingestor.renew()?;
+        let (stores, _) = context.archive_unread();
         context.tell_trouble(&stores);
-        let limits = Known::gather(context, &stores, book, ingestor.checkpoints(), Wanted::Open)?;
+        let checkpoints = stores.checkpoints()?;
+        let limits = Known::gather(context, &stores, book, checkpoints.iter(), Wanted::Open)?;
         Ok(Self { stores, scan: None, limits, live: view })
     }
 
