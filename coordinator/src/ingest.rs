@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, DefaultHasher, Hasher};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
+use foldhash::fast::{FixedState, RandomState};
 use memchr::memchr;
 use session_store::{
     Batch, Change, Checkpoint, ConversationId, Error, Event, EventBackend, Fact, Join, LINE_BYTES_MAX,
@@ -62,15 +63,18 @@ pub struct Ingestor {
     store: Arc<dyn EventBackend>,
     config_dirs: Vec<PathBuf>,
     zone: Zone,
-    known: HashMap<SourceId, Checkpoint>,
+    known: BySource<Checkpoint>,
     listings: Listings,
     /// Whether the store was asked what is known, and what folders held.
     has_asked: bool,
     /// The sources that there are, each with a hash of what its directory entry told before it was read.
-    present: HashMap<SourceId, u64>,
+    present: BySource<u64>,
     /// Which sources are read, where not all are.
     wanted: Option<Wanted>,
 }
+
+/// Something of each source. Their paths are long: hashing them the usual way was an eighth of a report's instructions.
+type BySource<T> = HashMap<SourceId, T, RandomState>;
 
 type Wanted = Box<dyn Fn(&Source) -> bool + Send>;
 
@@ -359,7 +363,7 @@ pub fn sources_digest(config_dirs: &[PathBuf]) -> u64 {
     located.sources.iter().fold(0, |digest, source| digest ^ hash_of(source))
 }
 
-fn checkpoints_of(store: &dyn EventBackend) -> Result<HashMap<SourceId, Checkpoint>, Error> {
+fn checkpoints_of(store: &dyn EventBackend) -> Result<BySource<Checkpoint>, Error> {
     let checkpoints = store.checkpoints()?.into_iter();
     Ok(checkpoints.map(|known| (known.source.clone(), known)).collect())
 }
@@ -374,10 +378,8 @@ fn each_once(mut located: Located, config_dirs: &[PathBuf]) -> Located {
 }
 
 fn hash_of(source: &Source) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    source.id.hash(&mut hasher);
-    (source.stamp.file, source.stamp.size, source.stamp.modified_ns).hash(&mut hasher);
-    hasher.finish()
+    // Other processes have to find the same.
+    FixedState::with_seed(0).hash_one((&source.id, source.stamp))
 }
 
 impl std::fmt::Debug for Ingestor {
