@@ -84,6 +84,9 @@ impl Context {
             tell(progress);
         })?;
         bar.clear();
+        for dir in self.config.chosen_claude_dirs.iter().filter(|dir| !dir.exists()) {
+            self.remark(&format!("there is no folder {}; the archive's figures are shown", dir.display()));
+        }
         self.tell_trouble(&archive.store);
         Ok(archive)
     }

@@ -234,7 +234,7 @@ impl Known {
     /// Draws the limits as a table; says so where none is known.
     pub(crate) fn table(&self, context: &Context) -> String {
         if self.rows.is_empty() {
-            return "No limit is known: no status line and no refusal has told of one yet.\n".to_owned();
+            return "No limit is known now: no status line has told of one, and no refusal that still holds.\n".to_owned();
         }
         let mut accounts: Vec<&str> = self.rows.iter().map(|row| &*row.limit.account).collect();
         accounts.dedup();

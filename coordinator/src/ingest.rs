@@ -338,6 +338,10 @@ impl Ingestor {
             }
             scan.touched = read.iter().filter_map(|id| self.known.get(id)).cloned().collect();
             scan.touched.iter().for_each(|known| add_problems(&mut scan.lines_skipped, known));
+            if bytes_total > 0 {
+                // Threads overtake each other, and files vanish: what was told last may have been less than all.
+                progress(Progress { bytes_done: bytes_total, bytes_total });
+            }
             Ok(scan)
         })
     }

@@ -407,8 +407,9 @@ impl Stores {
                 Err(error) => error,
                 result => return result,
             };
-            let path = error.path().filter(|path| path.starts_with(self.0.folder.join(SESSIONS)));
-            let Some(name) = path.and_then(|path| path.file_stem()?.to_str()).map(str::to_owned) else {
+            // Of a session's store it must be: with the folder itself nothing would change, however often it is tried.
+            let name = error.path().and_then(|path| path.file_stem()?.to_str()).map(str::to_owned);
+            let Some(name) = name.filter(|name| error.path() == Some(&*self.path(name))) else {
                 return Err(error);
             };
             if !self.path(&name).exists() {

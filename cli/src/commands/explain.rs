@@ -27,7 +27,7 @@ use crate::limits::Known;
 use crate::printable::printable;
 use crate::sessions;
 use crate::table::{Column, Table, terminal_width};
-use crate::words::model_name;
+use crate::words::{self, model_name};
 use efficiency::EfficiencyOut;
 
 /// Messages listed one by one for people; JSON lists all.
@@ -396,9 +396,9 @@ impl Account {
     fn text(&self, context: &Context) -> String {
         let usage = self.usage();
         let mut out = format!(
-            "{}: {} messages, {} tokens, {}\n\n",
+            "{}: {}, {} tokens, {}\n\n",
             printable(&self.subject),
-            self.messages.len(),
+            words::count(self.messages.len() as u64, "message"),
             Tokens(usage.total()),
             self.cost()
         );

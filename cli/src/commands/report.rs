@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use session_analytics::{
-    By, Elapsed, Figures, Filter, Grouped, Problems, Report, ReportOptions, Row, Sessions, Tokens, Totals,
-    Usd, anchors, cuts, report_csv, report_json,
+    By, Elapsed, Figures, Filter, Problems, Report, ReportOptions, Row, Sessions, Tokens, Totals, Usd,
+    anchors, cuts, report_csv, report_json,
 };
 use session_detect::Kind;
 use session_store::{Date, EventBackend, ModelId, Selection, Timestamp, Zone};
@@ -17,7 +17,7 @@ use crate::error::CliError;
 use crate::line::bar;
 use crate::sessions;
 use crate::table::{Column, Table, terminal_width};
-use crate::words::models_text;
+use crate::words::{self, models_text};
 
 /// The length of the greatest bar.
 const BAR_CELLS: u32 = 12;
@@ -296,16 +296,16 @@ fn remarks(report: &Report) -> String {
         text.push_str("~ before the times of a block: inferred from use, no official reset fixes it.\n");
     }
     if *under_reported_messages > 0 {
-        let under_reported_messages = Grouped(*under_reported_messages);
+        let messages = words::count(*under_reported_messages, "message");
+        let are = if *under_reported_messages == 1 { "is" } else { "are" };
         text.push_str(&format!(
-            "{under_reported_messages} messages are from versions of Claude Code (2.1.12 to 2.1.96) that recorded too \
-             little output.\n"
+            "{messages} {are} from versions of Claude Code (2.1.12 to 2.1.96) that recorded too little output.\n"
         ));
     }
     if *lines_skipped > 0 || *files_skipped > 0 {
-        text.push_str(&format!(
-            "Not counted: {lines_skipped} damaged lines, {files_skipped} unreadable files.\n"
-        ));
+        let lines = words::count(*lines_skipped, "damaged line");
+        let files = words::count(*files_skipped, "unreadable file");
+        text.push_str(&format!("Not counted: {lines}, {files}.\n"));
     }
     text
 }
