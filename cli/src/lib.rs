@@ -52,7 +52,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     // To Claude Code, which calls it, the code of wrong usage would mean that a hook refuses.
     let is_hook = args.get(1).is_some_and(|command| command == "hook");
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match Cli::of_call(&args).map_or_else(|| Cli::try_parse_from(args), Ok) {
         Ok(cli) => cli,
         Err(error) if is_hook && error.use_stderr() => return ExitCode::from(exit::DONE),
         Err(error) => {
