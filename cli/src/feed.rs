@@ -29,6 +29,9 @@ use crate::tui::NOTICE_SHOWN;
 const RECENT: Duration = Duration::from_secs(6 * 3600);
 /// The shortest time between two views; thirty sessions at work bring more changes than anyone can read.
 const SHOW_EVERY: Duration = Duration::from_millis(250);
+/// The shortest time between two views where nothing but samples of limits was told: the sessions of an account tell some each
+/// second, and each view that a leader publishes wakes everybody.
+const SAMPLED_EVERY: Duration = Duration::from_secs(1);
 /// How long a view stays while something burns, because rates fall without any event.
 const BURNING: Duration = Duration::from_secs(10);
 /// How often is asked at rest whether time alone changed the view: days end, blocks end, limits reset.
@@ -69,6 +72,8 @@ pub(crate) struct Feed<'c> {
     is_published: bool,
     /// Whether what was shown last was computed by the leader.
     is_served: bool,
+    /// Whether samples of limits were told that it has not shown yet.
+    has_samples: bool,
     /// Which state of the transcripts was read.
     digest: u64,
     /// When ended sessions were last looked for.
@@ -122,6 +127,7 @@ impl<'c> Feed<'c> {
             has_followed: false,
             is_published: true,
             is_served: false,
+            has_samples: false,
             digest: sources.digest(),
             tidied_at: now(),
         };
@@ -219,6 +225,21 @@ impl<'c> Feed<'c> {
         Ok(Ok(Live { notices, ..live.within(self.scope.as_deref()) }))
     }
 
+    /// Keeps what status lines told; with the view that shows it, because keeping makes what was published old.
+    fn keep_samples(&mut self) {
+        if !std::mem::take(&mut self.has_samples) {
+            return;
+        }
+        if let Some(board) = self.place.filter(|place| place.leads()).and_then(Place::board) {
+            kept::keep_samples(&self.store, &board, &self.accounts);
+        }
+    }
+
+    /// Returns how long it is until samples that were told are shown.
+    fn unsampled(&self, shown_at: Instant) -> Duration {
+        if self.has_samples { SAMPLED_EVERY.saturating_sub(shown_at.elapsed()) } else { TIDYING }
+    }
+
     fn reads(&self) -> bool {
         self.place.is_none_or(|place| place.duty() != Duty::Rest)
     }
@@ -243,6 +264,7 @@ impl<'c> Feed<'c> {
         loop {
             self.tell_resets(screen);
             self.tidy();
+            self.keep_samples();
             let (mut wait, mut turn) = (BURNING, Timestamp::MIN);
             match self.view()? {
                 Ok(live) => {
@@ -269,12 +291,14 @@ impl<'c> Feed<'c> {
             }
             let shown_at = Instant::now();
             loop {
+                let wait = wait.min(self.unsampled(shown_at));
                 match heard.recv_timeout(wait.min(self.untidied())) {
                     Ok(heard) => {
                         if self.take(heard, screen)? == Todo::View {
                             break;
                         }
                     }
+                    Err(RecvTimeoutError::Timeout) if self.unsampled(shown_at).is_zero() => break,
                     Err(RecvTimeoutError::Timeout) if now() < turn => self.tidy(),
                     Err(RecvTimeoutError::Timeout) => break,
                     Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -358,9 +382,8 @@ impl<'c> Feed<'c> {
             // Who leads sees it too, and publishes what it comes to.
             News::Samples if self.is_served => return Todo::Nothing,
             News::Samples => {
-                if let Some(board) = self.place.filter(|place| place.leads()).and_then(Place::board) {
-                    kept::keep_samples(&self.store, &board, &self.accounts);
-                }
+                self.has_samples = true;
+                return Todo::Nothing;
             }
             News::Notice(notice) => return self.take_notice(notice, screen),
             News::Members => {
