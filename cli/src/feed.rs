@@ -9,7 +9,7 @@ use session_analytics::{Figures, LimitUse, Live, LiveInput, PriceBook, SourceSta
 use session_coordinator::{Duty, Ingestor, Member, News, Notice, Progress, Role, Update};
 use session_store::{
     Batch, Change, Checkpoint, ConversationId, ErrorKind, EventBackend, Ledger, Selection, SourceKind,
-    Stores, Timestamp,
+    Stores, Summaries, Timestamp,
 };
 
 use crate::accounts::Accounts;
@@ -43,6 +43,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const TIDYING: Duration = Duration::from_secs(3600);
 /// After how long one that spares resources looks at a session whose monitor went: it ends a moment later.
 const ENDING: Duration = Duration::from_secs(2);
+/// How long after something changed a leader sums up what the stores hold; by then what starts together has started.
+const SURVEYING: Duration = Duration::from_secs(2);
 /// After how long a leader that could not publish tries again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -78,6 +80,8 @@ pub(crate) struct Feed<'c> {
     digest: u64,
     /// When ended sessions were last looked for.
     tidied_at: Timestamp,
+    /// What the stores of sessions hold, as last laid out for others, and when that is looked at again.
+    survey: (Summaries, Option<Instant>),
 }
 
 /// What a view is shown on.
@@ -130,6 +134,7 @@ impl<'c> Feed<'c> {
             has_samples: false,
             digest: sources.digest(),
             tidied_at: now(),
+            survey: Default::default(),
         };
         feed.learn(sources.checkpoints());
         feed
@@ -253,6 +258,7 @@ impl<'c> Feed<'c> {
         let state = self.place.map(Place::state).unwrap_or_default();
         let live = self.computed()?;
         self.is_published = self.place.is_none_or(|place| place.publish(&live, self.digest, state));
+        self.survey_soon();
         Ok(live)
     }
 
@@ -292,13 +298,14 @@ impl<'c> Feed<'c> {
             let shown_at = Instant::now();
             loop {
                 let wait = wait.min(self.unsampled(shown_at));
-                match heard.recv_timeout(wait.min(self.untidied())) {
+                match heard.recv_timeout(wait.min(self.untidied()).min(self.unsurveyed())) {
                     Ok(heard) => {
                         if self.take(heard, screen)? == Todo::View {
                             break;
                         }
                     }
                     Err(RecvTimeoutError::Timeout) if self.unsampled(shown_at).is_zero() => break,
+                    Err(RecvTimeoutError::Timeout) if self.unsurveyed().is_zero() => self.lay_out_stores(),
                     Err(RecvTimeoutError::Timeout) if now() < turn => self.tidy(),
                     Err(RecvTimeoutError::Timeout) => break,
                     Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -378,7 +385,8 @@ impl<'c> Feed<'c> {
                     );
                 }
             }
-            News::Role(_) | News::Changed => {}
+            News::Role(_) => self.survey.0 = Summaries::default(),
+            News::Changed => {}
             // Who leads sees it too, and publishes what it comes to.
             News::Samples if self.is_served => return Todo::Nothing,
             News::Samples => {
@@ -390,6 +398,7 @@ impl<'c> Feed<'c> {
                 if let Some(place) = self.place {
                     place.members_changed();
                 }
+                self.survey_soon();
                 if self.context.config.optimize_resources {
                     self.tidied_at = now().before(self.tidying() - ENDING);
                 }
@@ -420,6 +429,35 @@ impl<'c> Feed<'c> {
     /// Returns how long it is until the next look.
     fn untidied(&self) -> Duration {
         if self.reads() { self.tidying().saturating_sub(now().since(self.tidied_at)) } else { TIDYING }
+    }
+
+    /// Has the stores summed up in a moment, where this one leads.
+    fn survey_soon(&mut self) {
+        if self.place.is_some_and(Place::leads) {
+            self.survey.1.get_or_insert_with(|| Instant::now() + SURVEYING);
+        }
+    }
+
+    /// Returns how long it is until then.
+    fn unsurveyed(&self) -> Duration {
+        self.survey.1.map_or(TIDYING, |due| due.saturating_duration_since(Instant::now()))
+    }
+
+    /// Lays out what the stores of sessions hold, so that commands need not open those that hold nothing.
+    fn lay_out_stores(&mut self) {
+        let (known, due) = &mut self.survey;
+        *due = None;
+        let Some(place) = self.place.filter(|place| place.leads()) else { return };
+        match self.store.summaries(known) {
+            Ok((summaries, is_complete)) => {
+                let is_told = summaries == *known || place.lay_out_stores(&summaries);
+                *known = if is_told { summaries } else { Summaries::default() };
+                if !is_complete || !is_told {
+                    self.survey_soon();
+                }
+            }
+            Err(error) => tracing::debug!(%error, "cannot sum up the stores"),
+        }
     }
 
     fn take_notice(&mut self, notice: Notice, screen: &mut impl Show) -> Todo {
