@@ -87,6 +87,14 @@ pub(crate) fn board_readings(accounts: &Accounts, board: &NoticeBoard) -> Vec<Re
     samples.chain(told).collect()
 }
 
+/// Returns whether anything but transcripts tells of a limit.
+pub(crate) fn is_told(config: &Config) -> bool {
+    let accounts = Accounts::of(config);
+    let board = coordination::existing_board(config);
+    let on_board = board.is_some_and(|(_, board)| !board_readings(&accounts, &board).is_empty());
+    on_board || !accounts.cached().is_empty()
+}
+
 /// Returns what transcripts and Claude Code's own files tell.
 pub(crate) fn readings_on_disk(accounts: &Accounts, stores: &Stores) -> Result<Vec<Reading>, CliError> {
     let at = now();
@@ -172,6 +180,13 @@ impl Basis<'_> {
 }
 
 impl Known {
+    /// Knows of no limit.
+    pub(crate) fn nothing() -> Self {
+        let limits = Limits::merge([], now());
+        let (rows, forecasts, tried, readings) = Default::default();
+        Self { limits, rows, forecasts, tried, readings, at: now() }
+    }
+
     /// Gathers everything for one who looks once.
     pub(crate) fn gather<'a>(
         context: &Context,
