@@ -412,6 +412,8 @@ pub(crate) enum ReportBy {
     Type,
     User,
     Host,
+    /// What hooks did about limits.
+    Coordination,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

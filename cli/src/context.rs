@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use session_analytics::{Figures, PriceBook, anchors, cuts};
-use session_coordinator::{Ingestor, Journal, Lease, Progress, Scan};
+use session_coordinator::{Ingestor, Lease, Progress, Scan};
 use session_store::{ErrorKind, EventBackend, Selection, Store, Stores, Timestamp};
 
 use crate::accounts::Accounts;
@@ -22,9 +22,6 @@ use crate::owners::{self, Retire};
 use crate::printable::printable;
 use crate::projects::{Projects, ReadingScope};
 use crate::sight::Sight;
-
-/// How long it is kept what hooks did.
-const JOURNAL_KEPT: Duration = Duration::from_secs(90 * 86_400);
 
 /// What the commands share.
 pub(crate) struct Context {
@@ -147,12 +144,11 @@ impl Context {
         {
             kept::keep_samples(&store, &board, &Accounts::of(&self.config));
         }
+        kept::keep_restraints(&store, &self.config);
         if let Err(error) = owners::retire(&store, Retire::by(&self.config)) {
             // The session's store stays as it is, and everything counts all the same.
             tracing::debug!(%error, "cannot move an ended session into the archive");
         }
-        let pruned = Journal::of(&self.config.data_dir).prune(now(), JOURNAL_KEPT);
-        tracing::debug!(days = pruned, "deleted old days of the journal");
         tracing::debug!(sources = scan.sources, read = scan.sources_read, bytes = scan.bytes_read, "scanned");
         Ok(Archive { store, ingestor, scan })
     }
