@@ -1,10 +1,17 @@
 //! A load quarter hour by quarter hour, with the hour of the week that each is: what learning looks at.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use session_store::{CELL_WIDTH, Timestamp, Zone};
 
-use crate::rate::{Load, quarter_of, start_of};
+use crate::rate::{Load, quarter_of, share_inside, start_of};
+
+/// How many past quarter hours the recent use looks at: a day.
+const LOOK_BACK: i64 = 96;
+/// What a quarter hour of age takes from the weight of a past one, and a quarter hour ahead from the weight of the recent rate:
+/// half of it is left after an hour (2^(-1/4)).
+pub(crate) const FADING: f64 = 0.840_896_415_253_714_5;
 
 /// A stretch of a load. Learning asks for the same quarter hours thousands of times; here each is one look, and no zone is asked twice.
 ///
@@ -14,6 +21,10 @@ pub(crate) struct Course {
     first: i64,
     quarters: Vec<Place>,
     used_from: Option<i64>,
+    /// What was used before each quarter hour of the stretch, and in all of it.
+    sums: Vec<f64>,
+    /// The recent use at each quarter hour that was asked for; no number where none was yet.
+    recent: Vec<Cell<f64>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,7 +44,14 @@ impl Course {
         for at in load.blocked().range(from..to.max(from)) {
             quarters[(at - from) as usize].is_blocked = true;
         }
-        Self { first: from, quarters, used_from: load.quarters().keys().next().copied() }
+        let mut sum = 0.0;
+        let mut sums = vec![sum];
+        sums.extend(quarters.iter().map(|quarter| {
+            sum += quarter.usd;
+            sum
+        }));
+        let recent = vec![Cell::new(f64::NAN); quarters.len()];
+        Self { first: from, quarters, used_from: load.quarters().keys().next().copied(), sums, recent }
     }
 
     /// Returns the first quarter hour that may be learned from: that of the first use, or of the stretch.
@@ -44,6 +62,55 @@ impl Course {
     /// Returns the dollars of one quarter hour.
     pub(crate) fn at(&self, quarter: i64) -> f64 {
         self.place(quarter).usd
+    }
+
+    /// Returns the dollars of the quarter hours from one to another, the last exclusive.
+    pub(crate) fn sum(&self, from: i64, to: i64) -> f64 {
+        let last = self.sums.len() as i64 - 1;
+        let before = |at: i64| self.sums[(at - self.first).clamp(0, last) as usize];
+        before(to) - before(from)
+    }
+
+    /// Returns what [`Load::usd`] does.
+    pub(crate) fn usd(&self, from: Timestamp, to: Timestamp) -> f64 {
+        if from >= to {
+            return 0.0;
+        }
+        let (first, last) = (quarter_of(from), quarter_of(to));
+        let edge = |at: i64| self.at(at) * share_inside(at, from, to);
+        match first == last {
+            true => edge(first),
+            false => edge(first) + self.sum(first + 1, last) + edge(last),
+        }
+    }
+
+    /// Returns the recent use of a quarter hour before another: the mean of the last day, which fades with age, half in an hour.
+    pub(crate) fn recent(&self, before: i64) -> f64 {
+        let known = usize::try_from(before - self.first).ok().and_then(|place| self.recent.get(place));
+        if let Some(recent) = known.map(Cell::get).filter(|recent| !recent.is_nan()) {
+            return recent;
+        }
+        let (mut sum, mut weights, mut weight) = (0.0, 0.0, 1.0);
+        for place in (before - LOOK_BACK..before).rev().map(|at| self.place(at)).filter(|it| !it.is_blocked) {
+            sum += place.usd * weight;
+            weights += weight;
+            weight *= FADING;
+        }
+        let recent = if weights > 0.0 { sum / weights } else { 0.0 };
+        if let Some(known) = known {
+            known.set(recent);
+        }
+        recent
+    }
+
+    /// Returns the first quarter hour from one to another, the last exclusive, in which a limit let nothing through, else the last.
+    pub(crate) fn free_until(&self, from: i64, to: i64) -> i64 {
+        (from..to).find(|at| self.is_blocked(*at)).unwrap_or(to)
+    }
+
+    /// Returns whether something was used within the hour before a quarter hour.
+    pub(crate) fn is_at_work(&self, quarter: i64) -> bool {
+        (quarter - 4..quarter).any(|at| self.at(at) > 0.0)
     }
 
     /// Returns whether a limit let nothing through.

@@ -1,13 +1,14 @@
 //! What an account teaches: what a percent of its meters costs, when it works, and how far forecasts miss.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use session_store::{Event, Fact, LimitWindow, Timestamp};
 
 use crate::backtest::Backtest;
-use crate::course::Course;
+use crate::course::{Course, FADING};
 use crate::rate::{Load, quarter_of};
 
 /// How much of the past is learned from: eight weeks, so that habits that changed are forgotten.
@@ -22,9 +23,8 @@ const DAYS_MIN: u32 = 7;
 const SPREAD_MIN: u32 = 20;
 /// How many quarter hours tell how this day compares to a usual one.
 const LEVEL_FROM: i64 = 32;
-/// What a quarter hour of age takes from the weight of a past one, and a quarter hour ahead from the weight of the recent rate:
-/// half of it is left after an hour (2^(-1/4)).
-const FADING: f64 = 0.840_896_415_253_714_5;
+/// From so many quarter hours ahead on the recent rate weighs less than a billionth.
+const FADED: usize = 120;
 /// Hours of a working day, then those of a day at the weekend.
 const SLOTS: usize = 48;
 
@@ -125,35 +125,42 @@ impl Learned {
 }
 
 impl LearnedLimit {
-    /// Learns from a load and the samples of a meter, as of a moment; `course` lays that load out. What came after the moment is not
-    /// looked at.
+    /// Learns from a course as of a moment; what came after the moment is not looked at. What a percent costs is not among it.
     ///
     /// `quarters_max` is the farthest horizon, the length of the window.
-    pub(crate) fn learn(
-        load: &Load,
-        samples: &[WindowState],
-        course: &Course,
-        now: Timestamp,
-        quarters_max: usize,
-    ) -> Self {
+    pub(crate) fn learn(course: &Course, now: Timestamp, quarters_max: usize) -> Self {
         let habit = Habit::learn(course, now);
         let spreads = spreads(course, habit.as_ref(), now, quarters_max);
-        Self { percent: PercentCost::learn(load, samples, now), habit, spreads, backtest: None }
+        Self { percent: None, habit, spreads, backtest: None }
     }
 
-    /// Returns the expected use of each of the next quarter hours, in dollars.
+    /// Returns the expected use of each of the next quarter hours, in dollars, without end.
     ///
     /// The recent rate (a mean of the last day that fades with age, half in an hour) gives way to the habit of the hour, half
     /// after an hour; the habit is scaled by how the last eight hours compared to it. Without a habit the recent rate stays. Times
     /// blocked by the limit count in none of them. Every value grows with the load.
-    pub(crate) fn expected(&self, course: &Course, from: i64, steps: usize) -> Vec<f64> {
-        expected(course, self.habit.as_ref(), from, steps)
+    pub(crate) fn expected<'a>(&'a self, course: &'a Course, from: i64) -> impl Iterator<Item = f64> + 'a {
+        let recent = course.recent(from);
+        let habit = self.habit.as_ref();
+        let level = habit.map_or(1.0, |habit| habit.level(course, from));
+        let mut weight = 1.0;
+        (from..).map(move |at| {
+            let usual = habit.map_or(recent, |habit| habit.at(course.slot(at)) * level);
+            let usd = recent * weight + usual * (1.0 - weight);
+            weight *= FADING;
+            usd
+        })
+    }
+
+    /// Returns the quotients for each of the next quarter hours; none where it is not known how far forecasts miss.
+    pub(crate) fn all_quotients(&self, quarters: usize) -> Vec<[f64; 3]> {
+        (1..=quarters).map_while(|quarter| self.quotients(quarter)).collect()
     }
 
     /// Returns the quotients of true and expected use for a horizon: 10th percentile, median, 90th.
     ///
     /// Horizons between two that were measured lie between their quotients in proportion.
-    pub(crate) fn quotients(&self, quarters: usize) -> Option<[f64; 3]> {
+    fn quotients(&self, quarters: usize) -> Option<[f64; 3]> {
         let after = self.spreads.partition_point(|spread| (spread.quarters as usize) < quarters);
         let values = |spread: &Spread| [spread.low, spread.middle, spread.high];
         let (last, next) =
@@ -169,31 +176,6 @@ impl LearnedLimit {
             (None, None) => None,
         }
     }
-}
-
-/// Returns the recent use of a quarter hour before `from`, in dollars.
-fn recent(course: &Course, from: i64) -> f64 {
-    let (mut sum, mut weights, mut weight) = (0.0, 0.0, 1.0);
-    for at in (from - 96..from).rev().filter(|at| !course.is_blocked(*at)) {
-        sum += course.at(at) * weight;
-        weights += weight;
-        weight *= FADING;
-    }
-    if weights > 0.0 { sum / weights } else { 0.0 }
-}
-
-fn expected(course: &Course, habit: Option<&Habit>, from: i64, steps: usize) -> Vec<f64> {
-    let recent = recent(course, from);
-    let level = habit.map_or(1.0, |habit| habit.level(course, from));
-    let mut weight = 1.0;
-    (0..steps)
-        .map(|step| {
-            let usual = habit.map_or(recent, |habit| habit.at(course.slot(from + step as i64)) * level);
-            let usd = recent * weight + usual * (1.0 - weight);
-            weight *= FADING;
-            usd
-        })
-        .collect()
 }
 
 impl Habit {
@@ -245,26 +227,20 @@ fn spreads(course: &Course, habit: Option<&Habit>, now: Timestamp, quarters_max:
         .chain([quarters_max])
         .collect();
     let mut quotients: Vec<Vec<f64>> = vec![Vec::new(); horizons.len()];
+    let hopes = Hopes::of(course, habit, from..to);
     // The farther the horizon, the more do neighbours tell the same.
     let every = (quarters_max as i64 / 40).max(1);
     let mut quarter = from + 1;
     while quarter < to {
-        let is_at_work = (quarter - 4..quarter).any(|at| course.at(at) > 0.0);
+        let is_at_work = course.is_at_work(quarter);
         if is_at_work {
-            let path = expected(course, habit, quarter, quarters_max);
-            let (mut hoped, mut came, mut next) = (0.0, 0.0, 0);
-            for (step, usd) in path.iter().enumerate() {
-                let at = quarter + step as i64;
-                if at >= to || course.is_blocked(at) {
-                    break;
-                }
-                hoped += usd;
-                came += course.at(at);
-                if step + 1 == horizons[next] {
-                    if hoped > 0.0 {
-                        quotients[next].push(came / hoped);
-                    }
-                    next += 1;
+            let seen = course.free_until(quarter, to.min(quarter + quarters_max as i64)) - quarter;
+            let seen = usize::try_from(seen).unwrap_or(0);
+            let horizons = horizons.iter().take_while(|&&horizon| horizon <= seen);
+            let hoped = hopes.at(quarter, horizons.clone());
+            for ((&horizon, hoped), quotients) in horizons.zip(hoped).zip(&mut quotients) {
+                if hoped > 0.0 {
+                    quotients.push(course.sum(quarter, quarter + horizon as i64) / hoped);
                 }
             }
         }
@@ -284,6 +260,50 @@ fn spreads(course: &Course, habit: Option<&Habit>, now: Timestamp, quarters_max:
     horizons.into_iter().zip(quotients).filter_map(spread).collect()
 }
 
+/// Sums of what [`LearnedLimit::expected`] returns, without going the way quarter hour by quarter hour.
+struct Hopes<'a> {
+    course: &'a Course,
+    habit: Option<&'a Habit>,
+    first: i64,
+    /// The usual use before each quarter hour of a stretch, and in all of it.
+    usual: Vec<f64>,
+}
+
+impl<'a> Hopes<'a> {
+    fn of(course: &'a Course, habit: Option<&'a Habit>, stretch: Range<i64>) -> Self {
+        let mut sum = 0.0;
+        let mut usual = vec![sum];
+        usual.extend(stretch.clone().map(|at| {
+            sum += habit.map_or(0.0, |habit| habit.at(course.slot(at)));
+            sum
+        }));
+        Self { course, habit, first: stretch.start, usual }
+    }
+
+    /// Returns what is expected from a quarter hour on until each of the horizons, which grow and end within the stretch.
+    fn at(&self, from: i64, horizons: impl Iterator<Item = &'a usize>) -> Vec<f64> {
+        let recent = self.course.recent(from);
+        let Some(habit) = self.habit else {
+            return horizons.map(|&horizon| recent * horizon as f64).collect();
+        };
+        let level = habit.level(self.course, from);
+        let before = |at: i64| self.usual[usize::try_from(at - self.first).unwrap_or(0)];
+        // The weights of the recent rate so far, and what is usual, weighed by them.
+        let (mut weights, mut replaced, mut weight, mut step) = (0.0, 0.0, 1.0, 0);
+        let hoped = |&horizon: &usize| {
+            while step < horizon.min(FADED) {
+                weights += weight;
+                replaced += habit.at(self.course.slot(from + step as i64)) * weight;
+                weight *= FADING;
+                step += 1;
+            }
+            let usual = before(from + horizon as i64) - before(from);
+            recent * weights + level * (usual - replaced)
+        };
+        horizons.map(hoped).collect()
+    }
+}
+
 /// Returns a quantile of sorted values, between neighbours in proportion; zero of none.
 pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };
@@ -293,10 +313,11 @@ pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
 }
 
 impl PercentCost {
-    fn learn(load: &Load, samples: &[WindowState], now: Timestamp) -> Option<Self> {
+    pub(crate) fn learn(load: &Load, samples: &[&WindowState], now: Timestamp) -> Option<Self> {
         let since = now.before(LEARNED_FROM);
         let mut samples: Vec<(&WindowState, f64)> = samples
             .iter()
+            .copied()
             .filter(|sample| (since..=now).contains(&sample.observed_at))
             .filter_map(|sample| Some((sample, sample.used_percentage?)))
             .collect();
@@ -377,4 +398,54 @@ pub fn told_samples<'a>(
         })
     };
     facts.into_iter().filter_map(state).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rate::start_of;
+    use proptest::prelude::*;
+    use session_store::Zone;
+
+    /// A Monday.
+    const FROM: i64 = 1_790_553_600_000 / 900_000;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn sums_of_hopes_are_those_of_the_way(
+            used in proptest::collection::vec((0..1_500i64, 0.0..3.0f64), 1..200),
+            blocked in proptest::collection::vec((0..1_500i64, 1..60i64), 0..4),
+            from in 800..1_500i64,
+            has_habit: bool,
+        ) {
+            let at = |quarter: i64| start_of(FROM + quarter);
+            let load = Load::of_dollars(used.into_iter().map(|(quarter, usd)| (at(quarter), usd)));
+            let load = load.blocked_in(blocked.into_iter().map(|(from, length)| at(from)..at(from + length)));
+            let course = Course::of(&load, &Zone::utc(), FROM, FROM + 2_200);
+            let habit = Habit::learn(&course, at(1_500)).filter(|_| has_habit);
+            let horizons = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 672];
+            let hoped = Hopes::of(&course, habit.as_ref(), FROM + 700..FROM + 2_200)
+                .at(FROM + from, horizons.iter());
+            let limit = LearnedLimit { habit, ..LearnedLimit::default() };
+            for (horizon, hoped) in horizons.into_iter().zip(hoped) {
+                let way: f64 = limit.expected(&course, FROM + from).take(horizon).sum();
+                prop_assert!((way - hoped).abs() <= 1e-6 * (1.0 + way), "{horizon}: {way} {hoped}");
+            }
+        }
+
+        #[test]
+        fn a_course_sums_like_its_load(
+            used in proptest::collection::vec((0..400i64, 0.0..3.0f64), 0..60),
+            from in 0..400_000_000i64,
+            length in 0..100_000_000i64,
+        ) {
+            let load = Load::of_dollars(used.into_iter().map(|(quarter, usd)| (start_of(FROM + quarter), usd)));
+            let course = Course::of(&load, &Zone::utc(), FROM, FROM + 500);
+            let from = Timestamp::from_millis(start_of(FROM).as_millis() + from);
+            let to = Timestamp::from_millis(from.as_millis() + length);
+            prop_assert!((course.usd(from, to) - load.usd(from, to)).abs() < 1e-9);
+        }
+    }
 }

@@ -52,6 +52,11 @@ impl Accounts {
         self.names.get(place)
     }
 
+    /// Returns the account that everything belongs to, where there is but one.
+    pub(crate) fn only(&self) -> Option<&Arc<str>> {
+        self.names.first().filter(|_| self.names.len() == 1)
+    }
+
     /// Returns whether an account is one of these.
     pub(crate) fn holds(&self, name: &str) -> bool {
         self.names.iter().any(|it| **it == *name)

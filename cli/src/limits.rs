@@ -2,20 +2,21 @@
 
 pub(crate) mod say;
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use session_analytics::{
-    Elapsed, ForecastInput, Limit, LimitOut, LimitSource, LimitStatus, LimitUse, Limits, Prediction,
+    Elapsed, LearnedLimit, Limit, LimitOut, LimitSource, LimitStatus, LimitUse, Limits, Prediction,
     PriceBook, Reading, Share, Spend, Usd,
 };
 use session_coordinator::{Notice, NoticeBoard, NoticeKind};
 use session_detect::claude;
 use session_store::{
-    BoardSample, Checkpoint, ConversationId, EventBackend, Fact, Ledger, LimitHit, LimitWindow, ModelId,
-    PriceClass, Selection, Stores, Timestamp, Usage,
+    BoardSample, Cell, Checkpoint, ConversationId, EventBackend, Fact, Ledger, LimitHit, LimitWindow,
+    ModelId, PriceClass, Selection, Stores, Timestamp, Usage, Zone,
 };
 
 use crate::accounts::Accounts;
@@ -24,7 +25,7 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::coordination;
 use crate::error::CliError;
-use crate::forecast::{self, Forecast, Past, Wanted};
+use crate::forecast::{self, Lessons, Past, Wanted};
 use crate::kept;
 use crate::line::bar;
 use crate::table::{Column, Table, terminal_width};
@@ -46,9 +47,10 @@ const BAR_CELLS: u32 = 10;
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) limits: Limits,
+    /// Each limit with who uses it and what comes next.
     pub(crate) rows: Vec<LimitUse>,
-    /// What comes next of each row; none for the monitor, whose line follows the pace of the window.
-    pub(crate) forecasts: Vec<Forecast>,
+    /// What was learned of each of them.
+    pub(crate) learned: Vec<LearnedLimit>,
     /// What the past says of forecasts of limits that are not known; none unless that was wanted.
     tried: Vec<Prediction>,
     /// All that was told.
@@ -109,28 +111,61 @@ pub(crate) type Running = HashMap<ConversationId, Arc<str>>;
 pub(crate) struct Basis<'a> {
     pub(crate) stores: &'a Stores,
     pub(crate) book: &'a PriceBook,
+    pub(crate) zone: &'a Zone,
     pub(crate) accounts: &'a Accounts,
     /// Which session runs which conversation now.
     pub(crate) sessions: &'a Running,
-    /// The facts of the last month at least.
+    /// Everything that was told, but for turns.
     pub(crate) facts: &'a Ledger,
     /// The turns of the last five hours at least.
     pub(crate) recent: &'a Ledger,
+    /// The sums of all time, where they are at hand.
+    pub(crate) cells: Option<&'a [Cell]>,
     /// The board, where there is one.
     pub(crate) board: Option<&'a NoticeBoard>,
+    /// What was learned when it was gathered last.
+    pub(crate) lessons: &'a Lessons,
 }
 
 impl Basis<'_> {
-    /// Gathers and merges everything, and divides it among the sessions.
-    pub(crate) fn gather(&self, at: Timestamp) -> Result<Known, CliError> {
+    /// Gathers and merges everything, divides it among the sessions, and forecasts what comes next.
+    pub(crate) fn gather(&self, at: Timestamp, wanted: Wanted) -> Result<Known, CliError> {
         let mut readings = transcript_readings(self.stores, self.accounts, self.facts, at)?;
         readings.extend(self.accounts.cached());
         readings.extend(self.board.into_iter().flat_map(|board| board_readings(self.accounts, board)));
         let mut limits = Limits::merge(readings.iter().cloned(), at);
         limits.limits.retain(|limit| is_news(limit, at));
-        let row = |limit| Ok(LimitUse::of(limit, &self.spends(limit, at)?, at));
-        let rows = limits.limits.iter().map(row).collect::<Result<_, CliError>>()?;
-        Ok(Known { limits, rows, forecasts: Vec::new(), tried: Vec::new(), readings, at })
+        let past = self.past(at);
+        let (mut rows, mut learned) = (Vec::new(), Vec::new());
+        for limit in &limits.limits {
+            let (forecast, lesson) = past.forecast(limit, wanted)?;
+            let row = LimitUse::of(limit, &self.spends(limit, at)?, at);
+            rows.push(LimitUse { forecast: Some(forecast), ..row });
+            learned.push(lesson);
+        }
+        let tried = match wanted {
+            Wanted::Open => Vec::new(),
+            Wanted::Tried => past.unknown(&limits.limits)?,
+        };
+        Ok(Known { limits, rows, learned, tried, readings, at })
+    }
+
+    fn past(&self, at: Timestamp) -> Past<'_> {
+        let cells = OnceCell::new();
+        if let Some(known) = self.cells {
+            let _ = cells.set(Cow::Borrowed(known));
+        }
+        Past {
+            zone: self.zone,
+            stores: self.stores,
+            book: self.book,
+            facts: self.facts,
+            accounts: self.accounts,
+            now: at,
+            last_reply: self.recent.turns().map(|(event, _)| event.at).max().unwrap_or(Timestamp::MIN),
+            cells,
+            lessons: self.lessons,
+        }
     }
 
     /// Returns what was spent of a limit since its window began: by reply in the last hours, by quarter hour before.
@@ -181,43 +216,29 @@ impl Known {
         let recent =
             stores.events(&Selection { range, turns: true, conversations: false, conversation: None })?;
         let board = coordination::existing_board(&context.config);
-        let facts = facts(stores, ForecastInput::history_from(at))?;
         let basis = Basis {
             stores,
             book,
+            zone: &context.config.zone,
             accounts: &accounts,
             sessions: &sessions(&context.config),
-            facts: &facts,
+            facts: &facts(stores, Timestamp::MIN)?,
             recent: &recent,
+            cells: None,
             board: board.as_ref().map(|(_, board)| board),
+            lessons: &Lessons::default(),
         };
-        let known = basis.gather(at)?;
-        let past = Past {
-            zone: &context.config.zone,
-            stores,
-            book,
-            facts: &facts,
-            accounts: &accounts,
-            now: at,
-            cells: OnceCell::new(),
-        };
-        let forecasts = past.predictions(&known.limits.limits, wanted)?;
-        let tried = match wanted {
-            Wanted::Open => Vec::new(),
-            Wanted::Tried => past.unknown(&known.limits.limits)?,
-        };
-        Ok(Self { forecasts, tried, ..known })
+        basis.gather(at, wanted)
     }
 
     /// Returns the forecasts of the limits, in their order, then what was tried without one.
     pub(crate) fn predictions(&self) -> impl Iterator<Item = &Prediction> {
-        self.forecasts.iter().map(|(prediction, _)| prediction).chain(&self.tried)
+        self.rows.iter().filter_map(|row| row.forecast.as_ref()).chain(&self.tried)
     }
 
     /// Returns the limits as `status --json` and `limits --json` tell them.
     pub(crate) fn json(&self) -> Vec<LimitOut<'_>> {
-        let rows = self.rows.iter().zip(&self.forecasts);
-        rows.map(|(row, (forecast, _))| LimitOut::of(row, forecast.runs_out_at, self.at)).collect()
+        self.rows.iter().map(|row| LimitOut::of(row, self.at)).collect()
     }
 
     /// Draws the limits as a table; says so where none is known.
@@ -238,15 +259,15 @@ impl Known {
             Column::left("Forecast", 1),
         ];
         let mut table = Table::new(&account.iter().copied().chain(columns).collect::<Vec<_>>());
-        for (row, (forecast, _)) in self.rows.iter().zip(&self.forecasts) {
-            let mut cells = cells(row, forecast, context, self.at);
+        for row in &self.rows {
+            let mut cells = cells(row, context, self.at);
             if account.is_some() {
                 cells.insert(0, words::shorten(&row.limit.account, 24));
             }
             table.row(cells);
         }
         let mut out = table.draw(terminal_width(), context.config.colors_stdout());
-        for prediction in self.predictions().take(self.rows.len()) {
+        for prediction in self.rows.iter().filter_map(|row| row.forecast.as_ref()) {
             out.push_str(&forecast::line(prediction, context, self.at).unwrap_or_default());
         }
         for (refusal, count) in &self.limits.refused {
@@ -257,15 +278,13 @@ impl Known {
     }
 }
 
-fn cells(it: &LimitUse, forecast: &Prediction, context: &Context, at: Timestamp) -> Vec<String> {
+fn cells(it: &LimitUse, context: &Context, at: Timestamp) -> Vec<String> {
     let (limit, zone) = (&it.limit, &context.config.zone);
-    let (used, shares, forecast) = match limit.is_over {
-        true => ("reset".to_owned(), String::new(), String::new()),
+    let (used, shares) = match limit.is_over {
+        true => ("reset".to_owned(), String::new()),
         false => {
             let bar = bar(it.estimate.or(limit.used_now()).unwrap_or(0), BAR_CELLS);
-            let is_hit = limit.status == LimitStatus::Rejected;
-            let forecast = if is_hit { String::new() } else { forecast::runs_out(forecast, zone, at) };
-            (format!("{bar} {}", say::used(it)), say::shares(it), forecast)
+            (format!("{bar} {}", say::used(it)), say::shares(it))
         }
     };
     vec![
@@ -275,7 +294,7 @@ fn cells(it: &LimitUse, forecast: &Prediction, context: &Context, at: Timestamp)
         shares,
         limit.source.name().to_owned(),
         Elapsed(at.since(limit.observed_at)).to_string(),
-        forecast,
+        say::forecast(it, zone, at),
     ]
 }
 

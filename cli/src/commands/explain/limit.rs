@@ -5,7 +5,7 @@ use session_analytics::{LearnedLimit, LimitOut, LimitUse, PredictionOut, Reading
 
 use super::{Record, Records};
 use crate::context::Context;
-use crate::forecast::{self, Forecast};
+use crate::forecast;
 use crate::limits::Known;
 use crate::printable::printable;
 use crate::words;
@@ -16,7 +16,7 @@ type Judged = (Reading, Verdict, Option<(String, u64)>);
 /// What is behind one limit of one account.
 pub(super) struct Explained {
     row: LimitUse,
-    forecast: Forecast,
+    learned: LearnedLimit,
     at: session_store::Timestamp,
     readings: Vec<Judged>,
 }
@@ -24,9 +24,9 @@ pub(super) struct Explained {
 impl Explained {
     /// Takes the limits of this name; `records` hold the lines that told of them.
     pub(super) fn of(known: &Known, window: &str, records: &Records) -> Vec<Self> {
-        let rows = known.rows.iter().zip(&known.forecasts);
+        let rows = known.rows.iter().zip(&known.learned);
         let rows = rows.filter(|(row, _)| row.limit.window.name() == window);
-        let explain = |(row, forecast): (&LimitUse, &Forecast)| {
+        let explain = |(row, learned): (&LimitUse, &LearnedLimit)| {
             let of_it = |reading: &&Reading| {
                 reading.account == row.limit.account && reading.window == row.limit.window
             };
@@ -37,7 +37,7 @@ impl Explained {
             };
             let mut readings: Vec<_> = known.readings.iter().filter(of_it).map(judged).collect();
             readings.sort_by(|(a, ..), (b, ..)| (b.at, b).cmp(&(a.at, a)));
-            Self { row: row.clone(), forecast: forecast.clone(), at: known.at, readings }
+            Self { row: row.clone(), learned: learned.clone(), at: known.at, readings }
         };
         rows.map(explain).collect()
     }
@@ -59,13 +59,15 @@ impl Explained {
         if let Some(more) = self.readings.len().checked_sub(listed_max).filter(|more| *more > 0) {
             out.push_str(&format!("    … and {more} more; --json lists all\n"));
         }
-        let (prediction, LearnedLimit { percent, habit, .. }) = &self.forecast;
-        out.push_str(&format!(
-            "Forecast: {} ({})\n",
-            forecast::runs_out(prediction, &context.config.zone, self.at),
-            prediction.method.name(),
-        ));
-        out.push_str(&forecast::line(prediction, context, self.at).unwrap_or_default());
+        if let Some(prediction) = &self.row.forecast {
+            out.push_str(&format!(
+                "Forecast: {} ({})\n",
+                forecast::runs_out(prediction, &context.config.zone, self.at),
+                prediction.method.name(),
+            ));
+            out.push_str(&forecast::line(prediction, context, self.at).unwrap_or_default());
+        }
+        let LearnedLimit { percent, habit, .. } = &self.learned;
         if let Some(percent) = percent {
             out.push_str(&format!(
                 "A percent costs ${:.2} (${:.2} to ${:.2}), learned of {} pairs of readings.\n",
@@ -92,10 +94,10 @@ impl Explained {
             line_at: line.as_ref().map(|(_, at)| *at),
         };
         ExplainedOut {
-            limit: LimitOut::of(&self.row, self.forecast.0.runs_out_at, self.at),
+            limit: LimitOut::of(&self.row, self.at),
             readings: self.readings.iter().map(reading).collect(),
-            prediction: PredictionOut::of(&self.forecast.0),
-            learned: &self.forecast.1,
+            prediction: self.row.forecast.as_ref().map(PredictionOut::of),
+            learned: &self.learned,
         }
     }
 }
@@ -113,7 +115,7 @@ pub(super) struct ExplainedOut<'a> {
     #[serde(flatten)]
     limit: LimitOut<'a>,
     readings: Vec<ReadingOut>,
-    prediction: PredictionOut<'a>,
+    prediction: Option<PredictionOut<'a>>,
     learned: &'a LearnedLimit,
 }
 
