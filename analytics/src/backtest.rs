@@ -7,7 +7,7 @@ use session_store::Timestamp;
 
 use crate::course::Course;
 use crate::forecast::crossings;
-use crate::learn::{LearnedLimit, quantile};
+use crate::learn::{Hopes, LearnedLimit, quantile};
 use crate::rate::{quarter_of, share_inside, start_of};
 use crate::window::Window;
 
@@ -42,17 +42,17 @@ pub struct Backtest {
 pub(crate) fn backtest(windows: &[Window], course: &Course, now: Timestamp) -> Option<Backtest> {
     let ended = windows.iter().filter(|window| window.end <= now);
     let mut trial = Trial { course, errors: Vec::new(), linear_errors: Vec::new(), covered: 0 };
-    let mut learned: Option<(Timestamp, Known)> = None;
+    let mut learned: Option<(Timestamp, Known<'_>)> = None;
     // What each window before used, sorted.
     let mut totals: Vec<f64> = Vec::new();
     for (place, window) in ended.enumerate() {
         if place >= WINDOWS_BEFORE && window.end > now.before(TRIED) {
-            let is_stale = |(at, _): &(Timestamp, Known)| window.start.since(*at) >= LEARN_EVERY;
+            let is_stale = |(at, _): &(Timestamp, Known<'_>)| window.start.since(*at) >= LEARN_EVERY;
             if learned.as_ref().is_none_or(is_stale) {
                 let steps = (window.end.since(window.start).as_secs() / 900) as usize;
-                let limit = LearnedLimit::learn(course, window.start, steps);
+                let (limit, hopes) = LearnedLimit::learn(course, window.start, steps);
                 let quotients = limit.all_quotients(steps);
-                learned = Some((window.start, Known { limit, quotients }));
+                learned = Some((window.start, Known { hopes, quotients }));
             }
             let Some((_, known)) = &learned else { continue };
             for share in [0.5, 0.8] {
@@ -68,8 +68,8 @@ pub(crate) fn backtest(windows: &[Window], course: &Course, now: Timestamp) -> O
 }
 
 /// What was known at a moment.
-struct Known {
-    limit: LearnedLimit,
+struct Known<'a> {
+    hopes: Hopes<'a>,
     quotients: Vec<[f64; 3]>,
 }
 
@@ -81,7 +81,7 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    fn try_window(&mut self, window: &Window, known: &Known, budget: f64) {
+    fn try_window(&mut self, window: &Window, known: &Known<'_>, budget: f64) {
         let (first, last) = (quarter_of(window.start) + 1, quarter_of(window.end));
         let every = ((last - first) / 40).max(1);
         let mut used = self.course.usd(window.start, start_of(first));
@@ -100,10 +100,9 @@ impl Trial<'_> {
         }
     }
 
-    fn ask(&mut self, window: &Window, known: &Known, now: Timestamp, budget: f64, used: f64) {
-        let Known { limit, quotients } = known;
+    fn ask(&mut self, window: &Window, known: &Known<'_>, now: Timestamp, budget: f64, used: f64) {
         let left = budget - used;
-        let Some([low, time, high]) = crossings(limit, quotients, self.course, now, window.end, left) else {
+        let Some([low, time, high]) = crossings(&known.hopes, &known.quotients, now, window.end, left) else {
             return;
         };
         let truth = reached(self.course, now, window.end, left);

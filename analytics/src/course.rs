@@ -1,6 +1,7 @@
 //! A load quarter hour by quarter hour, with the hour of the week that each is: what learning looks at.
 
 use std::cell::Cell;
+use std::ops::Range;
 use std::time::Duration;
 
 use session_store::{CELL_WIDTH, Timestamp, Zone};
@@ -23,6 +24,8 @@ pub(crate) struct Course {
     used_from: Option<i64>,
     /// What was used before each quarter hour of the stretch, and in all of it.
     sums: Vec<f64>,
+    /// The same of those in which no limit let nothing through.
+    free_sums: Vec<f64>,
     /// The recent use at each quarter hour that was asked for; no number where none was yet.
     recent: Vec<Cell<f64>>,
 }
@@ -44,14 +47,12 @@ impl Course {
         for at in load.blocked().range(from..to.max(from)) {
             quarters[(at - from) as usize].is_blocked = true;
         }
-        let mut sum = 0.0;
-        let mut sums = vec![sum];
-        sums.extend(quarters.iter().map(|quarter| {
-            sum += quarter.usd;
-            sum
-        }));
+        let sums = running_sums(quarters.iter().map(|quarter| quarter.usd));
+        let free = |quarter: &Place| if quarter.is_blocked { 0.0 } else { quarter.usd };
+        let free_sums = running_sums(quarters.iter().map(free));
         let recent = vec![Cell::new(f64::NAN); quarters.len()];
-        Self { first: from, quarters, used_from: load.quarters().keys().next().copied(), sums, recent }
+        let used_from = load.quarters().keys().next().copied();
+        Self { first: from, quarters, used_from, sums, free_sums, recent }
     }
 
     /// Returns the first quarter hour that may be learned from: that of the first use, or of the stretch.
@@ -66,9 +67,24 @@ impl Course {
 
     /// Returns the dollars of the quarter hours from one to another, the last exclusive.
     pub(crate) fn sum(&self, from: i64, to: i64) -> f64 {
-        let last = self.sums.len() as i64 - 1;
-        let before = |at: i64| self.sums[(at - self.first).clamp(0, last) as usize];
+        self.between(&self.sums, from, to)
+    }
+
+    /// Returns the same of those in which no limit let nothing through.
+    pub(crate) fn free_sum(&self, from: i64, to: i64) -> f64 {
+        self.between(&self.free_sums, from, to)
+    }
+
+    /// Returns the difference of two running sums over the stretch.
+    pub(crate) fn between(&self, sums: &[f64], from: i64, to: i64) -> f64 {
+        let last = sums.len() as i64 - 1;
+        let before = |at: i64| sums[(at - self.first).clamp(0, last) as usize];
         before(to) - before(from)
+    }
+
+    /// Returns the quarter hours of the stretch.
+    pub(crate) fn stretch(&self) -> Range<i64> {
+        self.first..self.first + self.quarters.len() as i64
     }
 
     /// Returns what [`Load::usd`] does.
@@ -127,6 +143,17 @@ impl Course {
         let place = usize::try_from(quarter - self.first).ok();
         place.and_then(|place| self.quarters.get(place)).copied().unwrap_or_default()
     }
+}
+
+/// Returns the sum of the values before each, and that of all.
+pub(crate) fn running_sums(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut sums = vec![0.0];
+    let mut sum = 0.0;
+    for value in values {
+        sum += value;
+        sums.push(sum);
+    }
+    sums
 }
 
 /// Tells of each quarter hour which hour of the week it is. A day of 24 hours is taken to be without a change of the clock.

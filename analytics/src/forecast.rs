@@ -8,7 +8,7 @@ use session_store::{CELL_WIDTH, Cell, LimitWindow, Timestamp, Zone};
 
 use crate::backtest::{Backtest, SAMPLES_MIN, backtest};
 use crate::course::Course;
-use crate::learn::{Learned, LearnedLimit, PercentCost, WindowState};
+use crate::learn::{Hopes, Learned, LearnedLimit, PercentCost, WindowState};
 use crate::pricing::PriceBook;
 use crate::rate::{BurnRate, Load, quarter_of, start_of};
 use crate::window::{self, Window};
@@ -240,7 +240,7 @@ impl<'a> Lessons<'a> {
         LearnedLimit {
             percent: PercentCost::learn(&self.load, &self.samples, self.until),
             backtest: backtest(&self.windows, &course, self.until),
-            ..LearnedLimit::learn(&course, self.until, steps)
+            ..LearnedLimit::learn(&course, self.until, steps).0
         }
     }
 
@@ -328,8 +328,9 @@ impl Prediction {
         if self.backtest.is_none_or(|backtest| backtest.samples < SAMPLES_MIN) {
             return Err(Lack::ShortHistory);
         }
-        let quotients = limit.all_quotients(steps);
-        let times = crossings(limit, &quotients, &course, now, resets_at, left).ok_or(Lack::ShortHistory)?;
+        let hopes = Hopes::of(&course, limit.habit.as_ref());
+        let times = crossings(&hopes, &limit.all_quotients(steps), now, resets_at, left);
+        let times = times.ok_or(Lack::ShortHistory)?;
         [self.low, self.runs_out_at, self.high] = times;
         self.resets_first = Some(self.runs_out_at.is_none());
         Ok(if limit.habit.is_some() { Method::Habit } else { Method::Recent })
@@ -342,11 +343,11 @@ fn steps(kind: &LimitWindow) -> Option<usize> {
 }
 
 /// Returns when what is left is used up: the early end of the interval, the time, the late end, each `None` where it lies
-/// behind the reset; `None` where it is not known how far forecasts miss. `quotients` are all those of the limit.
+/// behind the reset; `None` where it is not known how far forecasts miss. `quotients` are those of
+/// each of the quarter hours ahead.
 pub(crate) fn crossings(
-    limit: &LearnedLimit,
+    hopes: &Hopes<'_>,
     quotients: &[[f64; 3]],
-    course: &Course,
     now: Timestamp,
     resets_at: Timestamp,
     left_usd: f64,
@@ -357,7 +358,7 @@ pub(crate) fn crossings(
     let mut used = 0.0;
     let mut before = [0.0; 3];
     let mut times = [None; 3];
-    for (step, usd) in limit.expected(course, from).take(steps).enumerate() {
+    for (step, usd) in hopes.way(from).take(steps).enumerate() {
         used += usd;
         let quotients = quotients.get(step).unwrap_or(farthest);
         // A high quotient makes an early time.

@@ -1,14 +1,13 @@
 //! What an account teaches: what a percent of its meters costs, when it works, and how far forecasts miss.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use session_store::{Event, Fact, LimitWindow, Timestamp};
 
 use crate::backtest::Backtest;
-use crate::course::{Course, FADING};
+use crate::course::{Course, FADING, running_sums};
 use crate::rate::{Load, quarter_of};
 
 /// How much of the past is learned from: eight weeks, so that habits that changed are forgotten.
@@ -23,8 +22,6 @@ const DAYS_MIN: u32 = 7;
 const SPREAD_MIN: u32 = 20;
 /// How many quarter hours tell how this day compares to a usual one.
 const LEVEL_FROM: i64 = 32;
-/// From so many quarter hours ahead on the recent rate weighs less than a billionth.
-const FADED: usize = 120;
 /// Hours of a working day, then those of a day at the weekend.
 const SLOTS: usize = 48;
 
@@ -128,28 +125,11 @@ impl LearnedLimit {
     /// Learns from a course as of a moment; what came after the moment is not looked at. What a percent costs is not among it.
     ///
     /// `quarters_max` is the farthest horizon, the length of the window.
-    pub(crate) fn learn(course: &Course, now: Timestamp, quarters_max: usize) -> Self {
+    pub(crate) fn learn<'a>(course: &'a Course, now: Timestamp, quarters_max: usize) -> (Self, Hopes<'a>) {
         let habit = Habit::learn(course, now);
-        let spreads = spreads(course, habit.as_ref(), now, quarters_max);
-        Self { percent: None, habit, spreads, backtest: None }
-    }
-
-    /// Returns the expected use of each of the next quarter hours, in dollars, without end.
-    ///
-    /// The recent rate (a mean of the last day that fades with age, half in an hour) gives way to the habit of the hour, half
-    /// after an hour; the habit is scaled by how the last eight hours compared to it. Without a habit the recent rate stays. Times
-    /// blocked by the limit count in none of them. Every value grows with the load.
-    pub(crate) fn expected<'a>(&'a self, course: &'a Course, from: i64) -> impl Iterator<Item = f64> + 'a {
-        let recent = course.recent(from);
-        let habit = self.habit.as_ref();
-        let level = habit.map_or(1.0, |habit| habit.level(course, from));
-        let mut weight = 1.0;
-        (from..).map(move |at| {
-            let usual = habit.map_or(recent, |habit| habit.at(course.slot(at)) * level);
-            let usd = recent * weight + usual * (1.0 - weight);
-            weight *= FADING;
-            usd
-        })
+        let hopes = Hopes::of(course, habit.as_ref());
+        let spreads = spreads(&hopes, now, quarters_max);
+        (Self { percent: None, habit, spreads, backtest: None }, hopes)
     }
 
     /// Returns the quotients for each of the next quarter hours; none where it is not known how far forecasts miss.
@@ -199,25 +179,14 @@ impl Habit {
         Some(Self { usd_per_quarter: (0..SLOTS).map(usual).collect(), days })
     }
 
-    /// Returns how this day compares to a usual one: the use of the last eight hours by the usual use of these hours, to each of
-    /// which one busiest hour is added, so that a quiet night decides nothing. Grows with the load.
-    fn level(&self, course: &Course, from: i64) -> f64 {
-        let busiest_hour = 4.0 * self.usd_per_quarter.iter().copied().fold(0.0, f64::max);
-        let (mut was, mut usual) = (busiest_hour, busiest_hour);
-        for at in (from - LEVEL_FROM..from).filter(|at| !course.is_blocked(*at)) {
-            was += course.at(at);
-            usual += self.at(course.slot(at));
-        }
-        if usual > 0.0 { was / usual } else { 1.0 }
-    }
-
     fn at(&self, slot: usize) -> f64 {
         self.usd_per_quarter.get(slot).copied().unwrap_or(0.0)
     }
 }
 
 /// Measures how forecasts of the past compared to what came, at quarter hours soon after work, by horizon.
-fn spreads(course: &Course, habit: Option<&Habit>, now: Timestamp, quarters_max: usize) -> Vec<Spread> {
+fn spreads(hopes: &Hopes<'_>, now: Timestamp, quarters_max: usize) -> Vec<Spread> {
+    let course = hopes.course;
     let to = quarter_of(now);
     let Some(begin) = course.begin() else { return Vec::new() };
     let from = begin.max(quarter_of(now.before(LEARNED_FROM)));
@@ -227,7 +196,8 @@ fn spreads(course: &Course, habit: Option<&Habit>, now: Timestamp, quarters_max:
         .chain([quarters_max])
         .collect();
     let mut quotients: Vec<Vec<f64>> = vec![Vec::new(); horizons.len()];
-    let hopes = Hopes::of(course, habit, from..to);
+    let weights: Vec<f64> =
+        std::iter::successors(Some(1.0), |weight| Some(weight * FADING)).take(quarters_max + 1).collect();
     // The farther the horizon, the more do neighbours tell the same.
     let every = (quarters_max as i64 / 40).max(1);
     let mut quarter = from + 1;
@@ -237,7 +207,7 @@ fn spreads(course: &Course, habit: Option<&Habit>, now: Timestamp, quarters_max:
             let seen = course.free_until(quarter, to.min(quarter + quarters_max as i64)) - quarter;
             let seen = usize::try_from(seen).unwrap_or(0);
             let horizons = horizons.iter().take_while(|&&horizon| horizon <= seen);
-            let hoped = hopes.at(quarter, horizons.clone());
+            let hoped = hopes.sums(quarter, horizons.clone(), &weights);
             for ((&horizon, hoped), quotients) in horizons.zip(hoped).zip(&mut quotients) {
                 if hoped > 0.0 {
                     quotients.push(course.sum(quarter, quarter + horizon as i64) / hoped);
@@ -260,47 +230,88 @@ fn spreads(course: &Course, habit: Option<&Habit>, now: Timestamp, quarters_max:
     horizons.into_iter().zip(quotients).filter_map(spread).collect()
 }
 
-/// Sums of what [`LearnedLimit::expected`] returns, without going the way quarter hour by quarter hour.
-struct Hopes<'a> {
+/// What is expected to be used, by the recent rate and the habit.
+///
+/// The recent rate (a mean of the last day that fades with age, half in an hour) gives way to the habit of the hour, half
+/// after an hour; the habit is scaled by how the last eight hours compared to it. Without a habit the recent rate stays. Times
+/// blocked by the limit count in none of them. Every value grows with the load.
+pub(crate) struct Hopes<'a> {
     course: &'a Course,
-    habit: Option<&'a Habit>,
-    first: i64,
-    /// The usual use before each quarter hour of a stretch, and in all of it.
-    usual: Vec<f64>,
+    habit: Option<HabitSums>,
+}
+
+/// A habit laid out over the stretch of a course, with its sums.
+struct HabitSums {
+    habit: Habit,
+    busiest_hour: f64,
+    /// The usual use before each quarter hour, and in all of them; the same of those that no limit blocked.
+    sums: Vec<f64>,
+    free_sums: Vec<f64>,
+    /// From each quarter hour on, the usual use to the end of the stretch, which fades with the way there.
+    faded: Vec<f64>,
 }
 
 impl<'a> Hopes<'a> {
-    fn of(course: &'a Course, habit: Option<&'a Habit>, stretch: Range<i64>) -> Self {
-        let mut sum = 0.0;
-        let mut usual = vec![sum];
-        usual.extend(stretch.clone().map(|at| {
-            sum += habit.map_or(0.0, |habit| habit.at(course.slot(at)));
-            sum
-        }));
-        Self { course, habit, first: stretch.start, usual }
+    pub(crate) fn of(course: &'a Course, habit: Option<&Habit>) -> Self {
+        let sums = |habit: &Habit| {
+            let usual = |at: i64| habit.at(course.slot(at));
+            let free = |at: i64| if course.is_blocked(at) { 0.0 } else { usual(at) };
+            let mut faded = vec![0.0];
+            for at in course.stretch().rev() {
+                faded.push(usual(at) + FADING * faded[faded.len() - 1]);
+            }
+            faded.reverse();
+            HabitSums {
+                habit: habit.clone(),
+                busiest_hour: 4.0 * habit.usd_per_quarter.iter().copied().fold(0.0, f64::max),
+                sums: running_sums(course.stretch().map(usual)),
+                free_sums: running_sums(course.stretch().map(free)),
+                faded,
+            }
+        };
+        Self { course, habit: habit.map(sums) }
     }
 
-    /// Returns what is expected from a quarter hour on until each of the horizons, which grow and end within the stretch.
-    fn at(&self, from: i64, horizons: impl Iterator<Item = &'a usize>) -> Vec<f64> {
+    /// Returns the expected use of each of the next quarter hours, in dollars, without end.
+    pub(crate) fn way(&self, from: i64) -> impl Iterator<Item = f64> + '_ {
         let recent = self.course.recent(from);
-        let Some(habit) = self.habit else {
-            return horizons.map(|&horizon| recent * horizon as f64).collect();
-        };
-        let level = habit.level(self.course, from);
-        let before = |at: i64| self.usual[usize::try_from(at - self.first).unwrap_or(0)];
-        // The weights of the recent rate so far, and what is usual, weighed by them.
-        let (mut weights, mut replaced, mut weight, mut step) = (0.0, 0.0, 1.0, 0);
-        let hoped = |&horizon: &usize| {
-            while step < horizon.min(FADED) {
-                weights += weight;
-                replaced += habit.at(self.course.slot(from + step as i64)) * weight;
-                weight *= FADING;
-                step += 1;
-            }
-            let usual = before(from + horizon as i64) - before(from);
-            recent * weights + level * (usual - replaced)
-        };
-        horizons.map(hoped).collect()
+        let habit = self.habit.as_ref().map(|sums| (&sums.habit, sums.level(self.course, from)));
+        let mut weight = 1.0;
+        (from..).map(move |at| {
+            let usual = habit.map_or(recent, |(habit, level)| habit.at(self.course.slot(at)) * level);
+            let usd = recent * weight + usual * (1.0 - weight);
+            weight *= FADING;
+            usd
+        })
+    }
+
+    /// Returns the sums of that way until each of some horizons within the stretch; `weights` are those of the recent rate.
+    fn sums<'b>(
+        &'b self,
+        from: i64,
+        horizons: impl Iterator<Item = &'b usize> + 'b,
+        weights: &'b [f64],
+    ) -> impl Iterator<Item = f64> + 'b {
+        let recent = self.course.recent(from);
+        let habit = self.habit.as_ref().map(|sums| (sums, sums.level(self.course, from)));
+        horizons.map(move |&horizon| {
+            let Some((sums, level)) = habit else { return recent * horizon as f64 };
+            let to = from + horizon as i64;
+            let faded = |at: i64| sums.faded[(at - self.course.stretch().start) as usize];
+            let usual = self.course.between(&sums.sums, from, to);
+            let replaced = faded(from) - weights[horizon] * faded(to);
+            recent * (1.0 - weights[horizon]) / (1.0 - FADING) + level * (usual - replaced)
+        })
+    }
+}
+
+impl HabitSums {
+    /// Returns how this day compares to a usual one: the use of the last eight hours by the usual use of these hours, to each of
+    /// which one busiest hour is added, so that a quiet night decides nothing. Grows with the load.
+    fn level(&self, course: &Course, from: i64) -> f64 {
+        let was = self.busiest_hour + course.free_sum(from - LEVEL_FROM, from);
+        let usual = self.busiest_hour + course.between(&self.free_sums, from - LEVEL_FROM, from);
+        if usual > 0.0 { was / usual } else { 1.0 }
     }
 }
 
@@ -426,11 +437,11 @@ mod tests {
             let course = Course::of(&load, &Zone::utc(), FROM, FROM + 2_200);
             let habit = Habit::learn(&course, at(1_500)).filter(|_| has_habit);
             let horizons = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 672];
-            let hoped = Hopes::of(&course, habit.as_ref(), FROM + 700..FROM + 2_200)
-                .at(FROM + from, horizons.iter());
-            let limit = LearnedLimit { habit, ..LearnedLimit::default() };
+            let hopes = Hopes::of(&course, habit.as_ref());
+            let weights: Vec<f64> = (0..700).map(|quarters| FADING.powi(quarters)).collect();
+            let hoped = hopes.sums(FROM + from, horizons.iter(), &weights);
             for (horizon, hoped) in horizons.into_iter().zip(hoped) {
-                let way: f64 = limit.expected(&course, FROM + from).take(horizon).sum();
+                let way: f64 = hopes.way(FROM + from).take(horizon).sum();
                 prop_assert!((way - hoped).abs() <= 1e-6 * (1.0 + way), "{horizon}: {way} {hoped}");
             }
         }

@@ -8,6 +8,7 @@ mod sessions;
 pub mod window;
 
 mod block;
+mod by_text;
 mod report;
 
 mod rate;

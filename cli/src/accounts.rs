@@ -29,6 +29,10 @@ impl Accounts {
 
     /// Learns from where the transcripts lie.
     pub(crate) fn learn<'a>(&mut self, checkpoints: impl IntoIterator<Item = &'a Checkpoint>) {
+        if self.only().is_some() {
+            // Whose a conversation is need not be looked for.
+            return;
+        }
         for checkpoint in checkpoints {
             let conversation = match &checkpoint.kind {
                 SourceKind::Main { conversation } => Some(conversation),

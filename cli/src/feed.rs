@@ -23,6 +23,7 @@ use crate::limits::{self, Basis, Known, Running};
 use crate::notify;
 use crate::owners::{self, Retire};
 use crate::place::{Place, Shared};
+use crate::sums::Sums;
 use crate::told::Told;
 use crate::tui::NOTICE_SHOWN;
 
@@ -187,14 +188,12 @@ impl<'c> Feed<'c> {
         };
         let board = self.place.and_then(Place::board);
         let basis = Basis {
-            stores: &self.store,
+            sums: &Sums::known(&self.store, &figures.facts, &figures.cells, at),
             book: &self.book,
             zone: &self.context.config.zone,
             accounts: &self.accounts,
             sessions: &sessions.1,
-            facts: &figures.facts,
             recent,
-            cells: Some(&figures.cells),
             board: board.as_ref(),
             lessons: &self.lessons,
         };

@@ -1,20 +1,21 @@
 //! Forecasts of the limits, and how well such forecasts would have done so far: one computation for all that tell of them.
 
 use std::borrow::Cow;
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use session_analytics::{
-    ForecastInput, Learned, LearnedLimit, Lesson, Limit, Method, Prediction, PriceBook, WindowState, anchors,
-    cuts, told_samples,
+    ForecastInput, Learned, LearnedLimit, Lesson, Limit, Method, Prediction, PriceBook, WindowState,
+    told_samples,
 };
-use session_store::{Cell, ConversationId, EventBackend, Ledger, LimitWindow, Stores, Timestamp, Zone};
+use session_store::{Cell, ConversationId, LimitWindow, Timestamp, Zone};
 
 use crate::accounts::Accounts;
 use crate::clock::now;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::sums::Sums;
 use crate::table::{Column, Table, terminal_width};
 use crate::words;
 
@@ -37,17 +38,12 @@ pub(crate) struct Lessons(RefCell<HashMap<(Arc<str>, LimitWindow), Lesson>>);
 /// What forecasts are made of.
 pub(crate) struct Past<'a> {
     pub(crate) zone: &'a Zone,
-    pub(crate) stores: &'a Stores,
     pub(crate) book: &'a PriceBook,
-    /// Everything that was told, but for turns.
-    pub(crate) facts: &'a Ledger,
+    pub(crate) sums: &'a Sums<'a>,
     pub(crate) accounts: &'a Accounts,
     pub(crate) now: Timestamp,
     /// When somebody replied last.
     pub(crate) last_reply: Timestamp,
-    /// The sums since [`ForecastInput::history_from`] at least; where they are not at hand they are read when the first forecast
-    /// needs them.
-    pub(crate) cells: OnceCell<Cow<'a, [Cell]>>,
     pub(crate) lessons: &'a Lessons,
 }
 
@@ -87,10 +83,12 @@ impl Past<'_> {
             is_all || account().is_none_or(|account| **account == *state.account)
         };
         let cells = match is_all {
-            true => Cow::Borrowed(self.cells()?),
-            false => self.cells()?.iter().filter(|cell| is_its(&cell.key.conversation)).cloned().collect(),
+            true => Cow::Borrowed(self.sums.cells()?),
+            false => {
+                self.sums.cells()?.iter().filter(|cell| is_its(&cell.key.conversation)).cloned().collect()
+            }
         };
-        let told = self.facts.iter().filter(|event| is_its(&event.owner.conversation));
+        let told = self.sums.facts.iter().filter(|event| is_its(&event.owner.conversation));
         let samples = told_samples(told, &state.account, &state.window);
         let place = (Arc::from(&*state.account), state.window.clone());
         let mut lessons = self.lessons.0.borrow_mut();
@@ -108,15 +106,6 @@ impl Past<'_> {
     ) -> ForecastInput<'b> {
         let now = ForecastInput::moment(self.now, self.last_reply.max(state.observed_at));
         ForecastInput { cells, book: self.book, zone: self.zone, state, samples, now }
-    }
-
-    fn cells(&self) -> Result<&[Cell], CliError> {
-        if let Some(cells) = self.cells.get() {
-            return Ok(cells);
-        }
-        let range = ForecastInput::history_from(self.now)..Timestamp::MAX;
-        let cells = self.stores.cells(range, &cuts(&anchors(self.facts)))?;
-        Ok(self.cells.get_or_init(|| Cow::Owned(cells)))
     }
 }
 

@@ -2,8 +2,6 @@
 
 pub(crate) mod say;
 
-use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +13,8 @@ use session_analytics::{
 use session_coordinator::{Notice, NoticeBoard, NoticeKind};
 use session_detect::claude;
 use session_store::{
-    BoardSample, Cell, Checkpoint, ConversationId, EventBackend, Fact, Ledger, LimitHit, LimitWindow,
-    ModelId, PriceClass, Selection, Stores, Timestamp, Usage, Zone,
+    BoardSample, CELL_WIDTH, Checkpoint, ConversationId, Event, EventBackend, Fact, Ledger, LimitHit,
+    LimitWindow, ModelId, PriceClass, Selection, Stores, Timestamp, Usage, Zone,
 };
 
 use crate::accounts::Accounts;
@@ -28,6 +26,7 @@ use crate::error::CliError;
 use crate::forecast::{self, Lessons, Past, Wanted};
 use crate::kept;
 use crate::line::bar;
+use crate::sums::Sums;
 use crate::table::{Column, Table, terminal_width};
 use crate::words;
 
@@ -92,16 +91,15 @@ pub(crate) fn board_readings(accounts: &Accounts, board: &NoticeBoard) -> Vec<Re
 /// Returns what transcripts and Claude Code's own files tell.
 pub(crate) fn readings_on_disk(accounts: &Accounts, stores: &Stores) -> Result<Vec<Reading>, CliError> {
     let at = now();
-    let facts = facts(stores, at.before(LONGEST))?;
-    let mut readings = transcript_readings(stores, accounts, &facts, at)?;
+    let facts = facts(stores)?;
+    let mut readings = transcript_readings(&Sums::unread(stores, &facts, at), accounts, at)?;
     readings.extend(accounts.cached());
     Ok(readings)
 }
 
-/// Returns the facts since a moment.
-fn facts(stores: &Stores, since: Timestamp) -> Result<Ledger, CliError> {
-    let range = since..Timestamp::MAX;
-    Ok(stores.events(&Selection { range, turns: false, conversations: false, conversation: None })?)
+/// Returns everything that was told, but for turns.
+fn facts(stores: &Stores) -> Result<Ledger, CliError> {
+    Ok(stores.events(&Selection { conversations: false, ..Selection::facts() })?)
 }
 
 /// The sessions that run conversations, by their five-part ids.
@@ -109,28 +107,24 @@ pub(crate) type Running = HashMap<ConversationId, Arc<str>>;
 
 /// What limits are gathered from.
 pub(crate) struct Basis<'a> {
-    pub(crate) stores: &'a Stores,
+    pub(crate) sums: &'a Sums<'a>,
     pub(crate) book: &'a PriceBook,
     pub(crate) zone: &'a Zone,
     pub(crate) accounts: &'a Accounts,
     /// Which session runs which conversation now.
     pub(crate) sessions: &'a Running,
-    /// Everything that was told, but for turns.
-    pub(crate) facts: &'a Ledger,
     /// The turns of the last five hours at least.
     pub(crate) recent: &'a Ledger,
-    /// The sums of all time, where they are at hand.
-    pub(crate) cells: Option<&'a [Cell]>,
     /// The board, where there is one.
     pub(crate) board: Option<&'a NoticeBoard>,
     /// What was learned when it was gathered last.
     pub(crate) lessons: &'a Lessons,
 }
 
-impl Basis<'_> {
+impl<'a> Basis<'a> {
     /// Gathers and merges everything, divides it among the sessions, and forecasts what comes next.
     pub(crate) fn gather(&self, at: Timestamp, wanted: Wanted) -> Result<Known, CliError> {
-        let mut readings = transcript_readings(self.stores, self.accounts, self.facts, at)?;
+        let mut readings = transcript_readings(self.sums, self.accounts, at)?;
         readings.extend(self.accounts.cached());
         readings.extend(self.board.into_iter().flat_map(|board| board_readings(self.accounts, board)));
         let mut limits = Limits::merge(readings.iter().cloned(), at);
@@ -139,7 +133,7 @@ impl Basis<'_> {
         let (mut rows, mut learned) = (Vec::new(), Vec::new());
         for limit in &limits.limits {
             let (forecast, lesson) = past.forecast(limit, wanted)?;
-            let row = LimitUse::of(limit, &self.spends(limit, at)?, at);
+            let row = LimitUse::of(limit, &self.spends(limit)?, at);
             rows.push(LimitUse { forecast: Some(forecast), ..row });
             learned.push(lesson);
         }
@@ -150,26 +144,20 @@ impl Basis<'_> {
         Ok(Known { limits, rows, learned, tried, readings, at })
     }
 
-    fn past(&self, at: Timestamp) -> Past<'_> {
-        let cells = OnceCell::new();
-        if let Some(known) = self.cells {
-            let _ = cells.set(Cow::Borrowed(known));
-        }
+    fn past(&self, at: Timestamp) -> Past<'a> {
         Past {
             zone: self.zone,
-            stores: self.stores,
             book: self.book,
-            facts: self.facts,
+            sums: self.sums,
             accounts: self.accounts,
             now: at,
             last_reply: self.recent.turns().map(|(event, _)| event.at).max().unwrap_or(Timestamp::MIN),
-            cells,
             lessons: self.lessons,
         }
     }
 
     /// Returns what was spent of a limit since its window began: by reply in the last hours, by quarter hour before.
-    fn spends(&self, limit: &Limit, at: Timestamp) -> Result<Vec<Spend>, CliError> {
+    fn spends(&self, limit: &Limit) -> Result<Vec<Spend>, CliError> {
         let Some(began) = limit.began_at().filter(|_| !limit.is_over) else { return Ok(Vec::new()) };
         let mut spends = Vec::new();
         let mut add = |conversation: &ConversationId, model: &ModelId, when, cost| {
@@ -190,7 +178,10 @@ impl Basis<'_> {
                 add(&event.owner.conversation, &turn.model, event.at, cost);
             }
         } else {
-            for cell in self.stores.cells(began..Timestamp::MAX, &[limit.observed_at, at])? {
+            // Within a quarter hour nobody knows what was before and what after.
+            let first = began.floor(CELL_WIDTH);
+            let cells = self.sums.cells()?;
+            for cell in &cells[cells.partition_point(|cell| cell.key.start < first)..] {
                 let key = &cell.key;
                 let cost = price(&key.model, key.start, key.class, &cell.sum.usage);
                 add(&key.conversation, &key.model, key.start, cost);
@@ -216,15 +207,14 @@ impl Known {
         let recent =
             stores.events(&Selection { range, turns: true, conversations: false, conversation: None })?;
         let board = coordination::existing_board(&context.config);
+        let facts = facts(stores)?;
         let basis = Basis {
-            stores,
+            sums: &Sums::unread(stores, &facts, at),
             book,
             zone: &context.config.zone,
             accounts: &accounts,
             sessions: &sessions(&context.config),
-            facts: &facts(stores, Timestamp::MIN)?,
             recent: &recent,
-            cells: None,
             board: board.as_ref().map(|(_, board)| board),
             lessons: &Lessons::default(),
         };
@@ -302,19 +292,17 @@ fn cells(it: &LimitUse, context: &Context, at: Timestamp) -> Vec<String> {
 ///
 /// A refused conversation that was answered again is refused no longer, whatever was said of the reset.
 fn transcript_readings(
-    stores: &Stores,
+    sums: &Sums<'_>,
     accounts: &Accounts,
-    facts: &Ledger,
     at: Timestamp,
 ) -> Result<Vec<Reading>, CliError> {
     let since = at.before(LONGEST);
     let doubtful = |hit: &LimitHit| hit.resets_at.0.is_none_or(|reset| reset > at);
-    let refused = facts
-        .iter()
-        .filter(|event| event.at >= since && matches!(&event.fact, Fact::LimitHit(hit) if doubtful(hit)));
-    let answered = last_answers(stores, refused.map(|event| event.at.after(ANSWERS_LATE)).collect())?;
+    let told = || sums.facts.iter().filter(|event| event.at >= since);
+    let refused = told().filter(|event| matches!(&event.fact, Fact::LimitHit(hit) if doubtful(hit)));
+    let answered = last_answers(sums, refused)?;
     let mut readings = Vec::new();
-    for event in facts.iter().filter(|event| event.at >= since) {
+    for event in told() {
         let conversation = &event.owner.conversation;
         let Some(account) = accounts.name(conversation) else { continue };
         let by: Arc<str> = conversation.as_str().into();
@@ -343,17 +331,40 @@ fn is_news(limit: &Limit, at: Timestamp) -> bool {
     !limit.is_over || limit.resets_at.is_some_and(|reset| at.since(reset) < RESET_IS_NEWS)
 }
 
-/// Returns when each conversation was answered last, as exactly as is needed to tell it from each of these times.
-fn last_answers(
-    stores: &Stores,
-    mut times: Vec<Timestamp>,
+/// Returns when each conversation that was refused was answered last, as exactly as is needed to tell it from the refusals.
+fn last_answers<'a>(
+    sums: &Sums<'_>,
+    refused: impl Iterator<Item = &'a Event>,
 ) -> Result<HashMap<ConversationId, Timestamp>, CliError> {
-    times.sort_unstable();
-    let Some(first) = times.first() else { return Ok(HashMap::new()) };
+    let mut times: HashMap<&ConversationId, Vec<Timestamp>> = HashMap::new();
+    for event in refused {
+        times.entry(&event.owner.conversation).or_default().push(event.at.after(ANSWERS_LATE));
+    }
+    let Some(first) = times.values().flatten().min() else { return Ok(HashMap::new()) };
+    let cells = sums.cells()?;
+    let mut last: HashMap<&ConversationId, Timestamp> = HashMap::new();
+    for cell in cells[cells.partition_point(|cell| cell.key.start < first.floor(CELL_WIDTH))..].iter().rev() {
+        if times.contains_key(&cell.key.conversation) {
+            last.entry(&cell.key.conversation).or_insert(cell.key.start);
+        }
+        if last.len() == times.len() {
+            break;
+        }
+    }
     let mut answered = HashMap::new();
-    for cell in stores.cells(*first..Timestamp::MAX, &times)? {
-        let last = answered.entry(cell.key.conversation).or_insert(cell.key.start);
-        *last = cell.key.start.max(*last);
+    for (conversation, mut last) in last {
+        let quarter = last.floor(CELL_WIDTH)..last.floor(CELL_WIDTH).after(CELL_WIDTH);
+        if times[conversation].iter().any(|time| *time > last && quarter.contains(time)) {
+            // The reply may have come before or after the refusal.
+            let mut cuts = times[conversation].clone();
+            cuts.sort_unstable();
+            for cell in sums.stores.cells(quarter, &cuts)? {
+                if cell.key.conversation == *conversation {
+                    last = last.max(cell.key.start);
+                }
+            }
+        }
+        answered.insert(conversation.clone(), last);
     }
     Ok(answered)
 }

@@ -120,9 +120,11 @@ pub(super) fn events(connection: &Connection, selection: &Selection) -> rusqlite
         read_turns(connection, &names, selection, &mut ledger)?;
     }
     let mut select = connection.prepare_cached(
-        "SELECT id, body, at, role, since, conversation, agent FROM fact WHERE ?1 OR kind <> ?2",
+        "SELECT id, body, at, role, since, conversation, agent FROM fact
+         WHERE iif(kind = ?1, ?2, at >= ?3 AND at < ?4)",
     )?;
-    let mut rows = select.query(params![selection.conversations, row::CONVERSATION])?;
+    let (from, to) = (selection.range.start.as_millis(), selection.range.end.as_millis());
+    let mut rows = select.query(params![row::CONVERSATION, selection.conversations, from, to])?;
     while let Some(row) = rows.next()? {
         // A kind that only a newer version knows is passed over.
         if let Some(fact) = row::fact(row.get_ref(1)?.as_str()?) {
