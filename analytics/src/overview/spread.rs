@@ -70,14 +70,15 @@ impl Spread {
             totals.estimated |= price.is_some_and(|price| price.estimated);
         }
         sums.sort_unstable_by(|(one, ..), (other, ..)| one.cmp(other));
-        let detail = |((date, session, conversation, model), row, totals): (Place<'_>, usize, Totals)| Detail {
-            date,
-            session: session.cloned(),
-            conversation: conversation.clone(),
-            project: conversations[row].project.clone(),
-            model: model.clone(),
-            totals: Totals { models: BTreeSet::from([model.clone()]), ..totals },
-        };
+        let detail =
+            |((date, session, conversation, model), row, totals): (Place<'_>, usize, Totals)| Detail {
+                date,
+                session: session.cloned(),
+                conversation: conversation.clone(),
+                project: conversations[row].project.clone(),
+                model: model.clone(),
+                totals: Totals { models: BTreeSet::from([model.clone()]), ..totals },
+            };
         Self { details: sums.into_iter().map(detail).collect(), hours, saved }
     }
 }

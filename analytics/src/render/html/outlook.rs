@@ -108,7 +108,8 @@ fn outlook(it: &Prediction, zone: &Zone, now: Timestamp) -> String {
     if it.method == Method::Hit {
         return String::new();
     }
-    let turns = it.turns_left.map(|turns| format!(" About {} more replies fit.", Grouped(turns))).unwrap_or_default();
+    let turns =
+        it.turns_left.map(|turns| format!(" About {} more replies fit.", Grouped(turns))).unwrap_or_default();
     match (it.runs_out_at, it.low, it.high) {
         (None, None, _) => format!(" At this rate the reset comes first.{turns}"),
         (None, Some(low), _) => {
