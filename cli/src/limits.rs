@@ -88,6 +88,14 @@ pub(crate) fn board_readings(accounts: &Accounts, board: &NoticeBoard) -> Vec<Re
     samples.chain(told).collect()
 }
 
+/// Returns whether anything but transcripts tells of a limit.
+pub(crate) fn is_told(config: &Config) -> bool {
+    let accounts = Accounts::of(config);
+    let board = coordination::existing_board(config);
+    let on_board = board.is_some_and(|(_, board)| !board_readings(&accounts, &board).is_empty());
+    on_board || !accounts.cached().is_empty()
+}
+
 /// Returns what transcripts and Claude Code's own files tell.
 pub(crate) fn readings_on_disk(accounts: &Accounts, stores: &Stores) -> Result<Vec<Reading>, CliError> {
     let at = now();
@@ -192,6 +200,13 @@ impl<'a> Basis<'a> {
 }
 
 impl Known {
+    /// Knows of no limit.
+    pub(crate) fn nothing() -> Self {
+        let limits = Limits::merge([], now());
+        let (rows, learned, tried, readings) = Default::default();
+        Self { limits, rows, learned, tried, readings, at: now() }
+    }
+
     /// Gathers everything for one who looks once.
     pub(crate) fn gather<'a>(
         context: &Context,
@@ -204,8 +219,7 @@ impl Known {
         let mut accounts = Accounts::of(&context.config);
         accounts.learn(checkpoints);
         let range = at.before(FIVE_HOURS)..Timestamp::MAX;
-        let recent =
-            stores.events(&Selection { range, turns: true, conversations: false, conversation: None })?;
+        let recent = stores.events(&Selection { range, turns: true, ..Selection::limit_hits() })?;
         let board = coordination::existing_board(&context.config);
         let facts = facts(stores)?;
         let basis = Basis {
@@ -234,7 +248,7 @@ impl Known {
     /// Draws the limits as a table; says so where none is known.
     pub(crate) fn table(&self, context: &Context) -> String {
         if self.rows.is_empty() {
-            return "No limit is known: no status line and no refusal has told of one yet.\n".to_owned();
+            return "No limit is known now: no status line has told of one, and no refusal that still holds.\n".to_owned();
         }
         let mut accounts: Vec<&str> = self.rows.iter().map(|row| &*row.limit.account).collect();
         accounts.dedup();
