@@ -69,7 +69,7 @@ impl Spread {
             totals.cost += cost;
             totals.estimated |= price.is_some_and(|price| price.estimated);
         }
-        sums.sort_unstable_by(|(one, ..), (other, ..)| one.cmp(other));
+        sums.sort_unstable_by_key(|(place, ..)| *place);
         let detail =
             |((date, session, conversation, model), row, totals): (Place<'_>, usize, Totals)| Detail {
                 date,

@@ -49,8 +49,7 @@ impl Explained {
             let mut readings: Vec<_> = known.readings.iter().filter(of_it).map(judged).collect();
             readings.sort_by(|(a, ..), (b, ..)| (b.at, b).cmp(&(a.at, a)));
             let held_back = held_back(row, facts, accounts);
-            let (row, learned) = (row.clone(), learned.clone());
-            Self { row, learned, at: known.at, readings, held_back }
+            Self { row: row.clone(), learned: learned.clone(), at: known.at, readings, held_back }
         };
         rows.map(explain).collect()
     }

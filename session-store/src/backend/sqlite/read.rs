@@ -120,15 +120,16 @@ pub(super) fn events(connection: &Connection, selection: &Selection) -> rusqlite
     };
     let mut select = connection.prepare_cached(
         "SELECT id, body, at, role, since, conversation, agent FROM fact
-         WHERE CASE kind WHEN ?1 THEN ?2 WHEN ?3 THEN at >= ?5 AND at < ?6 ELSE ?4 AND at >= ?5 AND at < ?6 END",
+         WHERE CASE kind WHEN ?1 THEN ?2 ELSE (?3 OR kind = ?4) AND at >= ?5 AND at < ?6 END",
     )?;
+    let (from, to) = (selection.range.start.as_millis(), selection.range.end.as_millis());
     let mut rows = select.query(params![
         row::CONVERSATION,
         selection.conversations,
-        row::LIMIT_HIT,
         selection.others,
-        selection.range.start.as_millis(),
-        selection.range.end.as_millis(),
+        row::LIMIT_HIT,
+        from,
+        to
     ])?;
     let mut facts = Vec::new();
     while let Some(row) = rows.next()? {
