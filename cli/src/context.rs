@@ -81,6 +81,9 @@ impl Context {
             tell(progress);
         })?;
         bar.clear();
+        for dir in self.config.chosen_claude_dirs.iter().filter(|dir| !dir.exists()) {
+            self.remark(&format!("there is no folder {}; the archive's figures are shown", dir.display()));
+        }
         self.tell_trouble(&archive.store);
         Ok(archive)
     }
@@ -105,7 +108,7 @@ impl Context {
         let dirs = self.config.claude_dirs.clone();
         owners::ask(&stores, self.config.clone());
         self.limit_sight(&stores);
-        let ingestor = Ingestor::idle(Arc::new(stores.clone()), dirs, self.config.zone.clone());
+        let ingestor = Ingestor::new(Arc::new(stores.clone()), dirs, self.config.zone.clone());
         (stores, ingestor)
     }
 
@@ -128,7 +131,7 @@ impl Context {
         let dirs = self.config.claude_dirs.clone();
         owners::ask(&store, self.config.clone());
         self.limit_sight(&store);
-        let mut ingestor = Ingestor::new(Arc::new(store.clone()), dirs, self.config.zone.clone())?;
+        let mut ingestor = Ingestor::new(Arc::new(store.clone()), dirs, self.config.zone.clone());
         if let Some(scope) = self.single_scope() {
             let scope = ReadingScope::of(&scope);
             ingestor = ingestor.only(move |source| scope.holds(source));

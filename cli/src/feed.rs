@@ -5,23 +5,25 @@ use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use session_analytics::{Figures, LimitUse, Live, LiveInput, PriceBook, SourceState, State};
+use session_analytics::{Figures, ForecastInput, LimitUse, Live, LiveInput, PriceBook, SourceState, State};
 use session_coordinator::{Duty, Ingestor, Member, News, Notice, Progress, Role, Update};
 use session_store::{
     Batch, Change, Checkpoint, ConversationId, ErrorKind, EventBackend, Ledger, Selection, SourceKind,
-    Stores, Timestamp,
+    Stores, Summaries, Timestamp,
 };
 
 use crate::accounts::Accounts;
 use crate::clock::now;
 use crate::context::{Context, figures};
 use crate::error::{CliError, hint_for};
+use crate::forecast::{Lessons, Wanted};
 use crate::heard::Heard;
 use crate::kept;
-use crate::limits::{self, Basis, Running};
+use crate::limits::{self, Basis, Known, Running};
 use crate::notify;
 use crate::owners::{self, Retire};
 use crate::place::{Place, Shared};
+use crate::sums::Sums;
 use crate::told::Told;
 use crate::tui::NOTICE_SHOWN;
 
@@ -29,6 +31,9 @@ use crate::tui::NOTICE_SHOWN;
 const RECENT: Duration = Duration::from_secs(6 * 3600);
 /// The shortest time between two views; thirty sessions at work bring more changes than anyone can read.
 const SHOW_EVERY: Duration = Duration::from_millis(250);
+/// The shortest time between two views where nothing but samples of limits was told: the sessions of an account tell some each
+/// second, and each view that a leader publishes wakes everybody.
+const SAMPLED_EVERY: Duration = Duration::from_secs(1);
 /// How long a view stays while something burns, because rates fall without any event.
 const BURNING: Duration = Duration::from_secs(10);
 /// How often is asked at rest whether time alone changed the view: days end, blocks end, limits reset.
@@ -40,6 +45,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const TIDYING: Duration = Duration::from_secs(3600);
 /// After how long one that spares resources looks at a session whose monitor went: it ends a moment later.
 const ENDING: Duration = Duration::from_secs(2);
+/// How long after something changed a leader sums up what the stores hold; by then what starts together has started.
+const SURVEYING: Duration = Duration::from_secs(2);
 /// After how long a leader that could not publish tries again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -53,6 +60,8 @@ pub(crate) struct Feed<'c> {
     accounts: Accounts,
     /// Which session runs which conversation, and when that was looked up.
     sessions: RefCell<Option<(Instant, Running)>>,
+    /// What forecasts are made with.
+    lessons: Lessons,
     place: Option<&'c Place>,
     told: Told,
     /// The project of the working folder.
@@ -69,10 +78,14 @@ pub(crate) struct Feed<'c> {
     is_published: bool,
     /// Whether what was shown last was computed by the leader.
     is_served: bool,
+    /// Whether samples of limits were told that it has not shown yet.
+    has_samples: bool,
     /// Which state of the transcripts was read.
     digest: u64,
     /// When ended sessions were last looked for.
     tidied_at: Timestamp,
+    /// What the stores of sessions hold, as last laid out for others, and when that is looked at again.
+    survey: (Summaries, Option<Instant>),
 }
 
 /// What a view is shown on.
@@ -111,6 +124,7 @@ impl<'c> Feed<'c> {
             sources: HashMap::new(),
             accounts: Accounts::of(&context.config),
             sessions: RefCell::default(),
+            lessons: Lessons::default(),
             place: None,
             told: Told::default(),
             project: project.and_then(|folder| Some(context.projects.of(folder.to_str()?))),
@@ -122,8 +136,10 @@ impl<'c> Feed<'c> {
             has_followed: false,
             is_published: true,
             is_served: false,
+            has_samples: false,
             digest: sources.digest(),
             tidied_at: now(),
+            survey: Default::default(),
         };
         feed.learn(sources.checkpoints());
         feed
@@ -149,33 +165,33 @@ impl<'c> Feed<'c> {
         }
     }
 
-    /// Works out what there is to show now, from the stores.
-    pub(crate) fn live(&self) -> Result<Live, CliError> {
-        Ok(self.computed()?.within(self.scope.as_deref()))
+    /// Works out what there is to show now, and what is known of the limits.
+    ///
+    /// `figures` are divided at the edges of official windows at least; `recent` holds the turns of the last six hours at least.
+    pub(crate) fn look(&self, figures: &Figures, recent: &Ledger) -> Result<(Live, Known), CliError> {
+        let (live, known) = self.compute(figures, recent)?;
+        Ok((live.within(self.scope.as_deref()), known))
     }
 
-    /// Works out the view of all projects.
-    fn computed(&self) -> Result<Live, CliError> {
-        let figures = figures(&self.store)?;
+    /// The same for the view of all projects.
+    fn compute(&self, figures: &Figures, recent: &Ledger) -> Result<(Live, Known), CliError> {
         let now = now();
-        let range = now.before(RECENT)..Timestamp::MAX;
-        let recent = Selection { range, turns: true, conversations: false, conversation: None };
-        let recent = self.store.events(&recent)?;
         let sources: Vec<SourceState> = self.sources.values().cloned().collect();
         let input = LiveInput {
-            figures: &figures,
-            recent: &recent,
+            figures,
+            recent,
             sources: &sources,
             book: &self.book,
             zone: &self.context.config.zone,
             now,
         };
         let live = Live::build(&input, &self.context.project_of());
-        Ok(Live { limits: self.limits(&figures, &recent, now)?, ..live })
+        let known = self.limits(figures, recent, now)?;
+        Ok((Live { limits: known.rows.clone(), ..live }, known))
     }
 
-    /// Gathers the limits with who uses them.
-    fn limits(&self, figures: &Figures, recent: &Ledger, at: Timestamp) -> Result<Vec<LimitUse>, CliError> {
+    /// Gathers the limits with who uses them and what comes next.
+    fn limits(&self, figures: &Figures, recent: &Ledger, at: Timestamp) -> Result<Known, CliError> {
         let mut sessions = self.sessions.borrow_mut();
         let sessions = match &mut *sessions {
             Some(known) if known.0.elapsed() < BURNING => known,
@@ -183,15 +199,16 @@ impl<'c> Feed<'c> {
         };
         let board = self.place.and_then(Place::board);
         let basis = Basis {
-            stores: &self.store,
+            sums: &Sums::known(&self.store, &figures.facts, &figures.cells, at),
             book: &self.book,
+            zone: &self.context.config.zone,
             accounts: &self.accounts,
             sessions: &sessions.1,
-            facts: &figures.facts,
             recent,
             board: board.as_ref(),
+            lessons: &self.lessons,
         };
-        Ok(basis.gather(at)?.rows)
+        basis.gather(at, Wanted::Open)
     }
 
     /// Returns what there is to show now, by whoever computed it; `Err` where that has to be waited for, with the progress
@@ -219,6 +236,21 @@ impl<'c> Feed<'c> {
         Ok(Ok(Live { notices, ..live.within(self.scope.as_deref()) }))
     }
 
+    /// Keeps what status lines told; with the view that shows it, because keeping makes what was published old.
+    fn keep_samples(&mut self) {
+        if !std::mem::take(&mut self.has_samples) {
+            return;
+        }
+        if let Some(board) = self.place.filter(|place| place.leads()).and_then(Place::board) {
+            kept::keep_samples(&self.store, &board, &self.accounts);
+        }
+    }
+
+    /// Returns how long it is until samples that were told are shown.
+    fn unsampled(&self, shown_at: Instant) -> Duration {
+        if self.has_samples { SAMPLED_EVERY.saturating_sub(shown_at.elapsed()) } else { TIDYING }
+    }
+
     fn reads(&self) -> bool {
         self.place.is_none_or(|place| place.duty() != Duty::Rest)
     }
@@ -230,8 +262,9 @@ impl<'c> Feed<'c> {
             self.learn(checkpoints.iter());
         }
         let state = self.place.map(Place::state).unwrap_or_default();
-        let live = self.computed()?;
+        let (live, _) = self.compute(&figures(&self.store)?, &recent(&self.store)?)?;
         self.is_published = self.place.is_none_or(|place| place.publish(&live, self.digest, state));
+        self.survey_soon();
         Ok(live)
     }
 
@@ -243,13 +276,15 @@ impl<'c> Feed<'c> {
         loop {
             self.tell_resets(screen);
             self.tidy();
+            self.keep_samples();
             let (mut wait, mut turn) = (BURNING, Timestamp::MIN);
             match self.view()? {
                 Ok(live) => {
                     if live.tokens_per_minute == 0.0
                         && !live.conversations.iter().any(|it| it.state == State::Working)
                     {
-                        (wait, turn) = (RESTING, self.next_turn(&live));
+                        turn = self.next_turn(&live);
+                        wait = RESTING.min(turn.since(now())).max(SHOW_EVERY);
                     }
                     if !self.is_published {
                         (wait, turn) = (AGAIN, Timestamp::MIN);
@@ -269,12 +304,15 @@ impl<'c> Feed<'c> {
             }
             let shown_at = Instant::now();
             loop {
-                match heard.recv_timeout(wait.min(self.untidied())) {
+                let wait = wait.min(self.unsampled(shown_at));
+                match heard.recv_timeout(wait.min(self.untidied()).min(self.unsurveyed())) {
                     Ok(heard) => {
                         if self.take(heard, screen)? == Todo::View {
                             break;
                         }
                     }
+                    Err(RecvTimeoutError::Timeout) if self.unsampled(shown_at).is_zero() => break,
+                    Err(RecvTimeoutError::Timeout) if self.unsurveyed().is_zero() => self.lay_out_stores(),
                     Err(RecvTimeoutError::Timeout) if now() < turn => self.tidy(),
                     Err(RecvTimeoutError::Timeout) => break,
                     Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -295,7 +333,10 @@ impl<'c> Feed<'c> {
         let told = notices.flat_map(|notice| [notice.resets_at, Some(notice.at.after(NOTICE_SHOWN))]);
         let last_limit = live.last_limit.as_ref().and_then(|hit| hit.resets_at);
         let resets = live.limits.iter().filter_map(|it| it.limit.resets_at);
-        let turns = told.flatten().chain(resets).chain(last_limit).filter(|turn| *turn > live.at);
+        let is_forecast = |it: &LimitUse| it.forecast.as_ref().is_some_and(|it| it.resets_first.is_some());
+        let step = live.limits.iter().any(is_forecast).then(|| ForecastInput::next_moment(live.at));
+        let turns = told.flatten().chain(resets).chain(last_limit).chain(step);
+        let turns = turns.filter(|turn| *turn > live.at);
         turns.chain(block).fold(tomorrow, Timestamp::min)
     }
 
@@ -354,19 +395,20 @@ impl<'c> Feed<'c> {
                     );
                 }
             }
-            News::Role(_) | News::Changed => {}
+            News::Role(_) => self.survey.0 = Summaries::default(),
+            News::Changed => {}
             // Who leads sees it too, and publishes what it comes to.
             News::Samples if self.is_served => return Todo::Nothing,
             News::Samples => {
-                if let Some(board) = self.place.filter(|place| place.leads()).and_then(Place::board) {
-                    kept::keep_samples(&self.store, &board, &self.accounts);
-                }
+                self.has_samples = true;
+                return Todo::Nothing;
             }
             News::Notice(notice) => return self.take_notice(notice, screen),
             News::Members => {
                 if let Some(place) = self.place {
                     place.members_changed();
                 }
+                self.survey_soon();
                 if self.context.config.optimize_resources {
                     self.tidied_at = now().before(self.tidying() - ENDING);
                 }
@@ -398,6 +440,35 @@ impl<'c> Feed<'c> {
     /// Returns how long it is until the next look.
     fn untidied(&self) -> Duration {
         if self.reads() { self.tidying().saturating_sub(now().since(self.tidied_at)) } else { TIDYING }
+    }
+
+    /// Has the stores summed up in a moment, where this one leads.
+    fn survey_soon(&mut self) {
+        if self.place.is_some_and(Place::leads) {
+            self.survey.1.get_or_insert_with(|| Instant::now() + SURVEYING);
+        }
+    }
+
+    /// Returns how long it is until then.
+    fn unsurveyed(&self) -> Duration {
+        self.survey.1.map_or(TIDYING, |due| due.saturating_duration_since(Instant::now()))
+    }
+
+    /// Lays out what the stores of sessions hold, so that commands need not open those that hold nothing.
+    fn lay_out_stores(&mut self) {
+        let (known, due) = &mut self.survey;
+        *due = None;
+        let Some(place) = self.place.filter(|place| place.leads()) else { return };
+        match self.store.summaries(known) {
+            Ok((summaries, is_complete)) => {
+                let is_told = summaries == *known || place.lay_out_stores(&summaries);
+                *known = if is_told { summaries } else { Summaries::default() };
+                if !is_complete || !is_told {
+                    self.survey_soon();
+                }
+            }
+            Err(error) => tracing::debug!(%error, "cannot sum up the stores"),
+        }
     }
 
     fn take_notice(&mut self, notice: Notice, screen: &mut impl Show) -> Todo {
@@ -472,6 +543,18 @@ impl<'c> Feed<'c> {
             _ => self.remark.clone(),
         }
     }
+}
+
+/// Reads the turns that a view looks at one by one.
+pub(crate) fn recent(store: &Stores) -> Result<Ledger, CliError> {
+    let range = now().before(RECENT)..Timestamp::MAX;
+    Ok(store.events(&Selection {
+        range,
+        turns: true,
+        conversations: false,
+        others: true,
+        conversation: None,
+    })?)
 }
 
 fn beside_whom(first: &Member) -> String {

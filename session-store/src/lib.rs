@@ -35,6 +35,8 @@ mod open_stores;
 mod store;
 #[cfg(feature = "sqlite")]
 mod stores;
+#[cfg(feature = "sqlite")]
+mod summary;
 
 #[cfg(feature = "sqlite")]
 mod retention;
@@ -73,6 +75,8 @@ pub use retention::{Expired, Leftover, LeftoverKind, PrunePlan, Pruned, SessionS
 pub use store::Store;
 #[cfg(feature = "sqlite")]
 pub use stores::{Part, Stores};
+#[cfg(feature = "sqlite")]
+pub use summary::Summaries;
 pub use time::Timestamp;
 #[cfg(feature = "transcript")]
 pub use transcript::{

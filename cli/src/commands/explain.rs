@@ -27,7 +27,7 @@ use crate::limits::Known;
 use crate::printable::printable;
 use crate::sessions;
 use crate::table::{Column, Table, terminal_width};
-use crate::words::model_name;
+use crate::words::{self, model_name};
 use efficiency::EfficiencyOut;
 
 /// Messages listed one by one for people; JSON lists all.
@@ -38,7 +38,7 @@ pub(crate) fn run(context: &Context, args: &ExplainArgs) -> Result<(), CliError>
     let archive = context.archive()?;
     let facts = archive.store.events(&Selection::facts())?;
     let turns = archive.store.events(&Selection { turns: true, ..Selection::all() })?;
-    let sessions = sessions::of_stores(&archive.store)?;
+    let sessions = sessions::of_stores(&archive.store, &facts)?;
     // What is no limit's name is not worth gathering limits for.
     let known = match args.what.starts_with("five_hour") || args.what.starts_with("seven_day") {
         true => {
@@ -397,9 +397,9 @@ impl Account {
     fn text(&self, context: &Context) -> String {
         let usage = self.usage();
         let mut out = format!(
-            "{}: {} messages, {} tokens, {}\n\n",
+            "{}: {}, {} tokens, {}\n\n",
             printable(&self.subject),
-            self.messages.len(),
+            words::count(self.messages.len() as u64, "message"),
             Tokens(usage.total()),
             self.cost()
         );

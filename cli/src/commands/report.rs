@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use session_analytics::{
-    By, Elapsed, Figures, Filter, Grouped, Problems, Report, ReportOptions, Row, Sessions, Tokens, Totals,
-    Usd, anchors, cuts, report_csv, report_json,
+    By, Elapsed, Figures, Filter, Problems, Report, ReportOptions, Row, Sessions, Tokens, Totals, Usd,
+    anchors, cuts, report_csv, report_json,
 };
 use session_detect::Kind;
 use session_store::{Date, EventBackend, ModelId, Selection, Timestamp, Zone};
@@ -19,7 +19,7 @@ use crate::error::CliError;
 use crate::line::bar;
 use crate::sessions;
 use crate::table::{Column, Table, terminal_width};
-use crate::words::models_text;
+use crate::words::{self, models_text};
 
 pub(super) use coordination::of_facts as coordination_of;
 
@@ -43,7 +43,7 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<(), CliError> 
     let archive = context.archive()?;
     let figures = figures_for(&archive, &options)?;
     let sessions = match options.needs_sessions() {
-        true => sessions::of_stores(&archive.store)?,
+        true => sessions::of_stores(&archive.store, &figures.facts)?,
         false => Sessions::default(),
     };
     let mut report = Report::build_with(&figures, &sessions, &book, &options, &context.project_of());
@@ -65,9 +65,8 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<(), CliError> 
 
 /// Reads no more than the report needs: blocks depend on what was before them.
 fn figures_for(archive: &Archive, options: &ReportOptions) -> Result<Figures, CliError> {
-    let facts = archive
-        .store
-        .events(&Selection { conversations: options.needs_conversations(), ..Selection::facts() })?;
+    let (conversations, others) = (options.needs_conversations(), options.needs_others());
+    let facts = archive.store.events(&Selection { conversations, others, ..Selection::facts() })?;
     let (range, mut cuts) = match options.by {
         By::Block => (Timestamp::MIN..Timestamp::MAX, cuts(&anchors(&facts))),
         _ => (options.range.clone(), Vec::new()),
@@ -302,16 +301,16 @@ fn remarks(report: &Report) -> String {
         text.push_str("~ before the times of a block: inferred from use, no official reset fixes it.\n");
     }
     if *under_reported_messages > 0 {
-        let under_reported_messages = Grouped(*under_reported_messages);
+        let messages = words::count(*under_reported_messages, "message");
+        let are = if *under_reported_messages == 1 { "is" } else { "are" };
         text.push_str(&format!(
-            "{under_reported_messages} messages are from versions of Claude Code (2.1.12 to 2.1.96) that recorded too \
-             little output.\n"
+            "{messages} {are} from versions of Claude Code (2.1.12 to 2.1.96) that recorded too little output.\n"
         ));
     }
     if *lines_skipped > 0 || *files_skipped > 0 {
-        text.push_str(&format!(
-            "Not counted: {lines_skipped} damaged lines, {files_skipped} unreadable files.\n"
-        ));
+        let lines = words::count(*lines_skipped, "damaged line");
+        let files = words::count(*files_skipped, "unreadable file");
+        text.push_str(&format!("Not counted: {lines}, {files}.\n"));
     }
     text
 }

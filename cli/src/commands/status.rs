@@ -9,15 +9,15 @@ use std::collections::BTreeSet;
 use session_analytics::{Elapsed, Live, LiveConversation, PriceBook, Restraints, Tokens};
 use session_coordinator::{CONFLICTS_RESOLVED, NOTICES, RESOURCES_SHARED, Scan};
 use session_detect::Session;
-use session_store::Stores;
+use session_store::{EventBackend, Stores, Summaries};
 
 use crate::clock::now;
 use crate::config::SessionMode;
-use crate::context::{Context, print};
+use crate::context::{Context, figures, print};
 use crate::error::CliError;
-use crate::feed::Feed;
+use crate::feed::{self, Feed};
 use crate::forecast::Wanted;
-use crate::limits::Known;
+use crate::limits::{self, Known};
 use crate::others::Others;
 use crate::presence::{CLAUDE, Participant, Presence};
 use crate::printable::printable;
@@ -48,7 +48,7 @@ pub(crate) fn run(context: &Context) -> Result<(), CliError> {
     let book = context.prices()?;
     // Who looks for trouble wants to see what reading finds.
     let look = match others.view.take().filter(|_| !context.config.debug) {
-        Some(view) => Look::at_view(context, &book, view)?,
+        Some(view) => Look::at_view(context, &book, view, std::mem::take(&mut others.stores))?,
         None => Look::at_everything(context, book)?,
     };
     let Look { stores, scan, limits, mut live } = look;
@@ -71,21 +71,33 @@ struct Look {
 }
 
 impl Look {
-    /// Takes the leader's view, which is what reading everything would give.
-    fn at_view(context: &Context, book: &PriceBook, view: Live) -> Result<Self, CliError> {
-        let (stores, mut ingestor) = context.archive_unread();
-        ingestor.renew()?;
+    /// Takes the leader's view, which is what reading everything would give, and what it found in the stores, of which those
+    /// that hold nothing need not be opened then. Forecasts need what the others hold.
+    fn at_view(
+        context: &Context,
+        book: &PriceBook,
+        view: Live,
+        summaries: Summaries,
+    ) -> Result<Self, CliError> {
+        let (stores, _) = context.archive_unread();
+        stores.trust(summaries);
+        let limits = if view.limits.is_empty() && !limits::is_told(&context.config) {
+            stores.find_homes()?;
+            Known::nothing()
+        } else {
+            let checkpoints = stores.checkpoints()?;
+            Known::gather(context, &stores, book, checkpoints.iter(), Wanted::Open)?
+        };
         context.tell_trouble(&stores);
-        let limits = Known::gather(context, &stores, book, ingestor.checkpoints(), Wanted::Open)?;
         Ok(Self { stores, scan: None, limits, live: view })
     }
 
     fn at_everything(context: &Context, book: PriceBook) -> Result<Self, CliError> {
         let archive = context.archive()?;
         let stores = archive.store.clone();
-        let limits = Known::gather(context, &stores, &book, archive.ingestor.checkpoints(), Wanted::Open)?;
-        let live =
-            Feed::new(context, archive.store, book, context.single_scope(), &archive.ingestor).live()?;
+        let (figures, recent) = (figures(&stores)?, feed::recent(&stores)?);
+        let feed = Feed::new(context, archive.store, book, context.single_scope(), &archive.ingestor);
+        let (live, limits) = feed.look(&figures, &recent)?;
         Ok(Self { stores, scan: Some(archive.scan), limits, live })
     }
 }

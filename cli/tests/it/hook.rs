@@ -299,12 +299,21 @@ fn whatever_is_written_to_it_a_hook_is_silent() {
 #[test]
 fn a_wrong_call_of_the_command_refuses_nothing() {
     let env = Env::new();
-    for args in [&["hook", "--what"][..], &["hook", "--policy", "harsh"], &["hook", "more"]] {
+    for args in [
+        &["hook", "--what"][..],
+        &["hook", "--policy", "harsh"],
+        &["hook", "more"],
+        &["--quiet", "hook", "more"],
+        &["--what", "hook"],
+    ] {
         assert_eq!(call_with(env.command(args), b"{}").ok(), "", "{args:?}");
     }
     fs::write(env.config().join("config.toml"), "policy = 7").unwrap();
-    let said = call_with(env.command(&["hook"]), b"{}");
-    assert_eq!((said.code, said.stdout.as_str()), (Some(0), ""));
+    for args in [&["hook"][..], &["--quiet", "hook"]] {
+        let said = call_with(env.command(args), b"{}");
+        assert_eq!((said.code, said.stdout.as_str()), (Some(0), ""), "{args:?}");
+    }
+    env.run(&["explain", "hook", "--what"]).fails(2, &["--what"]);
 }
 
 /// No place to meet, one of somebody else's, one that is open to others, one of a later version, one that is held.

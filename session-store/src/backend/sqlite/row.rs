@@ -23,6 +23,9 @@ const OVER_200K: u8 = 8;
 /// The `kind` of what is known of a conversation.
 pub(super) const CONVERSATION: &str = "conversation";
 
+/// The `kind` of a request that was refused.
+pub(super) const LIMIT_HIT: &str = "limit_hit";
+
 /// Packs what sets a turn apart into the `class` column of `turn`.
 pub(super) fn turn_class(turn: &Turn) -> u8 {
     tariff_bits(turn.tariff) | if turn.under_reported { UNDER_REPORTED } else { 0 }
@@ -178,7 +181,7 @@ pub(crate) fn fact_row(fact: &Fact) -> Option<(&'static str, String)> {
     let (kind, body) = match fact {
         Fact::Turn(_) => return None,
         Fact::LimitHit(hit) => (
-            "limit_hit",
+            LIMIT_HIT,
             Body::LimitHit {
                 quota: hit.cause == LimitCause::Quota,
                 window: hit.window.name().to_owned(),
