@@ -1,5 +1,6 @@
 //! The command line. The doc comments are the help.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use session_coordinator::{Policy, Priority};
 /// Watches every Claude Code session: usage, cost and limits, live and right.
 ///
 /// Without a command the monitor starts: full screen on a terminal, one line per change in a pipe.
-#[derive(Debug, Parser)]
+#[derive(Debug, Default, Parser)]
 #[command(name = "claudewatch", version, max_term_width = 100)]
 #[command(
     after_help = "These options can also be set by a variable (--data-dir: CLAUDEWATCH_DATA_DIR) and in config.toml \
@@ -33,6 +34,20 @@ pub(crate) struct Cli {
     pub(crate) monitor: MonitorArgs,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+}
+
+impl Cli {
+    /// Reads the command lines by which Claude Code runs us, as `setup` writes them: a command without any option. It waits for
+    /// them, and to describe the whole command line first, as for any other, would take a third of their time.
+    pub(crate) fn of_call(args: &[OsString]) -> Option<Self> {
+        let [_, command] = args else { return None };
+        let command = match command.to_str()? {
+            "hook" => Command::Hook(HookArgs::default()),
+            "statusline" => Command::Statusline,
+            _ => return None,
+        };
+        Some(Self { command: Some(command), ..Self::default() })
+    }
 }
 
 /// Apart from those of a command, among which the help would strew them otherwise.
@@ -284,7 +299,7 @@ pub(crate) struct SetupArgs {
     pub(crate) plugin: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Default)]
 pub(crate) struct HookArgs {
     /// What is done about limits: nothing, nothing but a record of what would be done, or waits and refusals
     /// [default: observe].
@@ -397,6 +412,8 @@ pub(crate) enum ReportBy {
     Type,
     User,
     Host,
+    /// What hooks did about limits.
+    Coordination,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -466,6 +483,22 @@ fn age(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn calls_are_read_as_any_other_command_line() {
+        for command in ["hook", "statusline"] {
+            let args = ["claudewatch", command].map(OsString::from);
+            let read = Cli::of_call(&args).expect("it is a call");
+            let by_description = Cli::try_parse_from(&args).expect("it is a command");
+            assert_eq!(format!("{read:?}"), format!("{by_description:?}"));
+        }
+        for other in
+            [vec!["claudewatch"], vec!["claudewatch", "status"], vec!["claudewatch", "hook", "--json"]]
+        {
+            let args: Vec<OsString> = other.iter().map(OsString::from).collect();
+            assert!(Cli::of_call(&args).is_none(), "{other:?}");
+        }
+    }
 
     #[test]
     fn ages_are_read() {

@@ -9,7 +9,7 @@ use session_analytics::{Figures, LimitUse, Live, LiveInput, PriceBook, SourceSta
 use session_coordinator::{Duty, Ingestor, Member, News, Notice, Progress, Role, Update};
 use session_store::{
     Batch, Change, Checkpoint, ConversationId, ErrorKind, EventBackend, Ledger, Selection, SourceKind,
-    Stores, Timestamp,
+    Stores, Summaries, Timestamp,
 };
 
 use crate::accounts::Accounts;
@@ -29,6 +29,9 @@ use crate::tui::NOTICE_SHOWN;
 const RECENT: Duration = Duration::from_secs(6 * 3600);
 /// The shortest time between two views; thirty sessions at work bring more changes than anyone can read.
 const SHOW_EVERY: Duration = Duration::from_millis(250);
+/// The shortest time between two views where nothing but samples of limits was told: the sessions of an account tell some each
+/// second, and each view that a leader publishes wakes everybody.
+const SAMPLED_EVERY: Duration = Duration::from_secs(1);
 /// How long a view stays while something burns, because rates fall without any event.
 const BURNING: Duration = Duration::from_secs(10);
 /// How often is asked at rest whether time alone changed the view: days end, blocks end, limits reset.
@@ -40,6 +43,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const TIDYING: Duration = Duration::from_secs(3600);
 /// After how long one that spares resources looks at a session whose monitor went: it ends a moment later.
 const ENDING: Duration = Duration::from_secs(2);
+/// How long after something changed a leader sums up what the stores hold; by then what starts together has started.
+const SURVEYING: Duration = Duration::from_secs(2);
 /// After how long a leader that could not publish tries again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -69,10 +74,14 @@ pub(crate) struct Feed<'c> {
     is_published: bool,
     /// Whether what was shown last was computed by the leader.
     is_served: bool,
+    /// Whether samples of limits were told that it has not shown yet.
+    has_samples: bool,
     /// Which state of the transcripts was read.
     digest: u64,
     /// When ended sessions were last looked for.
     tidied_at: Timestamp,
+    /// What the stores of sessions hold, as last laid out for others, and when that is looked at again.
+    survey: (Summaries, Option<Instant>),
 }
 
 /// What a view is shown on.
@@ -122,8 +131,10 @@ impl<'c> Feed<'c> {
             has_followed: false,
             is_published: true,
             is_served: false,
+            has_samples: false,
             digest: sources.digest(),
             tidied_at: now(),
+            survey: Default::default(),
         };
         feed.learn(sources.checkpoints());
         feed
@@ -159,7 +170,7 @@ impl<'c> Feed<'c> {
         let figures = figures(&self.store)?;
         let now = now();
         let range = now.before(RECENT)..Timestamp::MAX;
-        let recent = Selection { range, turns: true, conversations: false, conversation: None };
+        let recent = Selection { range, turns: true, conversations: false, others: true, conversation: None };
         let recent = self.store.events(&recent)?;
         let sources: Vec<SourceState> = self.sources.values().cloned().collect();
         let input = LiveInput {
@@ -219,6 +230,21 @@ impl<'c> Feed<'c> {
         Ok(Ok(Live { notices, ..live.within(self.scope.as_deref()) }))
     }
 
+    /// Keeps what status lines told; with the view that shows it, because keeping makes what was published old.
+    fn keep_samples(&mut self) {
+        if !std::mem::take(&mut self.has_samples) {
+            return;
+        }
+        if let Some(board) = self.place.filter(|place| place.leads()).and_then(Place::board) {
+            kept::keep_samples(&self.store, &board, &self.accounts);
+        }
+    }
+
+    /// Returns how long it is until samples that were told are shown.
+    fn unsampled(&self, shown_at: Instant) -> Duration {
+        if self.has_samples { SAMPLED_EVERY.saturating_sub(shown_at.elapsed()) } else { TIDYING }
+    }
+
     fn reads(&self) -> bool {
         self.place.is_none_or(|place| place.duty() != Duty::Rest)
     }
@@ -232,6 +258,7 @@ impl<'c> Feed<'c> {
         let state = self.place.map(Place::state).unwrap_or_default();
         let live = self.computed()?;
         self.is_published = self.place.is_none_or(|place| place.publish(&live, self.digest, state));
+        self.survey_soon();
         Ok(live)
     }
 
@@ -243,6 +270,7 @@ impl<'c> Feed<'c> {
         loop {
             self.tell_resets(screen);
             self.tidy();
+            self.keep_samples();
             let (mut wait, mut turn) = (BURNING, Timestamp::MIN);
             match self.view()? {
                 Ok(live) => {
@@ -269,12 +297,15 @@ impl<'c> Feed<'c> {
             }
             let shown_at = Instant::now();
             loop {
-                match heard.recv_timeout(wait.min(self.untidied())) {
+                let wait = wait.min(self.unsampled(shown_at));
+                match heard.recv_timeout(wait.min(self.untidied()).min(self.unsurveyed())) {
                     Ok(heard) => {
                         if self.take(heard, screen)? == Todo::View {
                             break;
                         }
                     }
+                    Err(RecvTimeoutError::Timeout) if self.unsampled(shown_at).is_zero() => break,
+                    Err(RecvTimeoutError::Timeout) if self.unsurveyed().is_zero() => self.lay_out_stores(),
                     Err(RecvTimeoutError::Timeout) if now() < turn => self.tidy(),
                     Err(RecvTimeoutError::Timeout) => break,
                     Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -354,19 +385,20 @@ impl<'c> Feed<'c> {
                     );
                 }
             }
-            News::Role(_) | News::Changed => {}
+            News::Role(_) => self.survey.0 = Summaries::default(),
+            News::Changed => {}
             // Who leads sees it too, and publishes what it comes to.
             News::Samples if self.is_served => return Todo::Nothing,
             News::Samples => {
-                if let Some(board) = self.place.filter(|place| place.leads()).and_then(Place::board) {
-                    kept::keep_samples(&self.store, &board, &self.accounts);
-                }
+                self.has_samples = true;
+                return Todo::Nothing;
             }
             News::Notice(notice) => return self.take_notice(notice, screen),
             News::Members => {
                 if let Some(place) = self.place {
                     place.members_changed();
                 }
+                self.survey_soon();
                 if self.context.config.optimize_resources {
                     self.tidied_at = now().before(self.tidying() - ENDING);
                 }
@@ -377,12 +409,13 @@ impl<'c> Feed<'c> {
         Todo::View
     }
 
-    /// Looks now and then for sessions that have ended, because a monitor may run for weeks; a clock that was set back does not
+    /// Looks now and then for sessions that have ended, and for what hooks wrote down, because a monitor may run for weeks; a clock that was set back does not
     /// put that off.
     fn tidy(&mut self) {
         self.tidied_at = self.tidied_at.min(now());
         if self.reads() && now().since(self.tidied_at) >= self.tidying() {
             self.tidied_at = now();
+            kept::keep_restraints(&self.store, &self.context.config);
             if let Err(error) = owners::retire(&self.store, Retire::by(&self.context.config)) {
                 // What cannot be moved now is moved later.
                 tracing::debug!(%error, "cannot move an ended session into the archive");
@@ -397,6 +430,35 @@ impl<'c> Feed<'c> {
     /// Returns how long it is until the next look.
     fn untidied(&self) -> Duration {
         if self.reads() { self.tidying().saturating_sub(now().since(self.tidied_at)) } else { TIDYING }
+    }
+
+    /// Has the stores summed up in a moment, where this one leads.
+    fn survey_soon(&mut self) {
+        if self.place.is_some_and(Place::leads) {
+            self.survey.1.get_or_insert_with(|| Instant::now() + SURVEYING);
+        }
+    }
+
+    /// Returns how long it is until then.
+    fn unsurveyed(&self) -> Duration {
+        self.survey.1.map_or(TIDYING, |due| due.saturating_duration_since(Instant::now()))
+    }
+
+    /// Lays out what the stores of sessions hold, so that commands need not open those that hold nothing.
+    fn lay_out_stores(&mut self) {
+        let (known, due) = &mut self.survey;
+        *due = None;
+        let Some(place) = self.place.filter(|place| place.leads()) else { return };
+        match self.store.summaries(known) {
+            Ok((summaries, is_complete)) => {
+                let is_told = summaries == *known || place.lay_out_stores(&summaries);
+                *known = if is_told { summaries } else { Summaries::default() };
+                if !is_complete || !is_told {
+                    self.survey_soon();
+                }
+            }
+            Err(error) => tracing::debug!(%error, "cannot sum up the stores"),
+        }
     }
 
     fn take_notice(&mut self, notice: Notice, screen: &mut impl Show) -> Todo {

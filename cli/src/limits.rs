@@ -87,6 +87,14 @@ pub(crate) fn board_readings(accounts: &Accounts, board: &NoticeBoard) -> Vec<Re
     samples.chain(told).collect()
 }
 
+/// Returns whether anything but transcripts tells of a limit.
+pub(crate) fn is_told(config: &Config) -> bool {
+    let accounts = Accounts::of(config);
+    let board = coordination::existing_board(config);
+    let on_board = board.is_some_and(|(_, board)| !board_readings(&accounts, &board).is_empty());
+    on_board || !accounts.cached().is_empty()
+}
+
 /// Returns what transcripts and Claude Code's own files tell.
 pub(crate) fn readings_on_disk(accounts: &Accounts, stores: &Stores) -> Result<Vec<Reading>, CliError> {
     let at = now();
@@ -99,7 +107,13 @@ pub(crate) fn readings_on_disk(accounts: &Accounts, stores: &Stores) -> Result<V
 /// Returns the facts since a moment.
 fn facts(stores: &Stores, since: Timestamp) -> Result<Ledger, CliError> {
     let range = since..Timestamp::MAX;
-    Ok(stores.events(&Selection { range, turns: false, conversations: false, conversation: None })?)
+    Ok(stores.events(&Selection {
+        range,
+        turns: false,
+        conversations: false,
+        others: true,
+        conversation: None,
+    })?)
 }
 
 /// The sessions that run conversations, by their five-part ids.
@@ -166,6 +180,13 @@ impl Basis<'_> {
 }
 
 impl Known {
+    /// Knows of no limit.
+    pub(crate) fn nothing() -> Self {
+        let limits = Limits::merge([], now());
+        let (rows, forecasts, tried, readings) = Default::default();
+        Self { limits, rows, forecasts, tried, readings, at: now() }
+    }
+
     /// Gathers everything for one who looks once.
     pub(crate) fn gather<'a>(
         context: &Context,
@@ -178,8 +199,13 @@ impl Known {
         let mut accounts = Accounts::of(&context.config);
         accounts.learn(checkpoints);
         let range = at.before(FIVE_HOURS)..Timestamp::MAX;
-        let recent =
-            stores.events(&Selection { range, turns: true, conversations: false, conversation: None })?;
+        let recent = stores.events(&Selection {
+            range,
+            turns: true,
+            conversations: false,
+            others: true,
+            conversation: None,
+        })?;
         let board = coordination::existing_board(&context.config);
         let facts = facts(stores, ForecastInput::history_from(at))?;
         let basis = Basis {

@@ -7,7 +7,7 @@ use session_analytics::Live;
 use session_coordinator::{
     Candidate, Isolation, IsolationKey, Lease, Member, NoticeBoard, Presence, Registry, RuntimeDir,
 };
-use session_store::Timestamp;
+use session_store::{Summaries, Timestamp};
 
 use crate::config::{Config, SessionMode};
 use crate::coordination::candidates;
@@ -26,6 +26,8 @@ pub(crate) struct Others {
     pub(crate) told: Told,
     /// The view of all projects, where the leader has it and nothing was written since.
     pub(crate) view: Option<Live>,
+    /// What that leader found in the stores of sessions.
+    pub(crate) stores: Summaries,
 }
 
 /// Who leads now.
@@ -72,6 +74,9 @@ impl Others {
                         others.told = Told::on(&board, config);
                     }
                     others.view = place::published(config, &board);
+                    if others.view.is_some() {
+                        others.stores = place::stores_laid_out(&board);
+                    }
                 }
                 Err(error) => others.place.trouble = Some(error.to_string()),
             }

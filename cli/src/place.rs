@@ -18,18 +18,21 @@ use session_coordinator::{
     sources_digest,
 };
 use session_detect::Session;
-use session_store::{EventBackend, Fact, Figures, Selection, Stores};
+use session_store::{EventBackend, Fact, Figures, Selection, Stores, Summaries};
 
 use crate::clock::now;
 use crate::config::{Config, SessionMode};
 use crate::coordination::{account, candidates};
 use crate::heard::Heard;
 use crate::projects::Projects;
+use crate::sight::level;
 
 /// The name under which the leader publishes the view of all projects.
 const LIVE: &str = "live";
 /// The name under which the leader publishes how far its first reading has come.
 const PROGRESS: &str = "progress";
+/// The name under which the leader lays out what the stores of sessions hold.
+const STORES: &str = "stores";
 /// How often at most.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
@@ -264,6 +267,15 @@ impl Place {
         let _ = self.coordinator.publish(PROGRESS, &Figures { at: now(), body, changes: 0 });
     }
 
+    /// Lays out what the stores of sessions hold, for commands that look once; only of sessions that share everything. `false`
+    /// where it has to be tried again.
+    pub(crate) fn lay_out_stores(&self, summaries: &Summaries) -> bool {
+        let mut shared = summaries.clone();
+        shared.retain(|sharing| self.isolation == Isolation::Unified && level(sharing) == Isolation::Unified);
+        let figures = Figures { at: now(), body: shared.to_bytes(), changes: 0 };
+        self.coordinator.lay_out(STORES, &figures).unwrap_or(false)
+    }
+
     /// Tells the others of the account, and the own screen, of limits that were read to be hit; only of such as may still
     /// bind. Others may have read and told the same: the board knows it then.
     pub(crate) fn tell_of(&self, hits: &[SeenHit], stores: &Stores) {
@@ -369,6 +381,12 @@ pub(crate) fn published(config: &Config, board: &NoticeBoard) -> Option<Live> {
         return None;
     }
     Some(Live { at: now(), ..live_of(&figures.body, &basis(config))? })
+}
+
+/// Returns what a leader found in the stores of sessions, to be trusted where their files are still the same.
+pub(crate) fn stores_laid_out(board: &NoticeBoard) -> Summaries {
+    let figures = board.board().published(STORES).ok().flatten();
+    figures.and_then(|figures| Summaries::from_bytes(&figures.body)).unwrap_or_default()
 }
 
 fn progress_of(body: &[u8]) -> Option<Progress> {

@@ -242,6 +242,19 @@ impl Coordinator {
         }
     }
 
+    /// Publishes what it found as the leader for who happens to look, waking nobody; `false` where it does not lead, or not for
+    /// sure.
+    ///
+    /// # Errors
+    ///
+    /// The board cannot be written.
+    pub fn lay_out(&self, name: &str, figures: &Figures) -> Result<bool, Error> {
+        match (self.leads(), self.board()) {
+            (Some(term), Some(board)) => board.lay_out(term, name, figures),
+            _ => Ok(false),
+        }
+    }
+
     /// Takes back what it published as the leader, before it writes what makes it old.
     pub fn withdraw(&self, name: &str) {
         if let (Some(term), Some(board)) = (self.leads(), self.board()) {

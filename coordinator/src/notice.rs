@@ -425,6 +425,15 @@ impl NoticeBoard {
         Ok(leads)
     }
 
+    /// Publishes what the leader of a term found for who happens to look, and rings nobody; `false` where the term is over.
+    ///
+    /// # Errors
+    ///
+    /// The board cannot be written.
+    pub fn lay_out(&self, term: Term, name: &str, figures: &Figures) -> Result<bool, Error> {
+        self.board.publish(term.number(), name, figures).map_err(Error::from)
+    }
+
     /// Takes back what the leader of a term published, before it writes what makes it old; rings nobody.
     ///
     /// # Errors

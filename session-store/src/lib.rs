@@ -35,6 +35,8 @@ mod open_stores;
 mod store;
 #[cfg(feature = "sqlite")]
 mod stores;
+#[cfg(feature = "sqlite")]
+mod summary;
 
 #[cfg(feature = "sqlite")]
 mod retention;
@@ -61,8 +63,8 @@ pub use board::{
 pub use cell::{CELL_WIDTH, Cell, CellKey, CellSum, PriceClass, PromptBand, fold_cells};
 pub use error::{Error, ErrorKind};
 pub use event::{
-    Compaction, Conversation, CostState, Event, Fact, Failure, LimitCause, LimitHit, LimitSample,
-    LimitWindow, ModelCost, Owner, Ownership, Reset, Role, Setting, Tariff, Turn,
+    Compaction, Conversation, CostState, Deed, Event, Fact, Failure, LimitCause, LimitHit, LimitSample,
+    LimitWindow, ModelCost, Owner, Ownership, Reset, Restraint, Role, Setting, Tariff, Turn, Why,
 };
 pub use id::{AgentId, ConversationId, EventId, ModelId, SourceId};
 pub use join::{Change, Join};
@@ -73,6 +75,8 @@ pub use retention::{Expired, Leftover, LeftoverKind, PrunePlan, Pruned, SessionS
 pub use store::Store;
 #[cfg(feature = "sqlite")]
 pub use stores::{Part, Stores};
+#[cfg(feature = "sqlite")]
+pub use summary::Summaries;
 pub use time::Timestamp;
 #[cfg(feature = "transcript")]
 pub use transcript::{

@@ -24,6 +24,7 @@ use crate::join::{Change, Join};
 use crate::ledger::Ledger;
 use crate::open_stores::{Open, open_max};
 use crate::store::{Snapshot, Store};
+use crate::summary::{Files, Summaries, Summary};
 use crate::time::Timestamp;
 use crate::transcript::{Listings, SourceKind};
 
@@ -71,6 +72,8 @@ struct State {
     ask: Option<(Ask, Option<Instant>)>,
     /// Is told before something is committed.
     warn: Option<Warn>,
+    /// What another process found in stores, which need not be opened to find it again.
+    trusted: Summaries,
 }
 
 /// Is told that something is about to be committed.
@@ -148,12 +151,74 @@ impl Stores {
         self.state().see = Some(Arc::new(see));
     }
 
+    /// Sums up what the stores of sessions hold, to be given to others; `known` is what was found before. Returns also whether
+    /// all are summed up: one that was just written is left out.
+    ///
+    /// # Errors
+    ///
+    /// A store cannot be read.
+    pub fn summaries(&self, known: &Summaries) -> Result<(Summaries, bool), Error> {
+        let (mut summaries, mut is_complete) = (Summaries::default(), true);
+        for (number, name) in self.sessions()?.iter().enumerate() {
+            let Some(files) = Files::at(&self.path(name)) else { continue };
+            if let Some(known) = known.of(name, files) {
+                summaries.insert(name, known.clone());
+            } else if !files.are_at_rest() {
+                is_complete = false;
+            } else if let Some(store) = self.seen_as(number, name).filter(|store| store.is_kept()) {
+                summaries.insert(name, Summary::of(&store, files)?);
+            }
+        }
+        Ok((summaries, is_complete))
+    }
+
+    /// Takes what another process found in stores for true, as far as their files are what they were then; for one who looks
+    /// once, because nobody says when they change.
+    ///
+    /// What holds nothing is then not opened to be read.
+    pub fn trust(&self, mut summaries: Summaries) {
+        summaries.retain_true(|name| self.path(name));
+        self.state().trusted = summaries;
+    }
+
+    /// Finds out where each conversation is at home, as reading the checkpoints of all stores does.
+    ///
+    /// # Errors
+    ///
+    /// A store cannot be read.
+    pub fn find_homes(&self) -> Result<(), Error> {
+        let trusted = self.state().trusted.clone();
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            self.sessions()?.into_iter().partition(|name| trusted.get(name).is_some());
+        for name in &known {
+            self.settle_homes(name, trusted.get(name).into_iter().flat_map(Summary::homes));
+        }
+        self.open_seen(&unknown);
+        for (number, name) in unknown.iter().enumerate() {
+            if let Some(store) = self.seen_as(number, name) {
+                self.learn_homes(name, &store.checkpoints()?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the names of the sessions whose stores may hold something.
+    fn sessions_to_read(&self) -> Result<Vec<String>, Error> {
+        let mut sessions = self.sessions()?;
+        let state = self.state();
+        sessions.retain(|name| state.trusted.get(name).is_none_or(|summary| !summary.is_empty));
+        Ok(sessions)
+    }
+
     /// Returns what a session shares, in the words it was said in; `None` where it has no store or nothing was said.
     ///
     /// # Errors
     ///
     /// The store cannot be read.
     pub fn sharing(&self, name: &str) -> Result<Option<String>, Error> {
+        if let Some(trusted) = self.state().trusted.get(name) {
+            return Ok(trusted.sharing.clone());
+        }
         self.seen(name).map_or(Ok(None), |store| store.sharing())
     }
 
@@ -348,7 +413,7 @@ impl Stores {
         self.follow_folder();
         let see = self.state().see.clone();
         let is_seen = |part: Part<'_>| see.as_ref().is_none_or(|see| see(part));
-        let sessions = self.sessions()?;
+        let sessions = self.sessions_to_read()?;
         self.open_seen(&sessions);
         let mut snapshots = Vec::new();
         for (number, name) in sessions.iter().enumerate().rev() {
@@ -383,13 +448,20 @@ impl Stores {
 
     /// Learns where conversations are at home, from how far sessions' stores have read them.
     fn learn_homes(&self, name: &str, checkpoints: &[Checkpoint]) {
+        let read = checkpoints.iter().filter_map(|checkpoint| match &checkpoint.kind {
+            SourceKind::Main { conversation } => Some((conversation.clone(), rank(checkpoint))),
+            SourceKind::SubAgent { .. } => None,
+        });
+        self.settle_homes(name, read);
+    }
+
+    fn settle_homes(&self, name: &str, read: impl IntoIterator<Item = (ConversationId, Rank)>) {
         let mut state = self.state();
-        for checkpoint in checkpoints {
-            let SourceKind::Main { conversation } = &checkpoint.kind else { continue };
-            let home = (rank(checkpoint), name.to_owned());
-            match state.homes.get(conversation) {
+        for (conversation, rank) in read {
+            let home = (rank, name.to_owned());
+            match state.homes.get(&conversation) {
                 Some(known) if *known >= home => {}
-                _ => drop(state.homes.insert(conversation.clone(), home)),
+                _ => drop(state.homes.insert(conversation, home)),
             }
         }
     }
@@ -531,7 +603,7 @@ impl EventBackend for Stores {
         self.healed(|| {
             // The archive comes last: what is moved into it meanwhile is then seen there, or where it was.
             let mut all = Vec::new();
-            let sessions = self.sessions()?;
+            let sessions = self.sessions_to_read()?;
             self.open_seen(&sessions);
             for (number, name) in sessions.into_iter().enumerate() {
                 let Some(store) = self.seen_as(number, &name) else { continue };
@@ -590,7 +662,8 @@ impl EventBackend for Stores {
 
 /// Joins before it selects: a copy outside the selection may give an event another time or owner.
 fn united_events(stores: &[Snapshot], selection: &Selection) -> Result<Ledger, Error> {
-    let facts = Selection { conversations: selection.conversations, ..Selection::facts() };
+    let Selection { conversations, others, .. } = *selection;
+    let facts = Selection { conversations, others, ..Selection::facts() };
     let facts = joined(stores.iter().map(|store| store.events(&facts)))?;
     let mut union: Ledger = facts.into_iter().filter(|event| selection.holds(event)).collect();
     if selection.turns {
@@ -673,8 +746,8 @@ fn latest(checkpoints: impl IntoIterator<Item = Checkpoint>) -> BTreeMap<crate::
 }
 
 /// The time of the file's last change when it was read, and how far it was.
-type Rank = (i64, u64);
+pub(crate) type Rank = (i64, u64);
 
-fn rank(checkpoint: &Checkpoint) -> Rank {
+pub(crate) fn rank(checkpoint: &Checkpoint) -> Rank {
     (checkpoint.stamp.modified_ns, checkpoint.position.offset)
 }

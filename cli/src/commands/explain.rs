@@ -57,7 +57,8 @@ pub(crate) fn run(context: &Context, args: &ExplainArgs) -> Result<(), CliError>
         _ => subject.choose(&turns, &facts, context, &sessions),
     };
     let records = records_of(context, &chosen);
-    let limits = known.map(|known| limit::Explained::of(&known, &args.what, &records)).unwrap_or_default();
+    let explain = |known: Known| limit::Explained::of(&known, &args.what, &records, &facts, &accounts);
+    let limits = known.map(explain).unwrap_or_default();
     let efficiency = match &subject {
         Subject::Session(id) => Some(efficiency_of(&chosen, &facts, &book, &sessions, id, now())),
         _ => None,

@@ -6,10 +6,10 @@ pub(super) mod json;
 
 use std::collections::BTreeSet;
 
-use session_analytics::{Elapsed, Live, LiveConversation, PriceBook, Tokens};
+use session_analytics::{Elapsed, Live, LiveConversation, PriceBook, Restraints, Tokens};
 use session_coordinator::{CONFLICTS_RESOLVED, NOTICES, RESOURCES_SHARED, Scan};
 use session_detect::Session;
-use session_store::Stores;
+use session_store::{EventBackend, Stores, Summaries};
 
 use crate::clock::now;
 use crate::config::SessionMode;
@@ -17,7 +17,7 @@ use crate::context::{Context, print};
 use crate::error::CliError;
 use crate::feed::Feed;
 use crate::forecast::Wanted;
-use crate::limits::Known;
+use crate::limits::{self, Known};
 use crate::others::Others;
 use crate::presence::{CLAUDE, Participant, Presence};
 use crate::printable::printable;
@@ -34,6 +34,8 @@ struct Status<'c> {
     presence: Presence,
     limits: Known,
     live: Live,
+    /// What hooks did about limits within the last day.
+    deeds: Restraints,
     stores: Stores,
     /// What this look had to read, because nobody had yet; `None` where the leader has read everything.
     scan: Option<Scan>,
@@ -46,13 +48,14 @@ pub(crate) fn run(context: &Context) -> Result<(), CliError> {
     let book = context.prices()?;
     // Who looks for trouble wants to see what reading finds.
     let look = match others.view.take().filter(|_| !context.config.debug) {
-        Some(view) => Look::at_view(context, &book, view)?,
+        Some(view) => Look::at_view(context, &book, view, std::mem::take(&mut others.stores))?,
         None => Look::at_everything(context, book)?,
     };
     let Look { stores, scan, limits, mut live } = look;
     live.notices = others.told.news(live.at, Some(&context.projects.of(&folder)));
     let presence = Presence::look(context, &stores, &live, &others);
-    let status = Status { context, session, folder, others, presence, limits, live, stores, scan };
+    let deeds = deeds::last_day(context, &stores)?;
+    let status = Status { context, session, folder, others, presence, limits, live, deeds, stores, scan };
     if context.config.json {
         return print(&json::json(&status));
     }
@@ -68,12 +71,24 @@ struct Look {
 }
 
 impl Look {
-    /// Takes the leader's view, which is what reading everything would give.
-    fn at_view(context: &Context, book: &PriceBook, view: Live) -> Result<Self, CliError> {
-        let (stores, mut ingestor) = context.archive_unread();
-        ingestor.renew()?;
+    /// Takes the leader's view, which is what reading everything would give, and what it found in the stores, of which those
+    /// that hold nothing need not be opened then. Forecasts need what the others hold.
+    fn at_view(
+        context: &Context,
+        book: &PriceBook,
+        view: Live,
+        summaries: Summaries,
+    ) -> Result<Self, CliError> {
+        let (stores, _) = context.archive_unread();
+        stores.trust(summaries);
+        let limits = if view.limits.is_empty() && !limits::is_told(&context.config) {
+            stores.find_homes()?;
+            Known::nothing()
+        } else {
+            let checkpoints = stores.checkpoints()?;
+            Known::gather(context, &stores, book, checkpoints.iter(), Wanted::Open)?
+        };
         context.tell_trouble(&stores);
-        let limits = Known::gather(context, &stores, book, ingestor.checkpoints(), Wanted::Open)?;
         Ok(Self { stores, scan: None, limits, live: view })
     }
 
@@ -110,7 +125,7 @@ fn text(status: &Status<'_>) -> String {
     out.push_str(&last_limit(live));
     out.push_str(&notices(live));
     out.push_str(&coordination(status));
-    out.push_str(&deeds::text(context));
+    out.push_str(&deeds::text(&status.deeds));
     if context.config.debug {
         out.push_str(&debug::text(status));
     }

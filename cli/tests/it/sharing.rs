@@ -9,8 +9,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use session_store::{EventBackend, Fact, OpenMode, Selection, Sqlite, Store, Timestamp};
+use session_store::{
+    BoardBackend, EventBackend, Fact, OpenMode, Selection, Sqlite, SqliteBoard, Store, Timestamp,
+};
 
+use crate::claude::{FakeClaude, elsewhere};
 use crate::env::{Env, PATIENCE, Reply, Running, counts, now, parse, prompt};
 
 /// Starts a monitor in a session of its own.
@@ -91,6 +94,38 @@ fn one_watches_and_reads_for_all() {
     for monitor in &all {
         monitor.until(PATIENCE, |line| parse(line)["conversations"][0]["state"] == "working");
     }
+}
+
+/// What a leader lays out of the stores is what `status` finds when it opens them itself.
+#[test]
+#[cfg(target_os = "linux")]
+fn status_takes_from_the_leader_what_the_stores_hold() {
+    let env = Env::new();
+    let claude = FakeClaude::start_here(&env, "busy");
+    env.write("busy", &[Reply::now("msg_1").of("busy"), Reply::now("msg_2").of("busy")]);
+    // Of the same session, and of one that has nothing of its own.
+    let own = env.start(&["--json", "--all"]);
+    own.until_messages(PATIENCE, 2);
+    let [_other] = monitors(&env, 2);
+    let laid_out = || {
+        let board = SqliteBoard::open(&env.path("run/live.db")).unwrap();
+        let figures = board.published("stores").unwrap();
+        figures.map_or(0, |it| parse(std::str::from_utf8(&it.body).unwrap()).as_object().unwrap().len())
+    };
+    until("both stores are laid out", || laid_out() == 2);
+    let key = claude.key().to_string();
+    let told = |status: Value, role: &str| {
+        let sessions = status["sessions"].as_array().unwrap().iter();
+        let found = sessions.filter(|it| it["role"] == role && it["isolation_key"] == *key);
+        found.map(|it| (it["total_tokens"].clone(), it["conversation_id"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(told(env.json(&["status"]), "monitor"), [(json!(60), json!(null))]);
+    assert_eq!(told(env.json(&["status"]), "claude"), [(json!(60), json!("busy"))]);
+    // It opens them where it coordinates with nobody.
+    assert_eq!(told(env.json(&["status", "--no-coordination"]), "claude"), [(json!(60), json!("busy"))]);
+    // What is written to a store later is seen all the same.
+    Store::open(&claude.store(&env), now()).set_sharing("complete");
+    assert_eq!(told(elsewhere(&env, &["status", "--json"]).json(), "claude"), [(json!(0), json!(null))]);
 }
 
 #[test]

@@ -11,12 +11,13 @@ use super::Heard;
 use crate::error::{Error, ErrorKind};
 use crate::runtime::RuntimeDir;
 
-/// A file or folder came to stand elsewhere, or ended. The link count of a file that is removed changes at once, while
-/// its end waits for the last who has it open.
-const MOVED: AddWatchFlags = AddWatchFlags::IN_DELETE_SELF
-    .union(AddWatchFlags::IN_MOVE_SELF)
-    .union(AddWatchFlags::IN_ATTRIB)
-    .union(AddWatchFlags::IN_DONT_FOLLOW);
+/// A folder came to stand elsewhere, or ended. Its attributes are not watched: those of the files in it would be too, and
+/// SQLite, run by root, sets the owner of two of them whenever somebody opens the board.
+const FOLDER_MOVED: AddWatchFlags =
+    AddWatchFlags::IN_DELETE_SELF.union(AddWatchFlags::IN_MOVE_SELF).union(AddWatchFlags::IN_DONT_FOLLOW);
+/// A file came to stand elsewhere, or ended. The link count of one that is removed changes at once, while its end waits
+/// for the last who has it open.
+const MOVED: AddWatchFlags = FOLDER_MOVED.union(AddWatchFlags::IN_ATTRIB);
 
 #[derive(Debug)]
 pub(super) struct Ear {
@@ -36,8 +37,9 @@ impl Ear {
         let lead = watch(&runtime.file(crate::lease::LOCK), MOVED | AddWatchFlags::IN_CLOSE_WRITE)?;
         // The same with the lock files of members.
         let folder = runtime.file(crate::registry::FOLDER);
-        let members = watch(&folder, MOVED | AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_CREATE)?;
-        watch(runtime.path(), MOVED)?;
+        let members =
+            watch(&folder, FOLDER_MOVED | AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_CREATE)?;
+        watch(runtime.path(), FOLDER_MOVED)?;
         Ok(Self { inotify, bell, lead, members, own: None })
     }
 
@@ -97,4 +99,29 @@ fn sort(errno: Errno) -> Error {
         _ => ErrorKind::Other,
     };
     Error::new(kind).because(errno)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+
+    use super::*;
+
+    #[test]
+    fn attributes_of_the_files_within_wake_nobody() {
+        let place = tempfile::tempdir().expect("a folder");
+        let runtime = RuntimeDir::open(&place.path().join("claudewatch")).expect("a runtime folder");
+        for name in [crate::bell::FILE, crate::lease::LOCK, "live.db-wal"] {
+            File::create(runtime.file(name)).expect("a file");
+        }
+        let members = runtime.subfolder(crate::registry::FOLDER).expect("a folder");
+        File::create(members.join("one.lock")).expect("a file");
+        let ear = Ear::open(&runtime).expect("inotify");
+        for file in [runtime.file("live.db-wal"), members.join("one.lock")] {
+            std::os::unix::fs::chown(&file, Some(nix::unistd::geteuid().as_raw()), None).expect("it is ours");
+        }
+        assert_eq!(ear.inotify.read_events().map_err(Errno::from).err(), Some(Errno::EAGAIN));
+        fs::remove_file(runtime.file(crate::bell::FILE)).expect("it is there");
+        assert!(ear.read().place_changed);
+    }
 }

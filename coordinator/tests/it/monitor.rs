@@ -14,7 +14,7 @@ use session_store::{EventBackend, Memory, Timestamp, Zone};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn ingestor(store: &Arc<Memory>, folder: &Path) -> Ingestor {
-    Ingestor::idle(store.clone(), vec![folder.to_owned()], Zone::utc())
+    Ingestor::new(store.clone(), vec![folder.to_owned()], Zone::utc())
 }
 
 fn messages(store: &Memory) -> u64 {

@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use session_store::{
     Batch, Checkpoint, ConversationId, ErrorKind, Event, EventBackend, EventId, Fact, Ledger, Memory, Part,
-    Position, Selection, SourceId, SourceKind, Stamp, Stores, Timestamp, fold_cells, strategies,
+    Position, Selection, SourceId, SourceKind, Stamp, Stores, Summaries, Timestamp, fold_cells, strategies,
 };
 
 use crate::backends::{Question, questions};
@@ -201,6 +203,66 @@ fn what_a_session_shares_outlives_it() {
     assert_eq!(again.sharing("s-1").unwrap().as_deref(), Some("little"));
     again.session("s-1").set_sharing("much");
     assert_eq!(stores.sharing("s-1").unwrap().as_deref(), Some("much"));
+}
+
+/// Says of all stores of sessions, which nobody has open, that they were written at a moment.
+fn date(folder: &Path, at: SystemTime) {
+    for entry in fs::read_dir(folder.join("sessions")).unwrap() {
+        File::options().write(true).open(entry.unwrap().path()).unwrap().set_modified(at).unwrap();
+    }
+}
+
+#[test]
+fn summaries_are_trusted_while_the_files_are_what_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = Stores::open(folder.path(), NOW);
+    owned(&stores, "mine", "s-full");
+    let _ =
+        stores.commit(Batch { checkpoints: vec![checkpoint("mine", 7)], ..batch("mine", "msg_1") }).unwrap();
+    drop(stores.session("s-empty"));
+    stores.session("s-shy").set_sharing("little");
+    drop(stores);
+
+    // Somebody may be writing at this moment.
+    date(folder.path(), SystemTime::now() + Duration::from_secs(3600));
+    let told = Stores::open(folder.path(), NOW).summaries(&Summaries::default()).unwrap();
+    assert_eq!(told, (Summaries::default(), false));
+
+    let at_rest = SystemTime::now() - Duration::from_secs(3600);
+    date(folder.path(), at_rest);
+    let (summaries, is_complete) = Stores::open(folder.path(), NOW).summaries(&Summaries::default()).unwrap();
+    assert!(is_complete);
+    let summaries = Summaries::from_bytes(&summaries.to_bytes()).unwrap();
+    // What nobody may open: damaged, with the looks of before.
+    for name in ["s-empty", "s-shy"] {
+        let path = folder.path().join(format!("sessions/{name}.db"));
+        let bytes = fs::metadata(&path).unwrap().len() as usize;
+        fs::write(&path, vec![b'x'; bytes]).unwrap();
+    }
+    date(folder.path(), at_rest);
+    let stores = Stores::open(folder.path(), NOW);
+    stores.trust(summaries.clone());
+    stores.find_homes().unwrap();
+    assert_eq!(stores.at_home("s-full"), ["mine".into()]);
+    assert_eq!(stores.sharing("s-shy").unwrap().as_deref(), Some("little"));
+    assert_eq!(stores.turn_ids().unwrap(), ["msg_1".into()]);
+    assert_eq!(stores.checkpoints().unwrap(), [checkpoint("mine", 7)]);
+    assert_eq!(stores.summaries(&summaries).unwrap(), (summaries.clone(), true));
+    assert_eq!(stores.sessions().unwrap(), ["s-empty", "s-full", "s-shy"], "none was moved aside");
+    drop(stores);
+
+    // Written to since: it has to be opened to be known.
+    fs::remove_file(folder.path().join("sessions/s-empty.db")).unwrap();
+    let stores = Stores::open(folder.path(), NOW);
+    owned(&stores, "yours", "s-empty");
+    let _ = stores
+        .commit(Batch { checkpoints: vec![checkpoint("yours", 7)], ..batch("yours", "msg_2") })
+        .unwrap();
+    let again = Stores::open(folder.path(), NOW);
+    again.trust(summaries);
+    again.find_homes().unwrap();
+    assert_eq!(again.at_home("s-empty"), ["yours".into()]);
+    assert_eq!(again.turn_ids().unwrap().len(), 2);
 }
 
 /// Leaves out what the stores note themselves of who owns what.
