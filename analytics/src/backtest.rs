@@ -7,8 +7,8 @@ use session_store::Timestamp;
 
 use crate::course::Course;
 use crate::forecast::crossings;
-use crate::learn::{LearnedLimit, quantile};
-use crate::rate::{Load, quarter_of, start_of};
+use crate::learn::{Hopes, LearnedLimit, quantile};
+use crate::rate::{quarter_of, share_inside, start_of};
 use crate::window::Window;
 
 /// Cases without which nothing is told of a method, and no forecast is made.
@@ -39,25 +39,27 @@ pub struct Backtest {
 }
 
 /// Tries the method on the past; `None` where there is nothing to try it on. `course` lays the load out.
-pub(crate) fn backtest(load: &Load, windows: &[Window], course: &Course, now: Timestamp) -> Option<Backtest> {
+pub(crate) fn backtest(windows: &[Window], course: &Course, now: Timestamp) -> Option<Backtest> {
     let ended = windows.iter().filter(|window| window.end <= now);
-    let mut trial = Trial { load, course, errors: Vec::new(), linear_errors: Vec::new(), covered: 0 };
-    let mut learned: Option<(Timestamp, LearnedLimit)> = None;
+    let mut trial = Trial { course, errors: Vec::new(), linear_errors: Vec::new(), covered: 0 };
+    let mut learned: Option<(Timestamp, Known<'_>)> = None;
     // What each window before used, sorted.
     let mut totals: Vec<f64> = Vec::new();
     for (place, window) in ended.enumerate() {
         if place >= WINDOWS_BEFORE && window.end > now.before(TRIED) {
-            let is_stale = |(at, _): &(Timestamp, LearnedLimit)| window.start.since(*at) >= LEARN_EVERY;
+            let is_stale = |(at, _): &(Timestamp, Known<'_>)| window.start.since(*at) >= LEARN_EVERY;
             if learned.as_ref().is_none_or(is_stale) {
                 let steps = (window.end.since(window.start).as_secs() / 900) as usize;
-                learned = Some((window.start, LearnedLimit::learn(load, &[], course, window.start, steps)));
+                let (limit, hopes) = LearnedLimit::learn(course, window.start, steps);
+                let quotients = limit.all_quotients(steps);
+                learned = Some((window.start, Known { hopes, quotients }));
             }
-            let Some((_, limit)) = &learned else { continue };
+            let Some((_, known)) = &learned else { continue };
             for share in [0.5, 0.8] {
-                trial.try_window(window, limit, quantile(&totals, share));
+                trial.try_window(window, known, quantile(&totals, share));
             }
         }
-        let usd = load.usd(window.start, window.end);
+        let usd = course.usd(window.start, window.end);
         if usd > 0.0 {
             totals.insert(totals.partition_point(|less| *less < usd), usd);
         }
@@ -65,8 +67,13 @@ pub(crate) fn backtest(load: &Load, windows: &[Window], course: &Course, now: Ti
     trial.verdict()
 }
 
+/// What was known at a moment.
+struct Known<'a> {
+    hopes: Hopes<'a>,
+    quotients: Vec<[f64; 3]>,
+}
+
 struct Trial<'a> {
-    load: &'a Load,
     course: &'a Course,
     errors: Vec<f64>,
     linear_errors: Vec<f64>,
@@ -74,10 +81,10 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    fn try_window(&mut self, window: &Window, limit: &LearnedLimit, budget: f64) {
+    fn try_window(&mut self, window: &Window, known: &Known<'_>, budget: f64) {
         let (first, last) = (quarter_of(window.start) + 1, quarter_of(window.end));
         let every = ((last - first) / 40).max(1);
-        let mut used = self.load.usd(window.start, start_of(first));
+        let mut used = self.course.usd(window.start, start_of(first));
         let mut asked = first - every;
         for quarter in first..last {
             let now = start_of(quarter);
@@ -85,26 +92,25 @@ impl Trial<'_> {
             if used >= budget || self.course.is_blocked(quarter) {
                 return;
             }
-            let is_at_work = (quarter - 4..quarter).any(|at| self.course.at(at) > 0.0);
-            if is_at_work && quarter >= asked + every {
+            if quarter >= asked + every && self.course.is_at_work(quarter) {
                 asked = quarter;
-                self.ask(window, limit, now, budget, used);
+                self.ask(window, known, now, budget, used);
             }
-            used += self.load.usd(now, start_of(quarter + 1).min(window.end));
+            used += self.course.at(quarter);
         }
     }
 
-    fn ask(&mut self, window: &Window, limit: &LearnedLimit, now: Timestamp, budget: f64, used: f64) {
-        let Some([low, time, high]) = crossings(limit, self.course, now, window.end, budget - used) else {
+    fn ask(&mut self, window: &Window, known: &Known<'_>, now: Timestamp, budget: f64, used: f64) {
+        let left = budget - used;
+        let Some([low, time, high]) = crossings(&known.hopes, &known.quotients, now, window.end, left) else {
             return;
         };
-        let truth = reached(self.load, now, window.end, budget - used);
-        let mut rest = quarter_of(now)..quarter_of(window.end);
-        let is_cut = rest.any(|quarter| self.course.is_blocked(quarter));
-        if truth.is_none() && is_cut {
+        let truth = reached(self.course, now, window.end, left);
+        if truth.is_none() && time.is_none() {
             return;
         }
-        if truth.is_none() && time.is_none() {
+        let end = quarter_of(window.end);
+        if truth.is_none() && self.course.free_until(quarter_of(now), end) < end {
             return;
         }
         let until = |at: Option<Timestamp>| at.unwrap_or(window.end);
@@ -135,11 +141,11 @@ impl Trial<'_> {
 }
 
 /// Returns when so much was used, `None` where not before the end.
-fn reached(load: &Load, from: Timestamp, end: Timestamp, usd: f64) -> Option<Timestamp> {
+fn reached(course: &Course, from: Timestamp, end: Timestamp, usd: f64) -> Option<Timestamp> {
     let mut used = 0.0;
     for quarter in quarter_of(from)..quarter_of(end) + 1 {
         let (start, stop) = (start_of(quarter).max(from), start_of(quarter + 1).min(end));
-        let here = load.usd(start, stop);
+        let here = course.at(quarter) * share_inside(quarter, start, stop);
         if here > 0.0 && used + here >= usd {
             let part = ((usd - used) / here).clamp(0.0, 1.0);
             return Some(

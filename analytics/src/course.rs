@@ -1,10 +1,18 @@
 //! A load quarter hour by quarter hour, with the hour of the week that each is: what learning looks at.
 
+use std::cell::Cell;
+use std::ops::Range;
 use std::time::Duration;
 
 use session_store::{CELL_WIDTH, Timestamp, Zone};
 
-use crate::rate::{Load, quarter_of, start_of};
+use crate::rate::{Load, quarter_of, share_inside, start_of};
+
+/// How many past quarter hours the recent use looks at: a day.
+const LOOK_BACK: i64 = 96;
+/// What a quarter hour of age takes from the weight of a past one, and a quarter hour ahead from the weight of the recent rate:
+/// half of it is left after an hour (2^(-1/4)).
+pub(crate) const FADING: f64 = 0.840_896_415_253_714_5;
 
 /// A stretch of a load. Learning asks for the same quarter hours thousands of times; here each is one look, and no zone is asked twice.
 ///
@@ -14,6 +22,12 @@ pub(crate) struct Course {
     first: i64,
     quarters: Vec<Place>,
     used_from: Option<i64>,
+    /// What was used before each quarter hour of the stretch, and in all of it.
+    sums: Vec<f64>,
+    /// The same of those in which no limit let nothing through.
+    free_sums: Vec<f64>,
+    /// The recent use at each quarter hour that was asked for; no number where none was yet.
+    recent: Vec<Cell<f64>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,7 +47,12 @@ impl Course {
         for at in load.blocked().range(from..to.max(from)) {
             quarters[(at - from) as usize].is_blocked = true;
         }
-        Self { first: from, quarters, used_from: load.quarters().keys().next().copied() }
+        let sums = running_sums(quarters.iter().map(|quarter| quarter.usd));
+        let free = |quarter: &Place| if quarter.is_blocked { 0.0 } else { quarter.usd };
+        let free_sums = running_sums(quarters.iter().map(free));
+        let recent = vec![Cell::new(f64::NAN); quarters.len()];
+        let used_from = load.quarters().keys().next().copied();
+        Self { first: from, quarters, used_from, sums, free_sums, recent }
     }
 
     /// Returns the first quarter hour that may be learned from: that of the first use, or of the stretch.
@@ -44,6 +63,70 @@ impl Course {
     /// Returns the dollars of one quarter hour.
     pub(crate) fn at(&self, quarter: i64) -> f64 {
         self.place(quarter).usd
+    }
+
+    /// Returns the dollars of the quarter hours from one to another, the last exclusive.
+    pub(crate) fn sum(&self, from: i64, to: i64) -> f64 {
+        self.between(&self.sums, from, to)
+    }
+
+    /// Returns the same of those in which no limit let nothing through.
+    pub(crate) fn free_sum(&self, from: i64, to: i64) -> f64 {
+        self.between(&self.free_sums, from, to)
+    }
+
+    /// Returns the difference of two running sums over the stretch.
+    pub(crate) fn between(&self, sums: &[f64], from: i64, to: i64) -> f64 {
+        let last = sums.len() as i64 - 1;
+        let before = |at: i64| sums[(at - self.first).clamp(0, last) as usize];
+        before(to) - before(from)
+    }
+
+    /// Returns the quarter hours of the stretch.
+    pub(crate) fn stretch(&self) -> Range<i64> {
+        self.first..self.first + self.quarters.len() as i64
+    }
+
+    /// Returns what [`Load::usd`] does.
+    pub(crate) fn usd(&self, from: Timestamp, to: Timestamp) -> f64 {
+        if from >= to {
+            return 0.0;
+        }
+        let (first, last) = (quarter_of(from), quarter_of(to));
+        let edge = |at: i64| self.at(at) * share_inside(at, from, to);
+        match first == last {
+            true => edge(first),
+            false => edge(first) + self.sum(first + 1, last) + edge(last),
+        }
+    }
+
+    /// Returns the recent use of a quarter hour before another: the mean of the last day, which fades with age, half in an hour.
+    pub(crate) fn recent(&self, before: i64) -> f64 {
+        let known = usize::try_from(before - self.first).ok().and_then(|place| self.recent.get(place));
+        if let Some(recent) = known.map(Cell::get).filter(|recent| !recent.is_nan()) {
+            return recent;
+        }
+        let (mut sum, mut weights, mut weight) = (0.0, 0.0, 1.0);
+        for place in (before - LOOK_BACK..before).rev().map(|at| self.place(at)).filter(|it| !it.is_blocked) {
+            sum += place.usd * weight;
+            weights += weight;
+            weight *= FADING;
+        }
+        let recent = if weights > 0.0 { sum / weights } else { 0.0 };
+        if let Some(known) = known {
+            known.set(recent);
+        }
+        recent
+    }
+
+    /// Returns the first quarter hour from one to another, the last exclusive, in which a limit let nothing through, else the last.
+    pub(crate) fn free_until(&self, from: i64, to: i64) -> i64 {
+        (from..to).find(|at| self.is_blocked(*at)).unwrap_or(to)
+    }
+
+    /// Returns whether something was used within the hour before a quarter hour.
+    pub(crate) fn is_at_work(&self, quarter: i64) -> bool {
+        (quarter - 4..quarter).any(|at| self.at(at) > 0.0)
     }
 
     /// Returns whether a limit let nothing through.
@@ -60,6 +143,17 @@ impl Course {
         let place = usize::try_from(quarter - self.first).ok();
         place.and_then(|place| self.quarters.get(place)).copied().unwrap_or_default()
     }
+}
+
+/// Returns the sum of the values before each, and that of all.
+pub(crate) fn running_sums(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut sums = vec![0.0];
+    let mut sum = 0.0;
+    for value in values {
+        sum += value;
+        sums.push(sum);
+    }
+    sums
 }
 
 /// Tells of each quarter hour which hour of the week it is. A day of 24 hours is taken to be without a change of the clock.

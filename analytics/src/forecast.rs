@@ -1,16 +1,20 @@
 //! When a limit runs out: a time with an interval, or the reset before it, or nothing where data are too few.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use session_store::{CELL_WIDTH, Cell, LimitWindow, Timestamp, Zone};
 
 use crate::backtest::{Backtest, SAMPLES_MIN, backtest};
 use crate::course::Course;
-use crate::learn::{Learned, LearnedLimit, WindowState};
+use crate::learn::{Hopes, Learned, LearnedLimit, PercentCost, WindowState};
 use crate::pricing::PriceBook;
 use crate::rate::{BurnRate, Load, quarter_of, start_of};
 use crate::window::{self, Window};
 
+/// How far apart the moments are that forecasts are made of while nothing happens.
+const STEP: Duration = Duration::from_secs(5 * 60);
 /// How much of the past counts: what the back-test tries, and what it learned from then.
 const HISTORY: Duration = Duration::from_secs(26 * 7 * 86_400);
 
@@ -74,8 +78,16 @@ pub struct Prediction {
     pub backtest: Option<Backtest>,
 }
 
+/// What was learned of a limit, with a mark of what it was learned from, so that nothing is learned twice.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Lesson {
+    mark: u64,
+    /// What was learned.
+    pub learned: LearnedLimit,
+}
+
 /// How a forecast was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Method {
     /// Recent rate and habit.
@@ -89,7 +101,7 @@ pub enum Method {
 }
 
 /// What a forecast lacks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Lack {
     /// The limit is no window of known length.
@@ -132,28 +144,39 @@ impl ForecastInput<'_> {
         now.before(HISTORY).floor(CELL_WIDTH)
     }
 
+    /// Returns the moment that a forecast is made of at `now`: that of the last reply or reading, or the last of those five
+    /// minutes apart where that is later.
+    ///
+    /// All who ask of the same history within these minutes thus say the same, whenever each of them looks.
+    pub fn moment(now: Timestamp, last_known: Timestamp) -> Timestamp {
+        now.floor(STEP).max(last_known).min(now)
+    }
+
+    /// Returns when a forecast made at `now` is one of the past, although nothing happens.
+    pub fn next_moment(now: Timestamp) -> Timestamp {
+        now.floor(STEP).after(STEP)
+    }
+
     /// Learns what the account teaches of this limit and tries it on the past; the same arguments give the same value.
     ///
-    /// Of the state only the account and the limit matter, so that a limit can be learned of which nothing is known now.
+    /// Of the state only the account and the limit matter, so that a limit can be learned of which nothing is known now. What
+    /// happened since the quarter hour began is not looked at.
     pub fn learn(&self) -> LearnedLimit {
-        self.learn_from(&self.load())
+        Lessons::of(self, &self.load()).learn()
     }
 
     /// Learns and forecasts; what [`ForecastInput::learn`] and [`Prediction::of`] come to.
-    pub fn predict(&self) -> (Prediction, LearnedLimit) {
+    ///
+    /// What was learned before stands where it was learned from the same.
+    pub fn predict(&self, before: Option<&Lesson>) -> (Prediction, Lesson) {
         let load = self.load();
-        let learned = self.learn_from(&load);
-        (Prediction::from_load(self, &learned, &load), learned)
-    }
-
-    fn learn_from(&self, load: &Load) -> LearnedLimit {
-        let load = load.until(self.now);
-        let Some(steps) = steps(&self.state.window) else { return LearnedLimit::default() };
-        let from = quarter_of(Self::history_from(self.now));
-        let course = Course::of(&load, self.zone, from, quarter_of(self.now) + steps as i64 + 2);
-        let samples: Vec<WindowState> = self.all_samples().cloned().collect();
-        let limit = LearnedLimit::learn(&load, &samples, &course, self.now, steps);
-        LearnedLimit { backtest: backtest(&load, &self.windows(), &course, self.now), ..limit }
+        let lessons = Lessons::of(self, &load);
+        let mark = lessons.mark();
+        let lesson = match before.filter(|before| before.mark == mark) {
+            Some(before) => before.clone(),
+            None => Lesson { mark, learned: lessons.learn() },
+        };
+        (Prediction::from_load(self, &lesson.learned, &load), lesson)
     }
 
     fn load(&self) -> Load {
@@ -180,6 +203,63 @@ impl ForecastInput<'_> {
         let resets: Vec<Timestamp> = self.all_samples().filter_map(|sample| sample.resets_at).collect();
         let official = window::official(kind, &session_store::Ledger::default(), &resets);
         window::windows(kind, self.cells(), &official)
+    }
+}
+
+/// All that is learned from.
+struct Lessons<'a> {
+    zone: &'a Zone,
+    kind: &'a LimitWindow,
+    /// The quarter hour that is running, of which nothing is learned yet.
+    until: Timestamp,
+    load: Load,
+    samples: Vec<&'a WindowState>,
+    /// The windows that have ended.
+    windows: Vec<Window>,
+}
+
+impl<'a> Lessons<'a> {
+    fn of(input: &'a ForecastInput<'_>, load: &Load) -> Self {
+        let until = input.now.floor(CELL_WIDTH);
+        let mut windows = input.windows();
+        windows.retain(|window| window.end <= until);
+        Self {
+            zone: input.zone,
+            kind: &input.state.window,
+            until,
+            load: load.until(until),
+            samples: input.all_samples().filter(|sample| sample.observed_at <= until).collect(),
+            windows,
+        }
+    }
+
+    fn learn(&self) -> LearnedLimit {
+        let Some(steps) = steps(self.kind) else { return LearnedLimit::default() };
+        let from = quarter_of(ForecastInput::history_from(self.until));
+        let course = Course::of(&self.load, self.zone, from, quarter_of(self.until) + steps as i64 + 2);
+        LearnedLimit {
+            percent: PercentCost::learn(&self.load, &self.samples, self.until),
+            backtest: backtest(&self.windows, &course, self.until),
+            ..LearnedLimit::learn(&course, self.until, steps).0
+        }
+    }
+
+    /// Returns a number that is another where anything here is, or the version.
+    fn mark(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (env!("CARGO_PKG_VERSION"), self.zone.to_string(), self.kind, self.until).hash(&mut hasher);
+        for (at, quarter) in self.load.quarters() {
+            (at, quarter.usd.to_bits()).hash(&mut hasher);
+        }
+        self.load.blocked().hash(&mut hasher);
+        for sample in &self.samples {
+            let used = sample.used_percentage.map(f64::to_bits);
+            (sample.observed_at, sample.resets_at, used).hash(&mut hasher);
+        }
+        for window in &self.windows {
+            (window.start, window.end).hash(&mut hasher);
+        }
+        hasher.finish()
     }
 }
 
@@ -248,7 +328,9 @@ impl Prediction {
         if self.backtest.is_none_or(|backtest| backtest.samples < SAMPLES_MIN) {
             return Err(Lack::ShortHistory);
         }
-        let times = crossings(limit, &course, now, resets_at, left).ok_or(Lack::ShortHistory)?;
+        let hopes = Hopes::of(&course, limit.habit.as_ref());
+        let times = crossings(&hopes, &limit.all_quotients(steps), now, resets_at, left);
+        let times = times.ok_or(Lack::ShortHistory)?;
         [self.low, self.runs_out_at, self.high] = times;
         self.resets_first = Some(self.runs_out_at.is_none());
         Ok(if limit.habit.is_some() { Method::Habit } else { Method::Recent })
@@ -261,23 +343,24 @@ fn steps(kind: &LimitWindow) -> Option<usize> {
 }
 
 /// Returns when what is left is used up: the early end of the interval, the time, the late end, each `None` where it lies
-/// behind the reset; `None` where it is not known how far forecasts miss.
+/// behind the reset; `None` where it is not known how far forecasts miss. `quotients` are those of
+/// each of the quarter hours ahead.
 pub(crate) fn crossings(
-    limit: &LearnedLimit,
-    course: &Course,
+    hopes: &Hopes<'_>,
+    quotients: &[[f64; 3]],
     now: Timestamp,
     resets_at: Timestamp,
     left_usd: f64,
 ) -> Option<[Option<Timestamp>; 3]> {
+    let farthest = quotients.last()?;
     let from = quarter_of(now);
     let steps = usize::try_from(quarter_of(resets_at) - from + 1).unwrap_or(0);
     let mut used = 0.0;
     let mut before = [0.0; 3];
     let mut times = [None; 3];
-    limit.quotients(1)?;
-    for (step, usd) in limit.expected(course, from, steps).into_iter().enumerate() {
+    for (step, usd) in hopes.way(from).take(steps).enumerate() {
         used += usd;
-        let quotients = limit.quotients(step + 1)?;
+        let quotients = quotients.get(step).unwrap_or(farthest);
         // A high quotient makes an early time.
         for (time, quotient) in [2, 1, 0].into_iter().enumerate() {
             let reached = (used * quotients[quotient]).max(before[time]);
@@ -292,6 +375,9 @@ pub(crate) fn crossings(
                 times[time] = Some(Timestamp::from_millis(now.as_millis() + since as i64));
             }
             before[time] = reached;
+        }
+        if times.iter().all(Option::is_some) {
+            break;
         }
     }
     Some(times.map(|time| time.filter(|at| *at < resets_at)))

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use session_store::{Event, Fact, LimitWindow, Timestamp};
 
 use crate::backtest::Backtest;
-use crate::course::Course;
+use crate::course::{Course, FADING, running_sums};
 use crate::rate::{Load, quarter_of};
 
 /// How much of the past is learned from: eight weeks, so that habits that changed are forgotten.
@@ -22,9 +22,6 @@ const DAYS_MIN: u32 = 7;
 const SPREAD_MIN: u32 = 20;
 /// How many quarter hours tell how this day compares to a usual one.
 const LEVEL_FROM: i64 = 32;
-/// What a quarter hour of age takes from the weight of a past one, and a quarter hour ahead from the weight of the recent rate:
-/// half of it is left after an hour (2^(-1/4)).
-const FADING: f64 = 0.840_896_415_253_714_5;
 /// Hours of a working day, then those of a day at the weekend.
 const SLOTS: usize = 48;
 
@@ -125,35 +122,25 @@ impl Learned {
 }
 
 impl LearnedLimit {
-    /// Learns from a load and the samples of a meter, as of a moment; `course` lays that load out. What came after the moment is not
-    /// looked at.
+    /// Learns from a course as of a moment; what came after the moment is not looked at. What a percent costs is not among it.
     ///
     /// `quarters_max` is the farthest horizon, the length of the window.
-    pub(crate) fn learn(
-        load: &Load,
-        samples: &[WindowState],
-        course: &Course,
-        now: Timestamp,
-        quarters_max: usize,
-    ) -> Self {
+    pub(crate) fn learn<'a>(course: &'a Course, now: Timestamp, quarters_max: usize) -> (Self, Hopes<'a>) {
         let habit = Habit::learn(course, now);
-        let spreads = spreads(course, habit.as_ref(), now, quarters_max);
-        Self { percent: PercentCost::learn(load, samples, now), habit, spreads, backtest: None }
+        let hopes = Hopes::of(course, habit.as_ref());
+        let spreads = spreads(&hopes, now, quarters_max);
+        (Self { percent: None, habit, spreads, backtest: None }, hopes)
     }
 
-    /// Returns the expected use of each of the next quarter hours, in dollars.
-    ///
-    /// The recent rate (a mean of the last day that fades with age, half in an hour) gives way to the habit of the hour, half
-    /// after an hour; the habit is scaled by how the last eight hours compared to it. Without a habit the recent rate stays. Times
-    /// blocked by the limit count in none of them. Every value grows with the load.
-    pub(crate) fn expected(&self, course: &Course, from: i64, steps: usize) -> Vec<f64> {
-        expected(course, self.habit.as_ref(), from, steps)
+    /// Returns the quotients for each of the next quarter hours; none where it is not known how far forecasts miss.
+    pub(crate) fn all_quotients(&self, quarters: usize) -> Vec<[f64; 3]> {
+        (1..=quarters).map_while(|quarter| self.quotients(quarter)).collect()
     }
 
     /// Returns the quotients of true and expected use for a horizon: 10th percentile, median, 90th.
     ///
     /// Horizons between two that were measured lie between their quotients in proportion.
-    pub(crate) fn quotients(&self, quarters: usize) -> Option<[f64; 3]> {
+    fn quotients(&self, quarters: usize) -> Option<[f64; 3]> {
         let after = self.spreads.partition_point(|spread| (spread.quarters as usize) < quarters);
         let values = |spread: &Spread| [spread.low, spread.middle, spread.high];
         let (last, next) =
@@ -169,31 +156,6 @@ impl LearnedLimit {
             (None, None) => None,
         }
     }
-}
-
-/// Returns the recent use of a quarter hour before `from`, in dollars.
-fn recent(course: &Course, from: i64) -> f64 {
-    let (mut sum, mut weights, mut weight) = (0.0, 0.0, 1.0);
-    for at in (from - 96..from).rev().filter(|at| !course.is_blocked(*at)) {
-        sum += course.at(at) * weight;
-        weights += weight;
-        weight *= FADING;
-    }
-    if weights > 0.0 { sum / weights } else { 0.0 }
-}
-
-fn expected(course: &Course, habit: Option<&Habit>, from: i64, steps: usize) -> Vec<f64> {
-    let recent = recent(course, from);
-    let level = habit.map_or(1.0, |habit| habit.level(course, from));
-    let mut weight = 1.0;
-    (0..steps)
-        .map(|step| {
-            let usual = habit.map_or(recent, |habit| habit.at(course.slot(from + step as i64)) * level);
-            let usd = recent * weight + usual * (1.0 - weight);
-            weight *= FADING;
-            usd
-        })
-        .collect()
 }
 
 impl Habit {
@@ -217,25 +179,14 @@ impl Habit {
         Some(Self { usd_per_quarter: (0..SLOTS).map(usual).collect(), days })
     }
 
-    /// Returns how this day compares to a usual one: the use of the last eight hours by the usual use of these hours, to each of
-    /// which one busiest hour is added, so that a quiet night decides nothing. Grows with the load.
-    fn level(&self, course: &Course, from: i64) -> f64 {
-        let busiest_hour = 4.0 * self.usd_per_quarter.iter().copied().fold(0.0, f64::max);
-        let (mut was, mut usual) = (busiest_hour, busiest_hour);
-        for at in (from - LEVEL_FROM..from).filter(|at| !course.is_blocked(*at)) {
-            was += course.at(at);
-            usual += self.at(course.slot(at));
-        }
-        if usual > 0.0 { was / usual } else { 1.0 }
-    }
-
     fn at(&self, slot: usize) -> f64 {
         self.usd_per_quarter.get(slot).copied().unwrap_or(0.0)
     }
 }
 
 /// Measures how forecasts of the past compared to what came, at quarter hours soon after work, by horizon.
-fn spreads(course: &Course, habit: Option<&Habit>, now: Timestamp, quarters_max: usize) -> Vec<Spread> {
+fn spreads(hopes: &Hopes<'_>, now: Timestamp, quarters_max: usize) -> Vec<Spread> {
+    let course = hopes.course;
     let to = quarter_of(now);
     let Some(begin) = course.begin() else { return Vec::new() };
     let from = begin.max(quarter_of(now.before(LEARNED_FROM)));
@@ -245,26 +196,21 @@ fn spreads(course: &Course, habit: Option<&Habit>, now: Timestamp, quarters_max:
         .chain([quarters_max])
         .collect();
     let mut quotients: Vec<Vec<f64>> = vec![Vec::new(); horizons.len()];
+    let weights: Vec<f64> =
+        std::iter::successors(Some(1.0), |weight| Some(weight * FADING)).take(quarters_max + 1).collect();
     // The farther the horizon, the more do neighbours tell the same.
     let every = (quarters_max as i64 / 40).max(1);
     let mut quarter = from + 1;
     while quarter < to {
-        let is_at_work = (quarter - 4..quarter).any(|at| course.at(at) > 0.0);
+        let is_at_work = course.is_at_work(quarter);
         if is_at_work {
-            let path = expected(course, habit, quarter, quarters_max);
-            let (mut hoped, mut came, mut next) = (0.0, 0.0, 0);
-            for (step, usd) in path.iter().enumerate() {
-                let at = quarter + step as i64;
-                if at >= to || course.is_blocked(at) {
-                    break;
-                }
-                hoped += usd;
-                came += course.at(at);
-                if step + 1 == horizons[next] {
-                    if hoped > 0.0 {
-                        quotients[next].push(came / hoped);
-                    }
-                    next += 1;
+            let seen = course.free_until(quarter, to.min(quarter + quarters_max as i64)) - quarter;
+            let seen = usize::try_from(seen).unwrap_or(0);
+            let horizons = horizons.iter().take_while(|&&horizon| horizon <= seen);
+            let hoped = hopes.sums(quarter, horizons.clone(), &weights);
+            for ((&horizon, hoped), quotients) in horizons.zip(hoped).zip(&mut quotients) {
+                if hoped > 0.0 {
+                    quotients.push(course.sum(quarter, quarter + horizon as i64) / hoped);
                 }
             }
         }
@@ -284,6 +230,91 @@ fn spreads(course: &Course, habit: Option<&Habit>, now: Timestamp, quarters_max:
     horizons.into_iter().zip(quotients).filter_map(spread).collect()
 }
 
+/// What is expected to be used, by the recent rate and the habit.
+///
+/// The recent rate (a mean of the last day that fades with age, half in an hour) gives way to the habit of the hour, half
+/// after an hour; the habit is scaled by how the last eight hours compared to it. Without a habit the recent rate stays. Times
+/// blocked by the limit count in none of them. Every value grows with the load.
+pub(crate) struct Hopes<'a> {
+    course: &'a Course,
+    habit: Option<HabitSums>,
+}
+
+/// A habit laid out over the stretch of a course, with its sums.
+struct HabitSums {
+    habit: Habit,
+    busiest_hour: f64,
+    /// The usual use before each quarter hour, and in all of them; the same of those that no limit blocked.
+    sums: Vec<f64>,
+    free_sums: Vec<f64>,
+    /// From each quarter hour on, the usual use to the end of the stretch, which fades with the way there.
+    faded: Vec<f64>,
+}
+
+impl<'a> Hopes<'a> {
+    pub(crate) fn of(course: &'a Course, habit: Option<&Habit>) -> Self {
+        let sums = |habit: &Habit| {
+            let usual = |at: i64| habit.at(course.slot(at));
+            let free = |at: i64| if course.is_blocked(at) { 0.0 } else { usual(at) };
+            let mut faded = vec![0.0];
+            for at in course.stretch().rev() {
+                faded.push(usual(at) + FADING * faded[faded.len() - 1]);
+            }
+            faded.reverse();
+            HabitSums {
+                habit: habit.clone(),
+                busiest_hour: 4.0 * habit.usd_per_quarter.iter().copied().fold(0.0, f64::max),
+                sums: running_sums(course.stretch().map(usual)),
+                free_sums: running_sums(course.stretch().map(free)),
+                faded,
+            }
+        };
+        Self { course, habit: habit.map(sums) }
+    }
+
+    /// Returns the expected use of each of the next quarter hours, in dollars, without end.
+    pub(crate) fn way(&self, from: i64) -> impl Iterator<Item = f64> + '_ {
+        let recent = self.course.recent(from);
+        let habit = self.habit.as_ref().map(|sums| (&sums.habit, sums.level(self.course, from)));
+        let mut weight = 1.0;
+        (from..).map(move |at| {
+            let usual = habit.map_or(recent, |(habit, level)| habit.at(self.course.slot(at)) * level);
+            let usd = recent * weight + usual * (1.0 - weight);
+            weight *= FADING;
+            usd
+        })
+    }
+
+    /// Returns the sums of that way until each of some horizons within the stretch; `weights` are those of the recent rate.
+    fn sums<'b>(
+        &'b self,
+        from: i64,
+        horizons: impl Iterator<Item = &'b usize> + 'b,
+        weights: &'b [f64],
+    ) -> impl Iterator<Item = f64> + 'b {
+        let recent = self.course.recent(from);
+        let habit = self.habit.as_ref().map(|sums| (sums, sums.level(self.course, from)));
+        horizons.map(move |&horizon| {
+            let Some((sums, level)) = habit else { return recent * horizon as f64 };
+            let to = from + horizon as i64;
+            let faded = |at: i64| sums.faded[(at - self.course.stretch().start) as usize];
+            let usual = self.course.between(&sums.sums, from, to);
+            let replaced = faded(from) - weights[horizon] * faded(to);
+            recent * (1.0 - weights[horizon]) / (1.0 - FADING) + level * (usual - replaced)
+        })
+    }
+}
+
+impl HabitSums {
+    /// Returns how this day compares to a usual one: the use of the last eight hours by the usual use of these hours, to each of
+    /// which one busiest hour is added, so that a quiet night decides nothing. Grows with the load.
+    fn level(&self, course: &Course, from: i64) -> f64 {
+        let was = self.busiest_hour + course.free_sum(from - LEVEL_FROM, from);
+        let usual = self.busiest_hour + course.between(&self.free_sums, from - LEVEL_FROM, from);
+        if usual > 0.0 { was / usual } else { 1.0 }
+    }
+}
+
 /// Returns a quantile of sorted values, between neighbours in proportion; zero of none.
 pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };
@@ -293,10 +324,11 @@ pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
 }
 
 impl PercentCost {
-    fn learn(load: &Load, samples: &[WindowState], now: Timestamp) -> Option<Self> {
+    pub(crate) fn learn(load: &Load, samples: &[&WindowState], now: Timestamp) -> Option<Self> {
         let since = now.before(LEARNED_FROM);
         let mut samples: Vec<(&WindowState, f64)> = samples
             .iter()
+            .copied()
             .filter(|sample| (since..=now).contains(&sample.observed_at))
             .filter_map(|sample| Some((sample, sample.used_percentage?)))
             .collect();
@@ -377,4 +409,54 @@ pub fn told_samples<'a>(
         })
     };
     facts.into_iter().filter_map(state).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rate::start_of;
+    use proptest::prelude::*;
+    use session_store::Zone;
+
+    /// A Monday.
+    const FROM: i64 = 1_790_553_600_000 / 900_000;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn sums_of_hopes_are_those_of_the_way(
+            used in proptest::collection::vec((0..1_500i64, 0.0..3.0f64), 1..200),
+            blocked in proptest::collection::vec((0..1_500i64, 1..60i64), 0..4),
+            from in 800..1_500i64,
+            has_habit: bool,
+        ) {
+            let at = |quarter: i64| start_of(FROM + quarter);
+            let load = Load::of_dollars(used.into_iter().map(|(quarter, usd)| (at(quarter), usd)));
+            let load = load.blocked_in(blocked.into_iter().map(|(from, length)| at(from)..at(from + length)));
+            let course = Course::of(&load, &Zone::utc(), FROM, FROM + 2_200);
+            let habit = Habit::learn(&course, at(1_500)).filter(|_| has_habit);
+            let horizons = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 672];
+            let hopes = Hopes::of(&course, habit.as_ref());
+            let weights: Vec<f64> = (0..700).map(|quarters| FADING.powi(quarters)).collect();
+            let hoped = hopes.sums(FROM + from, horizons.iter(), &weights);
+            for (horizon, hoped) in horizons.into_iter().zip(hoped) {
+                let way: f64 = hopes.way(FROM + from).take(horizon).sum();
+                prop_assert!((way - hoped).abs() <= 1e-6 * (1.0 + way), "{horizon}: {way} {hoped}");
+            }
+        }
+
+        #[test]
+        fn a_course_sums_like_its_load(
+            used in proptest::collection::vec((0..400i64, 0.0..3.0f64), 0..60),
+            from in 0..400_000_000i64,
+            length in 0..100_000_000i64,
+        ) {
+            let load = Load::of_dollars(used.into_iter().map(|(quarter, usd)| (start_of(FROM + quarter), usd)));
+            let course = Course::of(&load, &Zone::utc(), FROM, FROM + 500);
+            let from = Timestamp::from_millis(start_of(FROM).as_millis() + from);
+            let to = Timestamp::from_millis(from.as_millis() + length);
+            prop_assert!((course.usd(from, to) - load.usd(from, to)).abs() < 1e-9);
+        }
+    }
 }

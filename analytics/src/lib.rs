@@ -8,6 +8,7 @@ mod sessions;
 pub mod window;
 
 mod block;
+mod by_text;
 mod report;
 
 mod rate;
@@ -37,7 +38,7 @@ mod render;
 
 pub use backtest::{Backtest, SAMPLES_MIN};
 pub use block::{BLOCK_LENGTH, Block, anchors, blocks, cuts};
-pub use forecast::{ForecastInput, Lack, Method, Prediction};
+pub use forecast::{ForecastInput, Lack, Lesson, Method, Prediction};
 pub use human::{Elapsed, Grouped, Tokens};
 pub use learn::{Habit, Learned, LearnedLimit, PercentCost, Spread, WindowState, told_samples};
 pub use limits::{

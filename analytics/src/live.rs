@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use session_store::{CellSum, ConversationId, Fact, LimitWindow, ModelId, Timestamp, Usage, Zone};
+use session_store::{CellKey, CellSum, ConversationId, Fact, LimitWindow, ModelId, Timestamp, Usage, Zone};
 
 use crate::block::{self, Block};
+use crate::by_text::ByText;
 use crate::limits::LimitUse;
 use crate::money::Usd;
 use crate::pricing::{PriceBook, Prices};
@@ -203,38 +204,43 @@ impl Live {
         let mut prices = Prices::of(input.book);
         let date = input.zone.date_of(input.now);
         let today = input.zone.start_of(date)..input.zone.start_of(date.tomorrow());
-        let mut conversations: BTreeMap<ConversationId, LiveConversation> = BTreeMap::new();
+        let mut places = ByText::default();
+        let mut conversations: Vec<LiveConversation> = Vec::new();
         for cell in &input.figures.cells {
             let key = &cell.key;
             let priced = self.price(&mut prices, key, &cell.sum);
             if running.is_some_and(|block| block.contains(key.start)) {
-                block_totals.add(&priced);
+                priced.add_to(&mut block_totals);
             }
-            let conversation = conversations
-                .entry(key.conversation.clone())
-                .or_insert_with(|| LiveConversation::new(key.conversation.clone()));
+            let place = places.get(key.conversation.as_str()).unwrap_or_else(|| {
+                places.insert(key.conversation.as_str(), conversations.len());
+                conversations.push(LiveConversation::new(key.conversation.clone()));
+                conversations.len() - 1
+            });
+            let conversation = &mut conversations[place];
             if today.contains(&key.start) {
-                conversation.today.get_or_insert_default().add(&priced);
+                priced.add_to(conversation.today.get_or_insert_default());
             }
-            conversation.totals.add(&priced);
-            conversation.model = Some(key.model.clone());
+            priced.add_to(&mut conversation.totals);
+            if conversation.model.as_ref() != Some(&key.model) {
+                conversation.model = Some(key.model.clone());
+            }
             conversation.last_activity = conversation.last_activity.max(key.start);
         }
         self.block = running.map(|block| (block, block_totals));
-        conversations
+        conversations.into_iter().map(|it| (it.id.clone(), it)).collect()
     }
 
-    fn price(&mut self, prices: &mut Prices<'_>, key: &session_store::CellKey, sum: &CellSum) -> Totals {
+    fn price<'c>(&mut self, prices: &mut Prices<'_>, key: &'c CellKey, sum: &'c CellSum) -> Priced<'c> {
         let price = prices.price(&key.model, key.start, key.class);
-        if price.is_none() {
+        if price.is_none() && !self.unpriced_models.contains(&key.model) {
             self.unpriced_models.insert(key.model.clone());
         }
-        Totals {
-            sum: *sum,
-            estimated: price.is_some_and(|price| price.estimated),
+        Priced {
+            model: &key.model,
+            sum,
             cost: price.map_or(Usd::ZERO, |price| price.cost(&sum.usage)),
-            models: BTreeSet::from([key.model.clone()]),
-            rate_limit_events: 0,
+            estimated: price.is_some_and(|price| price.estimated),
         }
     }
 
@@ -270,6 +276,25 @@ impl Live {
         }
         self.tokens_per_minute = tokens.values().sum::<u64>() as f64 / minutes;
         self.cost_per_hour = Usd::from_picos(cost.as_picos() * 3600 / BURN_WINDOW.as_secs() as i128);
+    }
+}
+
+/// A sum with its cost.
+struct Priced<'a> {
+    model: &'a ModelId,
+    sum: &'a CellSum,
+    cost: Usd,
+    estimated: bool,
+}
+
+impl Priced<'_> {
+    fn add_to(&self, totals: &mut Totals) {
+        totals.sum.add(self.sum);
+        totals.cost += self.cost;
+        totals.estimated |= self.estimated;
+        if !totals.models.contains(self.model) {
+            totals.models.insert(self.model.clone());
+        }
     }
 }
 

@@ -110,13 +110,8 @@ impl Load {
         if from >= to {
             return 0.0;
         }
-        let width = CELL_WIDTH.as_millis() as f64;
-        let inside = |at: i64| {
-            let (start, end) = (start_of(at), start_of(at + 1));
-            end.min(to).since(start.max(from)).as_millis() as f64 / width
-        };
         let range = quarter_of(from)..=quarter_of(to);
-        self.quarters.range(range).map(|(at, quarter)| quarter.usd * inside(*at)).sum()
+        self.quarters.range(range).map(|(at, quarter)| quarter.usd * share_inside(*at, from, to)).sum()
     }
 
     /// Returns the part that is known at a moment: the quarter hours that ended by then.
@@ -253,6 +248,12 @@ impl Weighted {
         let variance = (self.squares / self.weights - mean * mean).max(0.0) * effective / (effective - 1.0);
         variance / effective
     }
+}
+
+/// Returns how much of a quarter hour lies between two moments, 0 to 1.
+pub(crate) fn share_inside(quarter: i64, from: Timestamp, to: Timestamp) -> f64 {
+    let (start, end) = (start_of(quarter), start_of(quarter + 1));
+    end.min(to).since(start.max(from)).as_millis() as f64 / CELL_WIDTH.as_millis() as f64
 }
 
 pub(crate) fn quarter_of(at: Timestamp) -> i64 {

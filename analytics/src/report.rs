@@ -10,6 +10,7 @@ use session_store::{
 };
 
 use crate::block::{self, Block};
+use crate::by_text::ByText;
 use crate::money::Usd;
 use crate::pricing::{DAY, PriceBook, Prices};
 use crate::sessions::{SessionInfo, Sessions};
@@ -307,10 +308,12 @@ impl Report {
             projects: &projects,
             sessions,
             blocks: Vec::new(),
+            begun: 0,
             day: None,
             rows: Vec::new(),
             places: HashMap::new(),
-            by_conversation: HashMap::new(),
+            last: None,
+            by_conversation: ByText::default(),
             hits: 0,
             problems: Problems::default(),
         };
@@ -351,13 +354,17 @@ struct Builder<'a> {
     projects: &'a BTreeMap<ConversationId, String>,
     sessions: &'a Sessions,
     blocks: Vec<Block>,
+    /// How many of them had begun at the moment that was asked for last.
+    begun: usize,
     /// The day asked for last and the date that its row is named for; cells come in the order of their times.
     day: Option<(Range<Timestamp>, Date)>,
     /// In the order in which they were met.
     rows: Vec<(RowKey<'a>, Row)>,
     places: HashMap<RowKey<'a>, usize>,
+    /// The row that was asked for last; most cells fall into that of the one before.
+    last: Option<(RowKey<'a>, usize)>,
     /// The rows of conversations that are in one row with all they did.
-    by_conversation: HashMap<&'a ConversationId, usize>,
+    by_conversation: ByText<'a>,
     hits: u64,
     problems: Problems,
 }
@@ -477,8 +484,8 @@ impl<'a> Builder<'a> {
         let mut begun: BTreeMap<&ConversationId, Timestamp> = BTreeMap::new();
         for event in facts.iter() {
             if let Fact::Conversation(told) = &event.fact {
-                if let Some(place) = self.by_conversation.get(&event.owner.conversation) {
-                    let row = &mut self.rows[*place].1;
+                if let Some(place) = self.by_conversation.get(event.owner.conversation.as_str()) {
+                    let row = &mut self.rows[place].1;
                     row.project = self.projects.get(&event.owner.conversation).cloned();
                     row.span = Some((told.first.at, told.last.at));
                 }
@@ -499,8 +506,8 @@ impl<'a> Builder<'a> {
         }
         for (event, state) in states() {
             let conversation = &event.owner.conversation;
-            let Some(place) = self.by_conversation.get(conversation) else { continue };
-            let row = &mut self.rows[*place].1;
+            let Some(place) = self.by_conversation.get(conversation.as_str()) else { continue };
+            let row = &mut self.rows[place].1;
             let is_fork = oldest.get(&event.at).is_some_and(|(_, first)| *first != conversation);
             let cost = Usd::from_nanos(state.cost_nanos);
             let difference = (!is_fork).then(|| row.totals.cost - cost);
@@ -544,10 +551,13 @@ impl<'a> Builder<'a> {
 
     /// Returns the place of a row, which is made where there is none.
     fn row(&mut self, at: Timestamp, conversation: &'a ConversationId, model: Option<&'a ModelId>) -> usize {
-        if let Some(place) = self.by_conversation.get(conversation) {
-            return *place;
+        if let Some(place) = self.by_conversation.get(conversation.as_str()) {
+            return place;
         }
         let key = self.row_key(at, conversation, model);
+        if let Some((_, place)) = self.last.filter(|(last, _)| *last == key) {
+            return place;
+        }
         let place = *self.places.entry(key).or_insert_with(|| {
             self.rows.push((key, Row::default()));
             self.rows.len() - 1
@@ -558,7 +568,9 @@ impl<'a> Builder<'a> {
             _ => false,
         };
         if is_settled {
-            self.by_conversation.insert(conversation, place);
+            self.by_conversation.insert(conversation.as_str(), place);
+        } else {
+            self.last = Some((key, place));
         }
         place
     }
@@ -578,12 +590,18 @@ impl<'a> Builder<'a> {
             By::Type => self.session_key(conversation, at, |info| &info.session_type),
             By::User => self.session_key(conversation, at, |info| &info.user),
             By::Host => self.session_key(conversation, at, |info| &info.host),
-            By::Block => {
-                let after = self.blocks.partition_point(|block| block.start <= at);
-                let block = after.checked_sub(1).map(|last| &self.blocks[last]);
-                block.map_or(RowKey::Name(UNKNOWN), |block| RowKey::Block(block.start))
-            }
+            By::Block => RowKey::of_block(self.block(at)),
         }
+    }
+
+    /// Returns the last block that had begun; cells come in the order of their times.
+    fn block(&mut self, at: Timestamp) -> Option<&Block> {
+        let begins_after = |place: usize| self.blocks.get(place).is_none_or(|block| at < block.start);
+        let is_known = self.begun.checked_sub(1).is_none_or(|last| self.blocks[last].start <= at);
+        if !is_known || !begins_after(self.begun) {
+            self.begun = self.blocks.partition_point(|block| block.start <= at);
+        }
+        self.begun.checked_sub(1).map(|last| &self.blocks[last])
     }
 
     fn session_key(
@@ -616,6 +634,10 @@ impl<'a> Builder<'a> {
 }
 
 impl RowKey<'_> {
+    fn of_block(block: Option<&Block>) -> Self {
+        block.map_or(Self::Name(UNKNOWN), |block| Self::Block(block.start))
+    }
+
     fn name(&self, by: By) -> String {
         match self {
             Self::Date(date) if by == By::Monthly => date.to_string()[..7].to_owned(),

@@ -7,14 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use session_store::{CellSum, ConversationId, LimitWindow, ModelId, Timestamp, Usage};
 
+use crate::backtest::Backtest;
 use crate::block::Block;
+use crate::forecast::{Method, Prediction};
 use crate::limits::{Limit, LimitSource, LimitStatus, LimitUse, Share};
 use crate::live::{Live, LiveConversation, State};
 use crate::money::Usd;
+use crate::rate::BurnRate;
 use crate::report::{Hit, Totals};
 
 /// Grows with every change of the form or of what it means.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// A view; texts that repeat stand in a list and are named by their place there.
 #[derive(Serialize, Deserialize)]
@@ -54,6 +57,68 @@ struct LimitBytes {
     estimate: Option<u32>,
     shares: Vec<(String, u64)>,
     elsewhere: u64,
+    forecast: Option<ForecastBytes>,
+}
+
+/// What comes next of a limit, whose account and window stand beside it; of floats the bits.
+#[derive(Serialize, Deserialize)]
+struct ForecastBytes {
+    used: Option<u64>,
+    resets_at: Option<i64>,
+    /// When it runs out, and the ends of the interval.
+    times: [Option<i64>; 3],
+    resets_first: Option<bool>,
+    turns_left: Option<u64>,
+    method: Method,
+    burn: Option<([u64; 5], u32)>,
+    backtest: Option<([u64; 3], u32)>,
+}
+
+impl ForecastBytes {
+    fn of(it: &Prediction) -> Self {
+        Self {
+            used: it.used_percentage.map(f64::to_bits),
+            resets_at: it.resets_at.map(Timestamp::as_millis),
+            times: [it.runs_out_at, it.low, it.high].map(|at| at.map(Timestamp::as_millis)),
+            resets_first: it.resets_first,
+            turns_left: it.turns_left,
+            method: it.method,
+            burn: it.burn.map(|burn| {
+                let BurnRate { usd_per_hour, low, high, pace_usd_per_hour, active_share, active_quarters } =
+                    burn;
+                let floats = [usd_per_hour, low, high, pace_usd_per_hour, active_share];
+                (floats.map(f64::to_bits), active_quarters)
+            }),
+            backtest: it.backtest.map(|backtest| {
+                let Backtest { samples, coverage, median_error_minutes, linear_error_minutes } = backtest;
+                ([coverage, median_error_minutes, linear_error_minutes].map(f64::to_bits), samples)
+            }),
+        }
+    }
+
+    fn prediction(self, account: &str, window: &LimitWindow) -> Prediction {
+        let [runs_out_at, low, high] = self.times.map(|at| at.map(Timestamp::from_millis));
+        Prediction {
+            account: account.to_owned(),
+            window: window.clone(),
+            used_percentage: self.used.map(f64::from_bits),
+            resets_at: self.resets_at.map(Timestamp::from_millis),
+            runs_out_at,
+            low,
+            high,
+            resets_first: self.resets_first,
+            turns_left: self.turns_left,
+            method: self.method,
+            burn: self.burn.map(|(floats, active_quarters)| {
+                let [usd_per_hour, low, high, pace_usd_per_hour, active_share] = floats.map(f64::from_bits);
+                BurnRate { usd_per_hour, low, high, pace_usd_per_hour, active_share, active_quarters }
+            }),
+            backtest: self.backtest.map(|(floats, samples)| {
+                let [coverage, median_error_minutes, linear_error_minutes] = floats.map(f64::from_bits);
+                Backtest { samples, coverage, median_error_minutes, linear_error_minutes }
+            }),
+        }
+    }
 }
 
 impl LimitBytes {
@@ -71,15 +136,18 @@ impl LimitBytes {
             estimate: it.estimate,
             shares: it.shares.iter().map(|share| (share.who.to_string(), share.part.to_bits())).collect(),
             elsewhere: it.elsewhere.to_bits(),
+            forecast: it.forecast.as_ref().map(ForecastBytes::of),
         }
     }
 
     fn limit(self) -> Option<LimitUse> {
         let share = |(who, part): (String, u64)| Share { who: who.into(), part: f64::from_bits(part) };
+        let window = LimitWindow::from_name(&self.window);
         Some(LimitUse {
+            forecast: self.forecast.map(|it| it.prediction(&self.account, &window)),
             limit: Limit {
                 account: self.account.into(),
-                window: LimitWindow::from_name(&self.window),
+                window,
                 used: self.used,
                 status: LimitStatus::from_name(&self.status),
                 resets_at: self.resets_at.map(Timestamp::from_millis),
@@ -262,6 +330,7 @@ fn chosen(models: &[ModelId], places: &[usize]) -> Option<BTreeSet<ModelId>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forecast::Lack;
     use crate::limits::{Limits, Reading, Spend};
     use crate::live::LiveInput;
     use crate::pricing::PriceBook;
@@ -371,8 +440,43 @@ mod tests {
         let limits = Limits::merge([reading(900, 3_000), reading(600, 5_001)], now).limits;
         let limits: Vec<LimitUse> = limits.iter().map(|it| LimitUse::of(it, &spends, now)).collect();
         assert!(limits[0].estimate.is_some() && !limits[0].shares.is_empty(), "{limits:?}");
-        let live = Live { limits, ..Live::default() };
-        assert_eq!(Live::from_bytes(&live.to_bytes()).unwrap().limits, live.limits);
+        let limit = limits[0].limit.clone();
+        let burn = BurnRate {
+            usd_per_hour: 0.1 + 0.2,
+            low: 1.0 / 3.0,
+            high: 1e-9,
+            pace_usd_per_hour: 7.7,
+            active_share: 0.7,
+            active_quarters: 9,
+        };
+        let tried = Backtest {
+            samples: 21,
+            coverage: 2.0 / 3.0,
+            median_error_minutes: 0.3,
+            linear_error_minutes: 9.9,
+        };
+        let forecast = |method, runs_out_at: Option<Timestamp>| Prediction {
+            account: limit.account.to_string(),
+            window: limit.window.clone(),
+            used_percentage: Some(50.0 + 1.0 / 7.0),
+            resets_at: limit.resets_at,
+            runs_out_at,
+            low: runs_out_at,
+            high: None,
+            resets_first: runs_out_at.map(|_| false),
+            turns_left: runs_out_at.map(|_| 7),
+            method,
+            burn: Some(burn),
+            backtest: Some(tried),
+        };
+        let lacks = [Lack::NoWindow, Lack::NoSample, Lack::NoPercentCost, Lack::ShortHistory];
+        let lacking = lacks.into_iter().map(|lack| forecast(Method::InsufficientData(lack), None));
+        let found = [Method::Habit, Method::Recent, Method::Hit].map(|method| forecast(method, Some(now)));
+        for forecast in lacking.chain(found).map(Some).chain([None]) {
+            let limits = vec![LimitUse { forecast, ..limits[0].clone() }];
+            let live = Live { limits, ..Live::default() };
+            assert_eq!(Live::from_bytes(&live.to_bytes()).unwrap().limits, live.limits);
+        }
     }
 
     #[test]

@@ -29,6 +29,10 @@ impl Accounts {
 
     /// Learns from where the transcripts lie.
     pub(crate) fn learn<'a>(&mut self, checkpoints: impl IntoIterator<Item = &'a Checkpoint>) {
+        if self.only().is_some() {
+            // Whose a conversation is need not be looked for.
+            return;
+        }
         for checkpoint in checkpoints {
             let conversation = match &checkpoint.kind {
                 SourceKind::Main { conversation } => Some(conversation),
@@ -50,6 +54,11 @@ impl Accounts {
         };
         let place = self.by_conversation.get(conversation).copied().or_else(alone)?;
         self.names.get(place)
+    }
+
+    /// Returns the account that everything belongs to, where there is but one.
+    pub(crate) fn only(&self) -> Option<&Arc<str>> {
+        self.names.first().filter(|_| self.names.len() == 1)
     }
 
     /// Returns whether an account is one of these.

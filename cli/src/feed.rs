@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use session_analytics::{Figures, LimitUse, Live, LiveInput, PriceBook, SourceState, State};
+use session_analytics::{Figures, ForecastInput, LimitUse, Live, LiveInput, PriceBook, SourceState, State};
 use session_coordinator::{Duty, Ingestor, Member, News, Notice, Progress, Role, Update};
 use session_store::{
     Batch, Change, Checkpoint, ConversationId, ErrorKind, EventBackend, Ledger, Selection, SourceKind,
@@ -16,12 +16,14 @@ use crate::accounts::Accounts;
 use crate::clock::now;
 use crate::context::{Context, figures};
 use crate::error::{CliError, hint_for};
+use crate::forecast::{Lessons, Wanted};
 use crate::heard::Heard;
 use crate::kept;
-use crate::limits::{self, Basis, Running};
+use crate::limits::{self, Basis, Known, Running};
 use crate::notify;
 use crate::owners::{self, Retire};
 use crate::place::{Place, Shared};
+use crate::sums::Sums;
 use crate::told::Told;
 use crate::tui::NOTICE_SHOWN;
 
@@ -58,6 +60,8 @@ pub(crate) struct Feed<'c> {
     accounts: Accounts,
     /// Which session runs which conversation, and when that was looked up.
     sessions: RefCell<Option<(Instant, Running)>>,
+    /// What forecasts are made with.
+    lessons: Lessons,
     place: Option<&'c Place>,
     told: Told,
     /// The project of the working folder.
@@ -120,6 +124,7 @@ impl<'c> Feed<'c> {
             sources: HashMap::new(),
             accounts: Accounts::of(&context.config),
             sessions: RefCell::default(),
+            lessons: Lessons::default(),
             place: None,
             told: Told::default(),
             project: project.and_then(|folder| Some(context.projects.of(folder.to_str()?))),
@@ -160,33 +165,33 @@ impl<'c> Feed<'c> {
         }
     }
 
-    /// Works out what there is to show now, from the stores.
-    pub(crate) fn live(&self) -> Result<Live, CliError> {
-        Ok(self.computed()?.within(self.scope.as_deref()))
+    /// Works out what there is to show now, and what is known of the limits.
+    ///
+    /// `figures` are divided at the edges of official windows at least; `recent` holds the turns of the last six hours at least.
+    pub(crate) fn look(&self, figures: &Figures, recent: &Ledger) -> Result<(Live, Known), CliError> {
+        let (live, known) = self.compute(figures, recent)?;
+        Ok((live.within(self.scope.as_deref()), known))
     }
 
-    /// Works out the view of all projects.
-    fn computed(&self) -> Result<Live, CliError> {
-        let figures = figures(&self.store)?;
+    /// The same for the view of all projects.
+    fn compute(&self, figures: &Figures, recent: &Ledger) -> Result<(Live, Known), CliError> {
         let now = now();
-        let range = now.before(RECENT)..Timestamp::MAX;
-        let recent = Selection { range, turns: true, conversations: false, others: true, conversation: None };
-        let recent = self.store.events(&recent)?;
         let sources: Vec<SourceState> = self.sources.values().cloned().collect();
         let input = LiveInput {
-            figures: &figures,
-            recent: &recent,
+            figures,
+            recent,
             sources: &sources,
             book: &self.book,
             zone: &self.context.config.zone,
             now,
         };
         let live = Live::build(&input, &self.context.project_of());
-        Ok(Live { limits: self.limits(&figures, &recent, now)?, ..live })
+        let known = self.limits(figures, recent, now)?;
+        Ok((Live { limits: known.rows.clone(), ..live }, known))
     }
 
-    /// Gathers the limits with who uses them.
-    fn limits(&self, figures: &Figures, recent: &Ledger, at: Timestamp) -> Result<Vec<LimitUse>, CliError> {
+    /// Gathers the limits with who uses them and what comes next.
+    fn limits(&self, figures: &Figures, recent: &Ledger, at: Timestamp) -> Result<Known, CliError> {
         let mut sessions = self.sessions.borrow_mut();
         let sessions = match &mut *sessions {
             Some(known) if known.0.elapsed() < BURNING => known,
@@ -194,15 +199,16 @@ impl<'c> Feed<'c> {
         };
         let board = self.place.and_then(Place::board);
         let basis = Basis {
-            stores: &self.store,
+            sums: &Sums::known(&self.store, &figures.facts, &figures.cells, at),
             book: &self.book,
+            zone: &self.context.config.zone,
             accounts: &self.accounts,
             sessions: &sessions.1,
-            facts: &figures.facts,
             recent,
             board: board.as_ref(),
+            lessons: &self.lessons,
         };
-        Ok(basis.gather(at)?.rows)
+        basis.gather(at, Wanted::Open)
     }
 
     /// Returns what there is to show now, by whoever computed it; `Err` where that has to be waited for, with the progress
@@ -256,7 +262,7 @@ impl<'c> Feed<'c> {
             self.learn(checkpoints.iter());
         }
         let state = self.place.map(Place::state).unwrap_or_default();
-        let live = self.computed()?;
+        let (live, _) = self.compute(&figures(&self.store)?, &recent(&self.store)?)?;
         self.is_published = self.place.is_none_or(|place| place.publish(&live, self.digest, state));
         self.survey_soon();
         Ok(live)
@@ -277,7 +283,8 @@ impl<'c> Feed<'c> {
                     if live.tokens_per_minute == 0.0
                         && !live.conversations.iter().any(|it| it.state == State::Working)
                     {
-                        (wait, turn) = (RESTING, self.next_turn(&live));
+                        turn = self.next_turn(&live);
+                        wait = RESTING.min(turn.since(now())).max(SHOW_EVERY);
                     }
                     if !self.is_published {
                         (wait, turn) = (AGAIN, Timestamp::MIN);
@@ -326,7 +333,10 @@ impl<'c> Feed<'c> {
         let told = notices.flat_map(|notice| [notice.resets_at, Some(notice.at.after(NOTICE_SHOWN))]);
         let last_limit = live.last_limit.as_ref().and_then(|hit| hit.resets_at);
         let resets = live.limits.iter().filter_map(|it| it.limit.resets_at);
-        let turns = told.flatten().chain(resets).chain(last_limit).filter(|turn| *turn > live.at);
+        let is_forecast = |it: &LimitUse| it.forecast.as_ref().is_some_and(|it| it.resets_first.is_some());
+        let step = live.limits.iter().any(is_forecast).then(|| ForecastInput::next_moment(live.at));
+        let turns = told.flatten().chain(resets).chain(last_limit).chain(step);
+        let turns = turns.filter(|turn| *turn > live.at);
         turns.chain(block).fold(tomorrow, Timestamp::min)
     }
 
@@ -533,6 +543,18 @@ impl<'c> Feed<'c> {
             _ => self.remark.clone(),
         }
     }
+}
+
+/// Reads the turns that a view looks at one by one.
+pub(crate) fn recent(store: &Stores) -> Result<Ledger, CliError> {
+    let range = now().before(RECENT)..Timestamp::MAX;
+    Ok(store.events(&Selection {
+        range,
+        turns: true,
+        conversations: false,
+        others: true,
+        conversation: None,
+    })?)
 }
 
 fn beside_whom(first: &Member) -> String {

@@ -1,17 +1,21 @@
 //! Forecasts of the limits, and how well such forecasts would have done so far: one computation for all that tell of them.
 
-use std::cell::OnceCell;
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use session_analytics::{
-    ForecastInput, Learned, LearnedLimit, Limit, Method, Prediction, PriceBook, WindowState, anchors, cuts,
+    ForecastInput, Learned, LearnedLimit, Lesson, Limit, Method, Prediction, PriceBook, WindowState,
     told_samples,
 };
-use session_store::{Cell, ConversationId, EventBackend, Ledger, LimitWindow, Stores, Timestamp, Zone};
+use session_store::{Cell, ConversationId, LimitWindow, Timestamp, Zone};
 
 use crate::accounts::Accounts;
 use crate::clock::now;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::sums::Sums;
 use crate::table::{Column, Table, terminal_width};
 use crate::words;
 
@@ -27,22 +31,26 @@ pub(crate) enum Wanted {
 /// A forecast, and what it was learned from.
 pub(crate) type Forecast = (Prediction, LearnedLimit);
 
-/// What forecasts are made of. Sums are read when the first forecast needs them.
+/// What was learned last of each limit of each account: it stands until what it was learned from changes.
+#[derive(Debug, Default)]
+pub(crate) struct Lessons(RefCell<HashMap<(Arc<str>, LimitWindow), Lesson>>);
+
+/// What forecasts are made of.
 pub(crate) struct Past<'a> {
     pub(crate) zone: &'a Zone,
-    pub(crate) stores: &'a Stores,
     pub(crate) book: &'a PriceBook,
-    /// What was told since [`ForecastInput::history_from`].
-    pub(crate) facts: &'a Ledger,
+    pub(crate) sums: &'a Sums<'a>,
     pub(crate) accounts: &'a Accounts,
     pub(crate) now: Timestamp,
-    pub(crate) cells: OnceCell<Vec<Cell>>,
+    /// When somebody replied last.
+    pub(crate) last_reply: Timestamp,
+    pub(crate) lessons: &'a Lessons,
 }
 
 impl Past<'_> {
-    /// Forecasts the limits that are known, in their order.
-    pub(crate) fn predictions(&self, limits: &[Limit], wanted: Wanted) -> Result<Vec<Forecast>, CliError> {
-        limits.iter().map(|limit| self.predict(&state(limit), wanted)).collect()
+    /// Forecasts a limit.
+    pub(crate) fn forecast(&self, limit: &Limit, wanted: Wanted) -> Result<Forecast, CliError> {
+        self.predict(&state(limit), wanted)
     }
 
     /// Tries forecasts of the two limits that every account has, of those that are not among the known ones.
@@ -68,15 +76,26 @@ impl Past<'_> {
             let prediction = Prediction::of(&self.input(state, &[], &[]), &Learned::default());
             return Ok((prediction, LearnedLimit::default()));
         }
+        let is_all =
+            state.account.is_empty() || self.accounts.only().is_some_and(|it| **it == *state.account);
         let is_its = |conversation: &ConversationId| {
-            let account = self.accounts.name(conversation);
-            state.account.is_empty() || account.is_none_or(|account| **account == *state.account)
+            let account = || self.accounts.name(conversation);
+            is_all || account().is_none_or(|account| **account == *state.account)
         };
-        let cells: Vec<Cell> =
-            self.cells()?.iter().filter(|cell| is_its(&cell.key.conversation)).cloned().collect();
-        let told = self.facts.iter().filter(|event| is_its(&event.owner.conversation));
+        let cells = match is_all {
+            true => Cow::Borrowed(self.sums.cells()?),
+            false => {
+                self.sums.cells()?.iter().filter(|cell| is_its(&cell.key.conversation)).cloned().collect()
+            }
+        };
+        let told = self.sums.facts.iter().filter(|event| is_its(&event.owner.conversation));
         let samples = told_samples(told, &state.account, &state.window);
-        Ok(self.input(state, &cells, &samples).predict())
+        let place = (Arc::from(&*state.account), state.window.clone());
+        let mut lessons = self.lessons.0.borrow_mut();
+        let (prediction, lesson) = self.input(state, &cells, &samples).predict(lessons.get(&place));
+        let learned = lesson.learned.clone();
+        lessons.insert(place, lesson);
+        Ok((prediction, learned))
     }
 
     fn input<'b>(
@@ -85,16 +104,8 @@ impl Past<'_> {
         cells: &'b [Cell],
         samples: &'b [WindowState],
     ) -> ForecastInput<'b> {
-        ForecastInput { cells, book: self.book, zone: self.zone, state, samples, now: self.now }
-    }
-
-    fn cells(&self) -> Result<&[Cell], CliError> {
-        if let Some(cells) = self.cells.get() {
-            return Ok(cells);
-        }
-        let range = ForecastInput::history_from(self.now)..Timestamp::MAX;
-        let cells = self.stores.cells(range, &cuts(&anchors(self.facts)))?;
-        Ok(self.cells.get_or_init(|| cells))
+        let now = ForecastInput::moment(self.now, self.last_reply.max(state.observed_at));
+        ForecastInput { cells, book: self.book, zone: self.zone, state, samples, now }
     }
 }
 

@@ -31,6 +31,7 @@ mod projects;
 mod sessions;
 mod setup;
 mod sight;
+mod sums;
 mod table;
 mod told;
 mod tui;

@@ -2,20 +2,19 @@
 
 pub(crate) mod say;
 
-use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use session_analytics::{
-    Elapsed, ForecastInput, Limit, LimitOut, LimitSource, LimitStatus, LimitUse, Limits, Prediction,
+    Elapsed, LearnedLimit, Limit, LimitOut, LimitSource, LimitStatus, LimitUse, Limits, Prediction,
     PriceBook, Reading, Share, Spend, Usd,
 };
 use session_coordinator::{Notice, NoticeBoard, NoticeKind};
 use session_detect::claude;
 use session_store::{
-    BoardSample, Checkpoint, ConversationId, EventBackend, Fact, Ledger, LimitHit, LimitWindow, ModelId,
-    PriceClass, Selection, Stores, Timestamp, Usage,
+    BoardSample, CELL_WIDTH, Checkpoint, ConversationId, Event, EventBackend, Fact, Ledger, LimitHit,
+    LimitWindow, ModelId, PriceClass, Selection, Stores, Timestamp, Usage, Zone,
 };
 
 use crate::accounts::Accounts;
@@ -24,9 +23,10 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::coordination;
 use crate::error::CliError;
-use crate::forecast::{self, Forecast, Past, Wanted};
+use crate::forecast::{self, Lessons, Past, Wanted};
 use crate::kept;
 use crate::line::bar;
+use crate::sums::Sums;
 use crate::table::{Column, Table, terminal_width};
 use crate::words;
 
@@ -46,9 +46,10 @@ const BAR_CELLS: u32 = 10;
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) limits: Limits,
+    /// Each limit with who uses it and what comes next.
     pub(crate) rows: Vec<LimitUse>,
-    /// What comes next of each row; none for the monitor, whose line follows the pace of the window.
-    pub(crate) forecasts: Vec<Forecast>,
+    /// What was learned of each of them.
+    pub(crate) learned: Vec<LearnedLimit>,
     /// What the past says of forecasts of limits that are not known; none unless that was wanted.
     tried: Vec<Prediction>,
     /// All that was told.
@@ -98,22 +99,15 @@ pub(crate) fn is_told(config: &Config) -> bool {
 /// Returns what transcripts and Claude Code's own files tell.
 pub(crate) fn readings_on_disk(accounts: &Accounts, stores: &Stores) -> Result<Vec<Reading>, CliError> {
     let at = now();
-    let facts = facts(stores, at.before(LONGEST))?;
-    let mut readings = transcript_readings(stores, accounts, &facts, at)?;
+    let facts = facts(stores)?;
+    let mut readings = transcript_readings(&Sums::unread(stores, &facts, at), accounts, at)?;
     readings.extend(accounts.cached());
     Ok(readings)
 }
 
-/// Returns the facts since a moment.
-fn facts(stores: &Stores, since: Timestamp) -> Result<Ledger, CliError> {
-    let range = since..Timestamp::MAX;
-    Ok(stores.events(&Selection {
-        range,
-        turns: false,
-        conversations: false,
-        others: true,
-        conversation: None,
-    })?)
+/// Returns everything that was told, but for turns.
+fn facts(stores: &Stores) -> Result<Ledger, CliError> {
+    Ok(stores.events(&Selection { conversations: false, ..Selection::facts() })?)
 }
 
 /// The sessions that run conversations, by their five-part ids.
@@ -121,34 +115,57 @@ pub(crate) type Running = HashMap<ConversationId, Arc<str>>;
 
 /// What limits are gathered from.
 pub(crate) struct Basis<'a> {
-    pub(crate) stores: &'a Stores,
+    pub(crate) sums: &'a Sums<'a>,
     pub(crate) book: &'a PriceBook,
+    pub(crate) zone: &'a Zone,
     pub(crate) accounts: &'a Accounts,
     /// Which session runs which conversation now.
     pub(crate) sessions: &'a Running,
-    /// The facts of the last month at least.
-    pub(crate) facts: &'a Ledger,
     /// The turns of the last five hours at least.
     pub(crate) recent: &'a Ledger,
     /// The board, where there is one.
     pub(crate) board: Option<&'a NoticeBoard>,
+    /// What was learned when it was gathered last.
+    pub(crate) lessons: &'a Lessons,
 }
 
-impl Basis<'_> {
-    /// Gathers and merges everything, and divides it among the sessions.
-    pub(crate) fn gather(&self, at: Timestamp) -> Result<Known, CliError> {
-        let mut readings = transcript_readings(self.stores, self.accounts, self.facts, at)?;
+impl<'a> Basis<'a> {
+    /// Gathers and merges everything, divides it among the sessions, and forecasts what comes next.
+    pub(crate) fn gather(&self, at: Timestamp, wanted: Wanted) -> Result<Known, CliError> {
+        let mut readings = transcript_readings(self.sums, self.accounts, at)?;
         readings.extend(self.accounts.cached());
         readings.extend(self.board.into_iter().flat_map(|board| board_readings(self.accounts, board)));
         let mut limits = Limits::merge(readings.iter().cloned(), at);
         limits.limits.retain(|limit| is_news(limit, at));
-        let row = |limit| Ok(LimitUse::of(limit, &self.spends(limit, at)?, at));
-        let rows = limits.limits.iter().map(row).collect::<Result<_, CliError>>()?;
-        Ok(Known { limits, rows, forecasts: Vec::new(), tried: Vec::new(), readings, at })
+        let past = self.past(at);
+        let (mut rows, mut learned) = (Vec::new(), Vec::new());
+        for limit in &limits.limits {
+            let (forecast, lesson) = past.forecast(limit, wanted)?;
+            let row = LimitUse::of(limit, &self.spends(limit)?, at);
+            rows.push(LimitUse { forecast: Some(forecast), ..row });
+            learned.push(lesson);
+        }
+        let tried = match wanted {
+            Wanted::Open => Vec::new(),
+            Wanted::Tried => past.unknown(&limits.limits)?,
+        };
+        Ok(Known { limits, rows, learned, tried, readings, at })
+    }
+
+    fn past(&self, at: Timestamp) -> Past<'a> {
+        Past {
+            zone: self.zone,
+            book: self.book,
+            sums: self.sums,
+            accounts: self.accounts,
+            now: at,
+            last_reply: self.recent.turns().map(|(event, _)| event.at).max().unwrap_or(Timestamp::MIN),
+            lessons: self.lessons,
+        }
     }
 
     /// Returns what was spent of a limit since its window began: by reply in the last hours, by quarter hour before.
-    fn spends(&self, limit: &Limit, at: Timestamp) -> Result<Vec<Spend>, CliError> {
+    fn spends(&self, limit: &Limit) -> Result<Vec<Spend>, CliError> {
         let Some(began) = limit.began_at().filter(|_| !limit.is_over) else { return Ok(Vec::new()) };
         let mut spends = Vec::new();
         let mut add = |conversation: &ConversationId, model: &ModelId, when, cost| {
@@ -169,7 +186,10 @@ impl Basis<'_> {
                 add(&event.owner.conversation, &turn.model, event.at, cost);
             }
         } else {
-            for cell in self.stores.cells(began..Timestamp::MAX, &[limit.observed_at, at])? {
+            // Within a quarter hour nobody knows what was before and what after.
+            let first = began.floor(CELL_WIDTH);
+            let cells = self.sums.cells()?;
+            for cell in &cells[cells.partition_point(|cell| cell.key.start < first)..] {
                 let key = &cell.key;
                 let cost = price(&key.model, key.start, key.class, &cell.sum.usage);
                 add(&key.conversation, &key.model, key.start, cost);
@@ -183,8 +203,8 @@ impl Known {
     /// Knows of no limit.
     pub(crate) fn nothing() -> Self {
         let limits = Limits::merge([], now());
-        let (rows, forecasts, tried, readings) = Default::default();
-        Self { limits, rows, forecasts, tried, readings, at: now() }
+        let (rows, learned, tried, readings) = Default::default();
+        Self { limits, rows, learned, tried, readings, at: now() }
     }
 
     /// Gathers everything for one who looks once.
@@ -207,43 +227,28 @@ impl Known {
             conversation: None,
         })?;
         let board = coordination::existing_board(&context.config);
-        let facts = facts(stores, ForecastInput::history_from(at))?;
+        let facts = facts(stores)?;
         let basis = Basis {
-            stores,
+            sums: &Sums::unread(stores, &facts, at),
             book,
+            zone: &context.config.zone,
             accounts: &accounts,
             sessions: &sessions(&context.config),
-            facts: &facts,
             recent: &recent,
             board: board.as_ref().map(|(_, board)| board),
+            lessons: &Lessons::default(),
         };
-        let known = basis.gather(at)?;
-        let past = Past {
-            zone: &context.config.zone,
-            stores,
-            book,
-            facts: &facts,
-            accounts: &accounts,
-            now: at,
-            cells: OnceCell::new(),
-        };
-        let forecasts = past.predictions(&known.limits.limits, wanted)?;
-        let tried = match wanted {
-            Wanted::Open => Vec::new(),
-            Wanted::Tried => past.unknown(&known.limits.limits)?,
-        };
-        Ok(Self { forecasts, tried, ..known })
+        basis.gather(at, wanted)
     }
 
     /// Returns the forecasts of the limits, in their order, then what was tried without one.
     pub(crate) fn predictions(&self) -> impl Iterator<Item = &Prediction> {
-        self.forecasts.iter().map(|(prediction, _)| prediction).chain(&self.tried)
+        self.rows.iter().filter_map(|row| row.forecast.as_ref()).chain(&self.tried)
     }
 
     /// Returns the limits as `status --json` and `limits --json` tell them.
     pub(crate) fn json(&self) -> Vec<LimitOut<'_>> {
-        let rows = self.rows.iter().zip(&self.forecasts);
-        rows.map(|(row, (forecast, _))| LimitOut::of(row, forecast.runs_out_at, self.at)).collect()
+        self.rows.iter().map(|row| LimitOut::of(row, self.at)).collect()
     }
 
     /// Draws the limits as a table; says so where none is known.
@@ -264,15 +269,15 @@ impl Known {
             Column::left("Forecast", 1),
         ];
         let mut table = Table::new(&account.iter().copied().chain(columns).collect::<Vec<_>>());
-        for (row, (forecast, _)) in self.rows.iter().zip(&self.forecasts) {
-            let mut cells = cells(row, forecast, context, self.at);
+        for row in &self.rows {
+            let mut cells = cells(row, context, self.at);
             if account.is_some() {
                 cells.insert(0, words::shorten(&row.limit.account, 24));
             }
             table.row(cells);
         }
         let mut out = table.draw(terminal_width(), context.config.colors_stdout());
-        for prediction in self.predictions().take(self.rows.len()) {
+        for prediction in self.rows.iter().filter_map(|row| row.forecast.as_ref()) {
             out.push_str(&forecast::line(prediction, context, self.at).unwrap_or_default());
         }
         for (refusal, count) in &self.limits.refused {
@@ -283,15 +288,13 @@ impl Known {
     }
 }
 
-fn cells(it: &LimitUse, forecast: &Prediction, context: &Context, at: Timestamp) -> Vec<String> {
+fn cells(it: &LimitUse, context: &Context, at: Timestamp) -> Vec<String> {
     let (limit, zone) = (&it.limit, &context.config.zone);
-    let (used, shares, forecast) = match limit.is_over {
-        true => ("reset".to_owned(), String::new(), String::new()),
+    let (used, shares) = match limit.is_over {
+        true => ("reset".to_owned(), String::new()),
         false => {
             let bar = bar(it.estimate.or(limit.used_now()).unwrap_or(0), BAR_CELLS);
-            let is_hit = limit.status == LimitStatus::Rejected;
-            let forecast = if is_hit { String::new() } else { forecast::runs_out(forecast, zone, at) };
-            (format!("{bar} {}", say::used(it)), say::shares(it), forecast)
+            (format!("{bar} {}", say::used(it)), say::shares(it))
         }
     };
     vec![
@@ -301,7 +304,7 @@ fn cells(it: &LimitUse, forecast: &Prediction, context: &Context, at: Timestamp)
         shares,
         limit.source.name().to_owned(),
         Elapsed(at.since(limit.observed_at)).to_string(),
-        forecast,
+        say::forecast(it, zone, at),
     ]
 }
 
@@ -309,19 +312,17 @@ fn cells(it: &LimitUse, forecast: &Prediction, context: &Context, at: Timestamp)
 ///
 /// A refused conversation that was answered again is refused no longer, whatever was said of the reset.
 fn transcript_readings(
-    stores: &Stores,
+    sums: &Sums<'_>,
     accounts: &Accounts,
-    facts: &Ledger,
     at: Timestamp,
 ) -> Result<Vec<Reading>, CliError> {
     let since = at.before(LONGEST);
     let doubtful = |hit: &LimitHit| hit.resets_at.0.is_none_or(|reset| reset > at);
-    let refused = facts
-        .iter()
-        .filter(|event| event.at >= since && matches!(&event.fact, Fact::LimitHit(hit) if doubtful(hit)));
-    let answered = last_answers(stores, refused.map(|event| event.at.after(ANSWERS_LATE)).collect())?;
+    let told = || sums.facts.iter().filter(|event| event.at >= since);
+    let refused = told().filter(|event| matches!(&event.fact, Fact::LimitHit(hit) if doubtful(hit)));
+    let answered = last_answers(sums, refused)?;
     let mut readings = Vec::new();
-    for event in facts.iter().filter(|event| event.at >= since) {
+    for event in told() {
         let conversation = &event.owner.conversation;
         let Some(account) = accounts.name(conversation) else { continue };
         let by: Arc<str> = conversation.as_str().into();
@@ -350,17 +351,40 @@ fn is_news(limit: &Limit, at: Timestamp) -> bool {
     !limit.is_over || limit.resets_at.is_some_and(|reset| at.since(reset) < RESET_IS_NEWS)
 }
 
-/// Returns when each conversation was answered last, as exactly as is needed to tell it from each of these times.
-fn last_answers(
-    stores: &Stores,
-    mut times: Vec<Timestamp>,
+/// Returns when each conversation that was refused was answered last, as exactly as is needed to tell it from the refusals.
+fn last_answers<'a>(
+    sums: &Sums<'_>,
+    refused: impl Iterator<Item = &'a Event>,
 ) -> Result<HashMap<ConversationId, Timestamp>, CliError> {
-    times.sort_unstable();
-    let Some(first) = times.first() else { return Ok(HashMap::new()) };
+    let mut times: HashMap<&ConversationId, Vec<Timestamp>> = HashMap::new();
+    for event in refused {
+        times.entry(&event.owner.conversation).or_default().push(event.at.after(ANSWERS_LATE));
+    }
+    let Some(first) = times.values().flatten().min() else { return Ok(HashMap::new()) };
+    let cells = sums.cells()?;
+    let mut last: HashMap<&ConversationId, Timestamp> = HashMap::new();
+    for cell in cells[cells.partition_point(|cell| cell.key.start < first.floor(CELL_WIDTH))..].iter().rev() {
+        if times.contains_key(&cell.key.conversation) {
+            last.entry(&cell.key.conversation).or_insert(cell.key.start);
+        }
+        if last.len() == times.len() {
+            break;
+        }
+    }
     let mut answered = HashMap::new();
-    for cell in stores.cells(*first..Timestamp::MAX, &times)? {
-        let last = answered.entry(cell.key.conversation).or_insert(cell.key.start);
-        *last = cell.key.start.max(*last);
+    for (conversation, mut last) in last {
+        let quarter = last.floor(CELL_WIDTH)..last.floor(CELL_WIDTH).after(CELL_WIDTH);
+        if times[conversation].iter().any(|time| *time > last && quarter.contains(time)) {
+            // The reply may have come before or after the refusal.
+            let mut cuts = times[conversation].clone();
+            cuts.sort_unstable();
+            for cell in sums.stores.cells(quarter, &cuts)? {
+                if cell.key.conversation == *conversation {
+                    last = last.max(cell.key.start);
+                }
+            }
+        }
+        answered.insert(conversation.clone(), last);
     }
     Ok(answered)
 }

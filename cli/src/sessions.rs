@@ -2,14 +2,14 @@
 
 use session_analytics::{SessionInfo, Sessions};
 use session_detect::IsolationKey;
-use session_store::{CELL_WIDTH, EventBackend, Fact, Selection, Stores, Timestamp};
+use session_store::{CELL_WIDTH, Fact, Ledger, Stores, Timestamp};
 
 use crate::error::CliError;
 use crate::presence::Presence;
 
 /// Gathers what is known; the stores say it of sessions whose processes have ended.
-pub(crate) fn known(stores: &Stores, presence: &Presence) -> Result<Sessions, CliError> {
-    let mut sessions = of_stores(stores)?;
+pub(crate) fn known(stores: &Stores, facts: &Ledger, presence: &Presence) -> Result<Sessions, CliError> {
+    let mut sessions = of_stores(stores, facts)?;
     for it in &presence.participants {
         let name = it.key.file_name();
         sessions.note(&name, info(&it.key));
@@ -21,17 +21,17 @@ pub(crate) fn known(stores: &Stores, presence: &Presence) -> Result<Sessions, Cl
     Ok(sessions)
 }
 
-/// Gathers what the stores say, also of sessions whose store went into the archive.
+/// Gathers what the stores say, also of sessions whose store went into the archive; `facts` are all that they hold.
 ///
 /// A conversation that moves changes hands at a quarter hour, in which sums are kept.
-pub(crate) fn of_stores(stores: &Stores) -> Result<Sessions, CliError> {
+pub(crate) fn of_stores(stores: &Stores, facts: &Ledger) -> Result<Sessions, CliError> {
     let mut sessions = Sessions::default();
     for name in stores.sessions()? {
         if let Some(key) = IsolationKey::from_file_name(&name) {
             sessions.note(&name, info(&key));
         }
     }
-    for event in stores.events(&Selection { conversations: false, ..Selection::facts() })?.iter() {
+    for event in facts.iter() {
         if let Fact::Ownership(told) = &event.fact
             && let Some(key) = IsolationKey::from_file_name(&told.session)
         {

@@ -120,6 +120,10 @@ impl Extend<Event> for Ledger {
 impl FromIterator<Event> for Ledger {
     fn from_iter<I: IntoIterator<Item = Event>>(events: I) -> Self {
         let mut events: Vec<Event> = events.into_iter().collect();
+        if events.is_sorted_by(|one, next| one.id < next.id) {
+            let events = events.into_iter().map(|event| (event.id.clone(), event)).collect();
+            return Self { events };
+        }
         // In order, each is joined beside the one before it. Texts that lie all over the memory are slow to sort, so
         // numbers are: nearly all ids differ within their first bytes, and the others find their places anyway.
         events.sort_by_cached_key(|event| first_bytes(&event.id));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use session_store::{ConversationId, Timestamp};
 
 use super::{Limit, Share, Spend};
+use crate::forecast::Prediction;
 
 /// Begins the name of one who spent and whose session is not known; no session's id begins so.
 const CONVERSATION: &str = "conversation:";
@@ -20,6 +21,8 @@ pub struct LimitUse {
     pub shares: Vec<Share>,
     /// The part that came from elsewhere, 0 to 1.
     pub elsewhere: f64,
+    /// What comes next; `None` where nobody has forecast it.
+    pub forecast: Option<Prediction>,
 }
 
 impl LimitUse {
@@ -28,7 +31,8 @@ impl LimitUse {
         let (shares, elsewhere) = limit.shares(spends);
         let estimate = limit.estimate(spends, now);
         // Its course served for the shares alone, and is not handed on.
-        Self { limit: Limit { course: Vec::new(), ..limit.clone() }, estimate, shares, elsewhere }
+        let limit = Limit { course: Vec::new(), ..limit.clone() };
+        Self { limit, estimate, shares, elsewhere, forecast: None }
     }
 }
 

@@ -1,14 +1,17 @@
 //! The sums of quarter hours, spread over days, sessions and hours of the week.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use session_store::{ConversationId, Date, ModelId, Timestamp, Usage, Zone};
 
 use super::{Detail, OverviewInput, weekday};
+use crate::by_text::{AddressHasher, ByText};
 use crate::money::Usd;
 use crate::pricing::{Price, Prices};
 use crate::report::{Row, Totals};
+use crate::sessions::Sessions;
 
 /// What one pass over the cells tells.
 pub(super) struct Spread {
@@ -22,47 +25,80 @@ pub(super) struct Spread {
 /// What the turns of a detail share.
 type Place<'a> = (Date, Option<&'a Arc<str>>, &'a ConversationId, &'a ModelId);
 
+/// The same in numbers, to be looked up soon: the day, the session's name by its address, the conversation, the model.
+type Number = (Date, usize, usize, usize);
+
 impl Spread {
     /// Counts what is covered: the cells of these conversations that the range and the filter leave.
     pub(super) fn of(input: &OverviewInput<'_>, conversations: &[Row]) -> Self {
-        let covered: BTreeMap<&str, Option<&String>> =
-            conversations.iter().map(|row| (row.key.as_str(), row.project.as_ref())).collect();
+        let mut covered = ByText::default();
+        for (place, row) in conversations.iter().enumerate() {
+            covered.insert(&row.key, place);
+        }
+        let mut owners = Owners { sessions: input.sessions, known: vec![None; conversations.len()] };
+        let (mut models, mut model_count) = (ByText::default(), 0);
         let mut clock = Clock { zone: input.zone, quarter: None };
         let mut prices = Prices::of(input.book);
-        let mut places: BTreeMap<Place<'_>, Totals> = BTreeMap::new();
+        let mut places: HashMap<Number, usize, BuildHasherDefault<AddressHasher>> = HashMap::default();
+        let mut sums: Vec<(Place<'_>, usize, Totals)> = Vec::new();
         let (mut hours, mut saved) = (vec![Usd::ZERO; 7 * 24], Usd::ZERO);
         for cell in &input.figures.cells {
             let key = &cell.key;
             let part = input.filter.model.as_deref();
-            let wanted = input.range.contains(&key.start)
-                && part.is_none_or(|part| key.model.as_str().contains(part))
-                && covered.contains_key(key.conversation.as_str());
-            if !wanted {
-                continue;
-            }
+            let is_wanted =
+                input.range.contains(&key.start) && part.is_none_or(|part| key.model.as_str().contains(part));
+            let Some(row) = covered.get(key.conversation.as_str()).filter(|_| is_wanted) else { continue };
             let price = prices.price(&key.model, key.start, key.class);
             let cost = price.map_or(Usd::ZERO, |price| price.cost(&cell.sum.usage));
             saved += price.map_or(Usd::ZERO, |price| saving(price, &cell.sum.usage));
             let (date, hour) = clock.read(key.start);
             hours[hour] += cost;
-            let session = input.sessions.name_of(&key.conversation, key.start);
-            let totals = places.entry((date, session, &key.conversation, &key.model)).or_default();
+            let session = owners.session(row, &key.conversation, key.start);
+            let model = models.get(key.model.as_str()).unwrap_or_else(|| {
+                models.insert(key.model.as_str(), model_count);
+                model_count += 1;
+                model_count - 1
+            });
+            let number = (date, session.map_or(0, |name| name.as_ptr() as usize), row, model);
+            let place = *places.entry(number).or_insert_with(|| {
+                sums.push(((date, session, &key.conversation, &key.model), row, Totals::default()));
+                sums.len() - 1
+            });
+            let totals = &mut sums[place].2;
             totals.sum.add(&cell.sum);
             totals.cost += cost;
             totals.estimated |= price.is_some_and(|price| price.estimated);
         }
-        let detail = |((date, session, conversation, model), mut totals): (Place<'_>, Totals)| {
-            totals.models = BTreeSet::from([model.clone()]);
-            Detail {
+        sums.sort_unstable_by_key(|(place, ..)| *place);
+        let detail =
+            |((date, session, conversation, model), row, totals): (Place<'_>, usize, Totals)| Detail {
                 date,
                 session: session.cloned(),
                 conversation: conversation.clone(),
-                project: covered.get(conversation.as_str()).copied().flatten().cloned(),
+                project: conversations[row].project.clone(),
                 model: model.clone(),
-                totals,
-            }
-        };
-        Self { details: places.into_iter().map(detail).collect(), hours, saved }
+                totals: Totals { models: BTreeSet::from([model.clone()]), ..totals },
+            };
+        Self { details: sums.into_iter().map(detail).collect(), hours, saved }
+    }
+}
+
+/// Tells in which session a conversation ran, of most of them once and for all.
+struct Owners<'a> {
+    sessions: &'a Sessions,
+    known: Vec<Option<Option<&'a Arc<str>>>>,
+}
+
+impl<'a> Owners<'a> {
+    fn session(&mut self, row: usize, conversation: &ConversationId, at: Timestamp) -> Option<&'a Arc<str>> {
+        if let Some(known) = self.known[row] {
+            return known;
+        }
+        let session = self.sessions.name_of(conversation, at);
+        if !self.sessions.has_moved(conversation) {
+            self.known[row] = Some(session);
+        }
+        session
     }
 }
 

@@ -225,9 +225,10 @@ struct ShareOut<'a> {
 }
 
 impl<'a> LimitOut<'a> {
-    /// Takes the shape of a limit at a moment, with the time at which it will run out, as far as that is known.
-    pub fn of(it: &'a LimitUse, runs_out_at: Option<Timestamp>, at: Timestamp) -> Self {
+    /// Takes the shape of a limit at a moment.
+    pub fn of(it: &'a LimitUse, at: Timestamp) -> Self {
         let limit = &it.limit;
+        let runs_out_at = it.forecast.as_ref().and_then(|forecast| forecast.runs_out_at);
         let hundredths = |used: u32| f64::from(used) / 100.0;
         Self {
             account: &limit.account,
@@ -327,11 +328,7 @@ pub fn live_json(live: &Live) -> String {
         }),
         tokens_per_minute: live.tokens_per_minute,
         cost_usd_per_hour: live.cost_per_hour.as_dollars(),
-        limits: live
-            .limits
-            .iter()
-            .map(|it| LimitOut::of(it, it.limit.runs_out_at(live.at), live.at))
-            .collect(),
+        limits: live.limits.iter().map(|it| LimitOut::of(it, live.at)).collect(),
         last_limit: live.last_limit.as_ref().map(|hit| HitOut {
             at: hit.at.to_string(),
             conversation_id: hit.conversation.as_str(),

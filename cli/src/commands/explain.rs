@@ -38,7 +38,7 @@ pub(crate) fn run(context: &Context, args: &ExplainArgs) -> Result<(), CliError>
     let archive = context.archive()?;
     let facts = archive.store.events(&Selection::facts())?;
     let turns = archive.store.events(&Selection { turns: true, ..Selection::all() })?;
-    let sessions = sessions::of_stores(&archive.store)?;
+    let sessions = sessions::of_stores(&archive.store, &facts)?;
     // What is no limit's name is not worth gathering limits for.
     let known = match args.what.starts_with("five_hour") || args.what.starts_with("seven_day") {
         true => {

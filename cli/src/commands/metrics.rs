@@ -8,9 +8,7 @@ use session_analytics::{MetricsInput, Prediction, metrics_text};
 use crate::args::MetricsArgs;
 use crate::context::{Context, figures};
 use crate::error::CliError;
-use crate::feed::Feed;
-use crate::forecast::Wanted;
-use crate::limits::Known;
+use crate::feed::{self, Feed};
 use crate::others::Others;
 use crate::output::Output;
 use crate::presence::Presence;
@@ -18,13 +16,13 @@ use crate::presence::Presence;
 pub(crate) fn run(context: &Context, args: &MetricsArgs) -> Result<(), CliError> {
     let book = context.prices()?;
     let archive = context.archive()?;
-    let figures = figures(&archive.store)?;
-    let live = Feed::new(context, archive.store.clone(), book.clone(), None, &archive.ingestor).live()?;
+    let (figures, recent) = (figures(&archive.store)?, feed::recent(&archive.store)?);
+    let feed = Feed::new(context, archive.store.clone(), book.clone(), None, &archive.ingestor);
+    let (live, known) = feed.look(&figures, &recent)?;
     let others = Others::look(&context.config);
     let types = Presence::look(context, &archive.store, &live, &others).types();
     let sessions: BTreeMap<String, usize> =
         types.into_iter().map(|(kind, count)| (kind.name().to_owned(), count)).collect();
-    let known = Known::gather(context, &archive.store, &book, archive.ingestor.checkpoints(), Wanted::Open)?;
     let predictions: Vec<&Prediction> = known.predictions().collect();
     let input = MetricsInput {
         figures: &figures,

@@ -43,7 +43,7 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<(), CliError> 
     let archive = context.archive()?;
     let figures = figures_for(&archive, &options)?;
     let sessions = match options.needs_sessions() {
-        true => sessions::of_stores(&archive.store)?,
+        true => sessions::of_stores(&archive.store, &figures.facts)?,
         false => Sessions::default(),
     };
     let mut report = Report::build_with(&figures, &sessions, &book, &options, &context.project_of());

@@ -13,9 +13,9 @@ use session_store::{EventBackend, Stores, Summaries};
 
 use crate::clock::now;
 use crate::config::SessionMode;
-use crate::context::{Context, print};
+use crate::context::{Context, figures, print};
 use crate::error::CliError;
-use crate::feed::Feed;
+use crate::feed::{self, Feed};
 use crate::forecast::Wanted;
 use crate::limits::{self, Known};
 use crate::others::Others;
@@ -95,9 +95,9 @@ impl Look {
     fn at_everything(context: &Context, book: PriceBook) -> Result<Self, CliError> {
         let archive = context.archive()?;
         let stores = archive.store.clone();
-        let limits = Known::gather(context, &stores, &book, archive.ingestor.checkpoints(), Wanted::Open)?;
-        let live =
-            Feed::new(context, archive.store, book, context.single_scope(), &archive.ingestor).live()?;
+        let (figures, recent) = (figures(&stores)?, feed::recent(&stores)?);
+        let feed = Feed::new(context, archive.store, book, context.single_scope(), &archive.ingestor);
+        let (live, limits) = feed.look(&figures, &recent)?;
         Ok(Self { stores, scan: Some(archive.scan), limits, live })
     }
 }

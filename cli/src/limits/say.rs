@@ -3,6 +3,7 @@
 use session_analytics::{LimitStatus, LimitUse};
 use session_store::{Timestamp, Zone};
 
+use crate::forecast;
 use crate::line::percent;
 use crate::words;
 
@@ -31,15 +32,11 @@ pub(crate) fn reset(it: &LimitUse, zone: &Zone, now: Timestamp) -> String {
     }
 }
 
-/// Says what comes first at this pace, its end or its reset; nothing where that is not known or past.
+/// Says what comes first, its end or its reset; nothing where it is hit or over, or nobody forecast it.
 pub(crate) fn forecast(it: &LimitUse, zone: &Zone, now: Timestamp) -> String {
-    let limit = &it.limit;
-    match (limit.runs_out_at(now), limit.resets_at) {
-        _ if limit.is_over || limit.status == LimitStatus::Rejected => String::new(),
-        (Some(full), _) => format!("full {}", words::moment(zone, full, now)),
-        (None, Some(_)) if limit.pace(now).is_some() => "resets first".to_owned(),
-        _ => String::new(),
-    }
+    let is_past = it.limit.is_over || it.limit.status == LimitStatus::Rejected;
+    let forecast = it.forecast.as_ref().filter(|_| !is_past);
+    forecast.map(|forecast| forecast::runs_out(forecast, zone, now)).unwrap_or_default()
 }
 
 /// Names those with the greatest shares.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ratatui::layout::Size;
 use session_analytics::{
-    Block, Hit, LimitSource, LimitStatus, LimitUse, Limits, Live, LiveConversation, Reading, Spend, State,
-    Totals, Usd,
+    Block, Hit, Limit, LimitSource, LimitStatus, LimitUse, Limits, Live, LiveConversation, Method,
+    Prediction, Reading, Spend, State, Totals, Usd,
 };
 use session_coordinator::{Policy, Priority};
 use session_store::{CellSum, LimitWindow, ModelId, Timestamp, Usage, Zone};
@@ -99,7 +99,29 @@ pub(crate) fn limits() -> Vec<LimitUse> {
         spend("pts/1:local:ada:host:7", 2, 1),
     ];
     let limits = Limits::merge(readings, now()).limits;
-    limits.iter().map(|limit| LimitUse::of(limit, &spends, now())).collect()
+    let forecasts = [Some("2026-11-22T14:21:00Z"), None, Some("2026-11-23T01:12:00Z")];
+    let with_forecast = |(limit, runs_out_at): (&Limit, Option<&str>)| LimitUse {
+        forecast: Some(forecast(limit, runs_out_at.and_then(Timestamp::parse))),
+        ..LimitUse::of(limit, &spends, now())
+    };
+    limits.iter().zip(forecasts).map(with_forecast).collect()
+}
+
+fn forecast(limit: &Limit, runs_out_at: Option<Timestamp>) -> Prediction {
+    Prediction {
+        account: limit.account.to_string(),
+        window: limit.window.clone(),
+        used_percentage: limit.used.map(|used| f64::from(used) / 100.0),
+        resets_at: limit.resets_at,
+        runs_out_at,
+        low: runs_out_at,
+        high: runs_out_at,
+        resets_first: Some(runs_out_at.is_none()),
+        turns_left: None,
+        method: Method::Habit,
+        burn: None,
+        backtest: None,
+    }
 }
 
 fn conversation(project: &str, model: &str, state: State, seconds: u64, tokens: u64) -> LiveConversation {

@@ -120,7 +120,7 @@ mod tests {
         for file in [runtime.file("live.db-wal"), members.join("one.lock")] {
             std::os::unix::fs::chown(&file, Some(nix::unistd::geteuid().as_raw()), None).expect("it is ours");
         }
-        assert_eq!(ear.inotify.read_events().map_err(Errno::from).err(), Some(Errno::EAGAIN));
+        assert_eq!(ear.inotify.read_events().err(), Some(Errno::EAGAIN));
         fs::remove_file(runtime.file(crate::bell::FILE)).expect("it is there");
         assert!(ear.read().place_changed);
     }

@@ -7,7 +7,7 @@ use super::Page;
 use super::day;
 use super::markup::{Markup, Short};
 use crate::forecast::{Method, Prediction};
-use crate::human::Elapsed;
+use crate::human::{Elapsed, Grouped};
 use crate::limits::{Limit, LimitSource, LimitStatus, NEAR};
 use crate::money::Usd;
 use crate::recommend::{Impact, Recommendation, Subject};
@@ -76,12 +76,20 @@ fn meter(out: &mut Markup, page: &Page<'_>, limit: &Limit, several: bool, foreca
         &source(limit.source),
         &age,
         &forecast.and_then(|it| it.backtest).map(|it| format!(
-            " Of {} forecasts tried on this account's past, {} held the truth in their interval; the median was {:.0} minutes off.",
-            it.samples,
+            " Of {} forecasts tried on this account's past, {} held the truth in their interval; the median was {} off.",
+            Grouped(it.samples),
             Percent((it.coverage * 10_000.0) as u32),
-            it.median_error_minutes,
+            off(it.median_error_minutes),
         )).unwrap_or_default(),
     ]);
+}
+
+/// Says by how much a forecast missed.
+fn off(minutes: f64) -> String {
+    match minutes.round() as u64 {
+        minutes @ 0..100 => format!("{minutes} minutes"),
+        minutes => Elapsed(Duration::from_secs(minutes * 60)).to_string(),
+    }
 }
 
 fn reset(limit: &Limit, zone: &Zone, now: Timestamp) -> String {
@@ -100,7 +108,8 @@ fn outlook(it: &Prediction, zone: &Zone, now: Timestamp) -> String {
     if it.method == Method::Hit {
         return String::new();
     }
-    let turns = it.turns_left.map(|turns| format!(" About {turns} more replies fit.")).unwrap_or_default();
+    let turns =
+        it.turns_left.map(|turns| format!(" About {} more replies fit.", Grouped(turns))).unwrap_or_default();
     match (it.runs_out_at, it.low, it.high) {
         (None, None, _) => format!(" At this rate the reset comes first.{turns}"),
         (None, Some(low), _) => {

@@ -56,7 +56,7 @@ fn lead(out: &mut Markup, page: &Page<'_>) {
         && overview.by_model.names.len() > 1
     {
         let share = percent(sum.as_dollars(), totals.cost.as_dollars());
-        out.put(" <bdi>{}</bdi> took {} of it.", &[&model_name(name), &share]);
+        out.put(" <bdi>{}</bdi> took {} of all.", &[&model_name(name), &share]);
     }
     match outlook::weighty(page) {
         0 => {}

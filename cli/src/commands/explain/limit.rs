@@ -8,7 +8,7 @@ use session_store::{ConversationId, Deed, Fact, Ledger, Restraint, Timestamp};
 use super::{Record, Records};
 use crate::accounts::Accounts;
 use crate::context::Context;
-use crate::forecast::{self, Forecast};
+use crate::forecast;
 use crate::limits::Known;
 use crate::printable::printable;
 use crate::words;
@@ -19,7 +19,7 @@ type Judged = (Reading, Verdict, Option<(String, u64)>);
 /// What is behind one limit of one account.
 pub(super) struct Explained {
     row: LimitUse,
-    forecast: Forecast,
+    learned: LearnedLimit,
     at: Timestamp,
     readings: Vec<Judged>,
     /// The calls that were held back in the window, or would have been, the newest first.
@@ -35,9 +35,9 @@ impl Explained {
         facts: &Ledger,
         accounts: &Accounts,
     ) -> Vec<Self> {
-        let rows = known.rows.iter().zip(&known.forecasts);
+        let rows = known.rows.iter().zip(&known.learned);
         let rows = rows.filter(|(row, _)| row.limit.window.name() == window);
-        let explain = |(row, forecast): (&LimitUse, &Forecast)| {
+        let explain = |(row, learned): (&LimitUse, &LearnedLimit)| {
             let of_it = |reading: &&Reading| {
                 reading.account == row.limit.account && reading.window == row.limit.window
             };
@@ -49,7 +49,7 @@ impl Explained {
             let mut readings: Vec<_> = known.readings.iter().filter(of_it).map(judged).collect();
             readings.sort_by(|(a, ..), (b, ..)| (b.at, b).cmp(&(a.at, a)));
             let held_back = held_back(row, facts, accounts);
-            Self { row: row.clone(), forecast: forecast.clone(), at: known.at, readings, held_back }
+            Self { row: row.clone(), learned: learned.clone(), at: known.at, readings, held_back }
         };
         rows.map(explain).collect()
     }
@@ -72,13 +72,15 @@ impl Explained {
             out.push_str(&format!("    … and {more} more; --json lists all\n"));
         }
         out.push_str(&self.held_back_text(listed_max));
-        let (prediction, LearnedLimit { percent, habit, .. }) = &self.forecast;
-        out.push_str(&format!(
-            "Forecast: {} ({})\n",
-            forecast::runs_out(prediction, &context.config.zone, self.at),
-            prediction.method.name(),
-        ));
-        out.push_str(&forecast::line(prediction, context, self.at).unwrap_or_default());
+        if let Some(prediction) = &self.row.forecast {
+            out.push_str(&format!(
+                "Forecast: {} ({})\n",
+                forecast::runs_out(prediction, &context.config.zone, self.at),
+                prediction.method.name(),
+            ));
+            out.push_str(&forecast::line(prediction, context, self.at).unwrap_or_default());
+        }
+        let LearnedLimit { percent, habit, .. } = &self.learned;
         if let Some(percent) = percent {
             out.push_str(&format!(
                 "A percent costs ${:.2} (${:.2} to ${:.2}), learned of {} pairs of readings.\n",
@@ -128,11 +130,11 @@ impl Explained {
             line_at: line.as_ref().map(|(_, at)| *at),
         };
         ExplainedOut {
-            limit: LimitOut::of(&self.row, self.forecast.0.runs_out_at, self.at),
+            limit: LimitOut::of(&self.row, self.at),
             readings: self.readings.iter().map(reading).collect(),
             held_back: self.held_back.iter().map(HeldBackOut::of).collect(),
-            prediction: PredictionOut::of(&self.forecast.0),
-            learned: &self.forecast.1,
+            prediction: self.row.forecast.as_ref().map(PredictionOut::of),
+            learned: &self.learned,
         }
     }
 }
@@ -174,7 +176,7 @@ pub(super) struct ExplainedOut<'a> {
     limit: LimitOut<'a>,
     readings: Vec<ReadingOut>,
     held_back: Vec<HeldBackOut>,
-    prediction: PredictionOut<'a>,
+    prediction: Option<PredictionOut<'a>>,
     learned: &'a LearnedLimit,
 }
 

@@ -1,6 +1,7 @@
 //! Everything that goes into an export, gathered from the stores, the processes and the board.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use session_analytics::{
@@ -8,7 +9,7 @@ use session_analytics::{
     RecommendInput, Recommendation, SessionContext, anchors, cuts, recommendations_and_efforts,
 };
 use session_detect::{Context as Surroundings, Facts, Session, classify};
-use session_store::{EventBackend, Selection, Timestamp};
+use session_store::{EventBackend, Selection, Stores, Timestamp};
 
 use crate::accounts::Accounts;
 use crate::args::SpanArgs;
@@ -17,7 +18,6 @@ use crate::commands::report::{coordination_of, note_problems, range};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::feed::Feed;
-use crate::forecast::Wanted;
 use crate::limits::Known;
 use crate::others::Others;
 use crate::presence::Presence;
@@ -48,18 +48,14 @@ impl Gathered {
         let filter = Filter { project: span.project.clone(), model: span.model.clone(), ..Filter::default() };
         let (book, now) = (context.prices()?, now());
         let archive = context.archive()?;
-        let live = Feed::new(context, archive.store.clone(), book.clone(), None, &archive.ingestor).live()?;
+        let figures = figures_divided(&archive.store, &range)?;
+        let recent = Selection { range: now.before(LOOKED_AT)..Timestamp::MAX, ..Selection::all() };
+        let recent = archive.store.events(&recent)?;
+        let feed = Feed::new(context, archive.store.clone(), book.clone(), None, &archive.ingestor);
+        let (live, known_limits) = feed.look(&figures, &recent)?;
         let others = Others::look(&context.config);
         let presence = Presence::look(context, &archive.store, &live, &others);
-        let known = sessions::known(&archive.store, &presence)?;
-
-        let facts = archive.store.events(&Selection::facts())?;
-        let mut cuts = cuts(&anchors(&facts));
-        let ends = [range.start, range.end].into_iter();
-        cuts.extend(ends.filter(|at| *at != Timestamp::MIN && *at != Timestamp::MAX));
-        cuts.sort_unstable();
-        let cells = archive.store.cells(Timestamp::MIN..Timestamp::MAX, &cuts)?;
-        let figures = Figures { cells, facts };
+        let known = sessions::known(&archive.store, &figures.facts, &presence)?;
         let zone = &context.config.zone;
         let input = OverviewInput {
             figures: &figures,
@@ -78,11 +74,7 @@ impl Gathered {
         let coordination = coordination_of(context, &figures.facts, &range, &accounts, now);
         let account = context.config.claude_dirs.first().map(|dir| dir.to_string_lossy().into_owned());
         let account = account.unwrap_or_default();
-        let known_limits =
-            Known::gather(context, &archive.store, &book, archive.ingestor.checkpoints(), Wanted::Open)?;
         let limits = known_limits.limits.limits.clone();
-        let recent = Selection { range: now.before(LOOKED_AT)..Timestamp::MAX, ..Selection::all() };
-        let recent = archive.store.events(&recent)?;
         let (recommendations, efforts) = recommendations_and_efforts(&RecommendInput {
             ledger: &recent,
             book: &book,
@@ -118,6 +110,17 @@ impl Gathered {
             contexts: &self.contexts,
         }
     }
+}
+
+/// Reads sums and facts of all time, the sums divided also at the ends of a range.
+fn figures_divided(stores: &Stores, range: &Range<Timestamp>) -> Result<Figures, CliError> {
+    let facts = stores.events(&Selection::facts())?;
+    let mut cuts = cuts(&anchors(&facts));
+    let ends = [range.start, range.end].into_iter();
+    cuts.extend(ends.filter(|at| *at != Timestamp::MIN && *at != Timestamp::MAX));
+    cuts.sort_unstable();
+    let cells = stores.cells(Timestamp::MIN..Timestamp::MAX, &cuts)?;
+    Ok(Figures { cells, facts })
 }
 
 /// Looks at each live process as `detect` does.

@@ -86,9 +86,8 @@ pub(super) fn cells(
     for quarter in divided {
         let start = Timestamp::from_millis(quarter.saturating_mul(QUARTER_MS));
         let part = start.max(range.start)..start.after(CELL_WIDTH).min(range.end);
-        let mut turns = Ledger::default();
         let selection = Selection { range: part.clone(), ..Selection::all() };
-        read_turns(connection, &names, &selection, &mut turns)?;
+        let turns = read_turns(connection, &names, &selection)?;
         cells.extend(fold_cells(&turns, part, cuts));
     }
     // In order but for the parts at the end.
@@ -115,19 +114,22 @@ fn divided_quarters(range: &Range<Timestamp>, cuts: &[Timestamp]) -> Vec<i64> {
 
 pub(super) fn events(connection: &Connection, selection: &Selection) -> rusqlite::Result<Ledger> {
     let names = Names::read(connection)?;
-    let mut ledger = Ledger::default();
-    if selection.turns {
-        read_turns(connection, &names, selection, &mut ledger)?;
-    }
+    let mut ledger = match selection.turns {
+        true => read_turns(connection, &names, selection)?,
+        false => Ledger::default(),
+    };
     let mut select = connection.prepare_cached(
         "SELECT id, body, at, role, since, conversation, agent FROM fact
-         WHERE CASE kind WHEN ?1 THEN ?2 WHEN ?3 THEN TRUE ELSE ?4 END",
+         WHERE CASE kind WHEN ?1 THEN ?2 ELSE (?3 OR kind = ?4) AND at >= ?5 AND at < ?6 END",
     )?;
+    let (from, to) = (selection.range.start.as_millis(), selection.range.end.as_millis());
     let mut rows = select.query(params![
         row::CONVERSATION,
         selection.conversations,
+        selection.others,
         row::LIMIT_HIT,
-        selection.others
+        from,
+        to
     ])?;
     while let Some(row) = rows.next()? {
         // A kind that only a newer version knows is passed over.
@@ -175,19 +177,38 @@ fn turn_event(row: &Row<'_>, names: &Names) -> rusqlite::Result<Event> {
     event(row, 1, names, fact)
 }
 
-fn read_turns(
-    connection: &Connection,
-    names: &Names,
-    selection: &Selection,
-    ledger: &mut Ledger,
-) -> rusqlite::Result<()> {
-    let mut select = connection.prepare_cached(&format!("{TURNS} WHERE at >= ?1 AND at < ?2"))?;
-    let mut rows =
-        select.query(params![selection.range.start.as_millis(), selection.range.end.as_millis()])?;
+fn read_turns(connection: &Connection, names: &Names, selection: &Selection) -> rusqlite::Result<Ledger> {
+    let (from, to) = (selection.range.start.as_millis(), selection.range.end.as_millis());
+    // The sign keeps SQLite from its index, which leads from row to row all over the table.
+    let at = if is_large_part(connection, from, to)? { "+at" } else { "at" };
+    let mut select = connection.prepare_cached(&format!("{TURNS} WHERE {at} >= ?1 AND {at} < ?2"))?;
+    let mut rows = select.query(params![from, to])?;
+    let mut turns = Vec::new();
     while let Some(row) = rows.next()? {
-        keep(ledger, selection, turn_event(row, names)?);
+        let turn = turn_event(row, names)?;
+        if selection.holds(&turn) {
+            turns.push(turn);
+        }
     }
-    Ok(())
+    Ok(turns.into_iter().collect())
+}
+
+/// Returns whether a range holds so much of the time of all turns that going through all of them costs less than looking for
+/// each.
+fn is_large_part(connection: &Connection, from: i64, to: i64) -> rusqlite::Result<bool> {
+    const PART: i64 = 8;
+    const DAY_MS: i64 = 86_400_000;
+    if to.saturating_sub(from) <= DAY_MS {
+        return Ok(false);
+    }
+    let end = |sql: &str| {
+        let mut select = connection.prepare_cached(sql)?;
+        select.query_row([], |row| row.get::<_, Option<i64>>(0))
+    };
+    let ends = end("SELECT min(at) FROM turn")?.zip(end("SELECT max(at) FROM turn")?);
+    let Some((first, last)) = ends else { return Ok(false) };
+    let inside = to.min(last).saturating_sub(from.max(first));
+    Ok(inside > last.saturating_sub(first) / PART)
 }
 
 fn keep(ledger: &mut Ledger, selection: &Selection, event: Event) {
