@@ -187,7 +187,8 @@ mod tests {
 
     #[test]
     fn a_moment_of_the_system_keeps_its_milliseconds() {
-        let check = |at: SystemTime, millis: i64| assert_eq!(Timestamp::from(at).as_millis(), millis, "{at:?}");
+        let check =
+            |at: SystemTime, millis: i64| assert_eq!(Timestamp::from(at).as_millis(), millis, "{at:?}");
         check(SystemTime::UNIX_EPOCH + Duration::from_micros(1_795_367_381_874_999), 1_795_367_381_874);
         check(SystemTime::UNIX_EPOCH, 0);
         check(SystemTime::UNIX_EPOCH - Duration::from_millis(1500), -1500);
