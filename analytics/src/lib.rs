@@ -25,6 +25,7 @@ mod live;
 mod wire;
 
 mod limits;
+mod restraint;
 
 mod overview;
 
@@ -54,13 +55,15 @@ pub use recommend::{
     recommendations_and_efforts,
 };
 pub use render::{
-    LimitOut, MetricsInput, Page, PredictionOut, RecommendationOut, SessionContext, TotalsOut, UsageOut,
-    details_csv, escape_html, live_json, metrics_text, notices_json, report_csv, report_html, report_json,
+    CoordinationOut, LimitOut, MetricsInput, Page, PredictionOut, RecommendationOut, RestraintsOut,
+    SessionContext, TotalsOut, UsageOut, coordination_csv, details_csv, escape_html, live_json, metrics_text,
+    notices_json, report_csv, report_html, report_json,
 };
 pub use report::{
     By, ClientCheck, Figures, Filter, Hit, Problems, Report, ReportOptions, Row, Totals, is_project,
     quota_hits,
 };
+pub use restraint::{Coordination, Ends, RestrainedWindow, Restraints};
 pub use score::{
     Effort, PROMPT_TOKENS_MIN, REPLIES_MIN, Score, WEIGHT_CACHED, WEIGHT_FINISHED, WEIGHT_UNBLOCKED, efforts,
 };

@@ -185,7 +185,7 @@ fn named(reading: &Reading, all: &BTreeSet<Reading>) -> LimitWindow {
     same.map(|other| other.window.clone()).min().unwrap_or(LimitWindow::Unspecified)
 }
 
-fn gap(a: Timestamp, b: Timestamp) -> Duration {
+pub(crate) fn gap(a: Timestamp, b: Timestamp) -> Duration {
     a.since(b).max(b.since(a))
 }
 

@@ -118,6 +118,12 @@ impl ReportOptions {
         matches!(self.by, By::Conversation | By::Project) || self.filter.project.is_some()
     }
 
+    /// Returns whether the report depends on facts other than limit hits and those of conversations; without them it is the
+    /// same otherwise.
+    pub fn needs_others(&self) -> bool {
+        matches!(self.by, By::Conversation | By::Block)
+    }
+
     /// Returns whether the report depends on which session ran what; without that it is the same otherwise.
     pub fn needs_sessions(&self) -> bool {
         let Filter { session, session_type, .. } = &self.filter;

@@ -43,8 +43,8 @@ fn bench(criterion: &mut Criterion) {
         bencher.iter_batched(
             fresh,
             |(folder, store)| {
-                let ingestor = Ingestor::new(Arc::new(store), vec![history.config_dir()], Zone::utc());
-                let scan = ingestor.and_then(|mut ingestor| ingestor.scan(&|_| {}));
+                let mut ingestor = Ingestor::new(Arc::new(store), vec![history.config_dir()], Zone::utc());
+                let scan = ingestor.scan(&|_| {});
                 (folder, scan.expect("because the disk has room").bytes_read)
             },
             BatchSize::PerIteration,

@@ -43,7 +43,7 @@ impl EventBackend for Nowhere {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args().nth(1).ok_or("usage: parse FOLDER")?;
-    let scan = Ingestor::new(Arc::new(Nowhere), vec![folder.into()], Zone::utc())?.scan(&|_| {})?;
+    let scan = Ingestor::new(Arc::new(Nowhere), vec![folder.into()], Zone::utc()).scan(&|_| {})?;
     println!("{} sources, {} bytes", scan.sources, scan.bytes_read);
     Ok(())
 }

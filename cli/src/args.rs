@@ -14,23 +14,24 @@ use session_coordinator::{Policy, Priority};
 #[derive(Debug, Default, Parser)]
 #[command(name = "claudewatch", version, max_term_width = 100)]
 #[command(
-    after_help = "Every option can be set by a variable (--data-dir: CLAUDEWATCH_DATA_DIR) and in config.toml \
-                        (data_dir). Exit codes: 0 done, 1 nothing found, 2 wrong usage, 3 a store or source could not \
-                        be read or written, 4 wait timed out, 10 a limit is near, 11 a limit is hit (limits --check)."
+    after_help = "These options can also be set by a variable (--data-dir: CLAUDEWATCH_DATA_DIR) and in config.toml \
+                        (data_dir). Exit codes: 0 done, 1 nothing found or a check failed, 2 wrong usage, 3 a store or \
+                        source could not be read or written, 4 wait timed out, 10 a limit is near, 11 a limit is hit \
+                        (limits --check)."
 )]
 pub(crate) struct Cli {
-    #[command(flatten)]
-    pub(crate) global: GlobalArgs,
-    #[command(flatten)]
-    pub(crate) coordination: CoordinationArgs,
-    #[command(flatten)]
-    pub(crate) monitor: MonitorArgs,
     /// Show the sessions and conversations, like the command `status`.
     #[arg(long, conflicts_with = "all")]
     pub(crate) status: bool,
     /// Write the figures to files, like the command `export`.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "status"])]
     pub(crate) export_report: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(flatten)]
+    pub(crate) coordination: CoordinationArgs,
+    #[command(flatten)]
+    pub(crate) monitor: MonitorArgs,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
@@ -49,7 +50,11 @@ impl Cli {
     }
 }
 
+/// Apart from those of a command, among which the help would strew them otherwise.
+const MONITOR_AND_STATUS: &str = "Monitor and status";
+
 #[derive(Debug, Args, Default)]
+#[command(next_help_heading = MONITOR_AND_STATUS)]
 pub(crate) struct MonitorArgs {
     /// Show all projects, not only the one of the working folder.
     #[arg(long, global = true)]
@@ -58,6 +63,7 @@ pub(crate) struct MonitorArgs {
 
 /// Options of every command.
 #[derive(Debug, Args, Default)]
+#[command(next_help_heading = "Everywhere")]
 pub(crate) struct GlobalArgs {
     /// Print JSON.
     #[arg(long, global = true)]
@@ -90,7 +96,7 @@ pub(crate) struct GlobalArgs {
 
 /// How sessions work together.
 #[derive(Debug, Args, Default)]
-#[command(next_help_heading = "Coordination")]
+#[command(next_help_heading = MONITOR_AND_STATUS)]
 pub(crate) struct CoordinationArgs {
     /// Coordinate with the other sessions [default].
     #[arg(long, global = true, conflicts_with_all = ["single_session", "no_coordination"])]
@@ -146,7 +152,7 @@ pub(crate) enum Command {
     /// The whole history as events, one line of JSON each, and back: joins the histories of several hosts.
     #[command(subcommand)]
     Events(EventsCommand),
-    /// The session of this terminal and the conversations at work.
+    /// Every live session, the limits, how sessions work together, and the conversations of the last day.
     Status,
     /// Which session this is, and why; warns where two sessions could be mistaken for each other.
     Detect(DetectArgs),
@@ -247,7 +253,7 @@ pub(crate) struct PruneArgs {
 #[derive(Debug, Args)]
 pub(crate) struct PriorityArgs {
     /// A project by its path (and all below), a session by its id or place (pts/3), a conversation, or a pattern with * or ?.
-    #[arg(requires = "level")]
+    #[arg(requires = "level", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) scope: Option<String>,
     /// How much it matters.
     #[arg(value_enum)]
@@ -406,6 +412,8 @@ pub(crate) enum ReportBy {
     Type,
     User,
     Host,
+    /// What hooks did about limits.
+    Coordination,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -433,7 +441,7 @@ impl From<SessionType> for session_detect::Kind {
 }
 
 /// What is counted.
-#[derive(Debug, Args, Default)]
+#[derive(Clone, Debug, Args, Default)]
 pub(crate) struct SpanArgs {
     /// Only from this date or time on (2026-11-22, 2026-11-22T14:00, or RFC 3339).
     #[arg(long, value_name = "WHEN")]

@@ -7,10 +7,13 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::ValueEnum;
 use session_coordinator::{Isolation, Policy, Priorities, Priority};
 use session_store::Zone;
 
-use crate::args::{ColorWhen, CoordinationArgs, GlobalArgs, IsolationLevel};
+use crate::args::{
+    ColorWhen, CoordinationArgs, GlobalArgs, IsolationLevel, ReportArgs, SessionType, SpanArgs,
+};
 use crate::error::CliError;
 use crate::ways::{QuietHours, TerminalWay, Ways};
 
@@ -19,6 +22,8 @@ use crate::ways::{QuietHours, TerminalWay, Ways};
 pub(crate) struct Config {
     pub(crate) json: bool,
     pub(crate) claude_dirs: Vec<PathBuf>,
+    /// Those of them that somebody named; a default may well be missing.
+    pub(crate) chosen_claude_dirs: Vec<PathBuf>,
     pub(crate) data_dir: PathBuf,
     /// Where live monitors meet, where the user chose it.
     pub(crate) runtime_dir: Option<PathBuf>,
@@ -41,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) statusline_timeout: Duration,
     /// How the user is told of limits.
     pub(crate) ways: Ways,
+    /// What reports cover where their options do not say it.
+    pub(crate) reports: ReportDefaults,
     /// What hooks do about limits.
     pub(crate) policy: Policy,
     /// How much this very session matters, where its environment says so.
@@ -51,6 +58,58 @@ pub(crate) struct Config {
     pub(crate) file: Option<PathBuf>,
     /// The user's own prices, beside the configuration.
     pub(crate) prices_file: PathBuf,
+}
+
+/// The options of reports, as variables and the file have them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ReportDefaults {
+    span: SpanArgs,
+    session: Option<String>,
+    session_type: Option<SessionType>,
+    csv: bool,
+}
+
+impl ReportDefaults {
+    fn of(args: &GlobalArgs, layers: &Layers) -> Result<Self, CliError> {
+        let read = |name: String| {
+            let found = SessionType::from_str(&name, false);
+            found.map_err(|_| CliError::usage(format!("type: `{name}` is no sort of session")))
+        };
+        Ok(Self {
+            span: SpanArgs {
+                since: layers.text("since")?,
+                until: layers.text("until")?,
+                project: layers.path("project")?.map(|path| path.to_string_lossy().into_owned()),
+                model: layers.text("model")?,
+            },
+            session: layers.text("session")?,
+            session_type: layers.text("type")?.map(read).transpose()?,
+            // Who asks for JSON by an option gets it.
+            csv: !args.json && layers.flag(false, "csv")?,
+        })
+    }
+
+    /// Adds what the options do not say.
+    pub(crate) fn with_span(&self, span: SpanArgs) -> SpanArgs {
+        let defaults = self.span.clone();
+        SpanArgs {
+            since: span.since.or(defaults.since),
+            until: span.until.or(defaults.until),
+            project: span.project.or(defaults.project),
+            model: span.model.or(defaults.model),
+        }
+    }
+
+    /// The same, for all that a report may be told.
+    pub(crate) fn with(&self, args: ReportArgs) -> ReportArgs {
+        ReportArgs {
+            span: self.with_span(args.span),
+            session: args.session.or_else(|| self.session.clone()),
+            session_type: args.session_type.or(self.session_type),
+            csv: args.csv || self.csv,
+            ..args
+        }
+    }
 }
 
 /// Whether sessions work together.
@@ -76,7 +135,7 @@ impl SessionMode {
 }
 
 /// The keys a configuration file may have.
-const KEYS: [&str; 26] = [
+const KEYS: [&str; 33] = [
     "claude_dir",
     "data_dir",
     "runtime_dir",
@@ -103,6 +162,13 @@ const KEYS: [&str; 26] = [
     "quiet_hours",
     "policy",
     "priority",
+    "since",
+    "until",
+    "project",
+    "model",
+    "session",
+    "type",
+    "csv",
 ];
 
 impl Config {
@@ -112,10 +178,12 @@ impl Config {
         let explicit = args.config.clone().or_else(|| set_variable("CLAUDEWATCH_CONFIG").map(PathBuf::from));
         let path = explicit.clone().or_else(|| folder.as_ref().map(|dir| dir.join("config.toml")));
         let layers = Layers { file: read_file(path.as_deref(), explicit.is_some())?, path };
+        let chosen = chosen_claude_dirs(args, &layers)?;
         let prices_folder = layers.path.as_deref().and_then(Path::parent).map(Path::to_owned);
         Ok(Self {
             json: layers.flag(args.json, "json")?,
-            claude_dirs: claude_dirs(args, &layers)?,
+            claude_dirs: chosen.clone().map_or_else(default_claude_dirs, Ok)?,
+            chosen_claude_dirs: chosen.unwrap_or_default(),
             data_dir: data_dir(args, &layers)?,
             runtime_dir: args.runtime_dir.clone().or(layers.path("runtime_dir")?),
             mode: mode(coordination, &layers)?,
@@ -131,6 +199,7 @@ impl Config {
             statusline_command: layers.text("statusline_command")?,
             statusline_timeout: statusline_timeout(&layers)?,
             ways: ways(&layers)?,
+            reports: ReportDefaults::of(args, &layers)?,
             policy: policy(&layers)?,
             priority: own_priority()?,
             priorities: priorities(&layers)?,
@@ -151,11 +220,14 @@ impl Config {
             ColorWhen::Never => false,
             ColorWhen::Auto if set_variable("NO_COLOR").is_some() => false,
             ColorWhen::Auto if set_variable("CLICOLOR_FORCE").is_some_and(|value| value != "0") => true,
-            ColorWhen::Auto => {
-                std::io::stdout().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb")
-            }
+            ColorWhen::Auto => std::io::stdout().is_terminal() && !is_dumb_terminal(),
         }
     }
+}
+
+/// Tells whether the terminal says of itself that it only prints, as those inside editors do.
+pub(crate) fn is_dumb_terminal() -> bool {
+    env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// The layers below the options.
@@ -282,16 +354,15 @@ fn read_file(path: Option<&Path>, must_exist: bool) -> Result<toml::Table, CliEr
     Ok(table)
 }
 
-fn claude_dirs(args: &GlobalArgs, layers: &Layers) -> Result<Vec<PathBuf>, CliError> {
+fn chosen_claude_dirs(args: &GlobalArgs, layers: &Layers) -> Result<Option<Vec<PathBuf>>, CliError> {
     if !args.claude_dir.is_empty() {
-        return Ok(args.claude_dir.clone());
+        return Ok(Some(args.claude_dir.clone()));
     }
-    if let Some(dirs) = layers.paths("claude_dir")? {
-        return Ok(dirs);
-    }
-    if let Some(value) = set_variable("CLAUDE_CONFIG_DIR") {
-        return Ok(split_paths(value));
-    }
+    let configured = layers.paths("claude_dir")?;
+    Ok(configured.or_else(|| set_variable("CLAUDE_CONFIG_DIR").map(split_paths)))
+}
+
+fn default_claude_dirs() -> Result<Vec<PathBuf>, CliError> {
     let xdg = base_dir("XDG_CONFIG_HOME", ".config").map(|dir| dir.join("claude"));
     let dirs: Vec<PathBuf> = xdg.into_iter().chain(home().map(|home| home.join(".claude"))).collect();
     if dirs.is_empty() {

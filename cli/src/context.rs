@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use session_analytics::{Figures, PriceBook, anchors, cuts};
-use session_coordinator::{Ingestor, Journal, Lease, Progress, Scan};
+use session_coordinator::{Ingestor, Lease, Progress, Scan};
 use session_store::{ErrorKind, EventBackend, Selection, Store, Stores, Timestamp};
 
 use crate::accounts::Accounts;
@@ -22,9 +22,6 @@ use crate::owners::{self, Retire};
 use crate::printable::printable;
 use crate::projects::{Projects, ReadingScope};
 use crate::sight::Sight;
-
-/// How long it is kept what hooks did.
-const JOURNAL_KEPT: Duration = Duration::from_secs(90 * 86_400);
 
 /// What the commands share.
 pub(crate) struct Context {
@@ -84,6 +81,9 @@ impl Context {
             tell(progress);
         })?;
         bar.clear();
+        for dir in self.config.chosen_claude_dirs.iter().filter(|dir| !dir.exists()) {
+            self.remark(&format!("there is no folder {}; the archive's figures are shown", dir.display()));
+        }
         self.tell_trouble(&archive.store);
         Ok(archive)
     }
@@ -108,7 +108,7 @@ impl Context {
         let dirs = self.config.claude_dirs.clone();
         owners::ask(&stores, self.config.clone());
         self.limit_sight(&stores);
-        let ingestor = Ingestor::idle(Arc::new(stores.clone()), dirs, self.config.zone.clone());
+        let ingestor = Ingestor::new(Arc::new(stores.clone()), dirs, self.config.zone.clone());
         (stores, ingestor)
     }
 
@@ -131,7 +131,7 @@ impl Context {
         let dirs = self.config.claude_dirs.clone();
         owners::ask(&store, self.config.clone());
         self.limit_sight(&store);
-        let mut ingestor = Ingestor::new(Arc::new(store.clone()), dirs, self.config.zone.clone())?;
+        let mut ingestor = Ingestor::new(Arc::new(store.clone()), dirs, self.config.zone.clone());
         if let Some(scope) = self.single_scope() {
             let scope = ReadingScope::of(&scope);
             ingestor = ingestor.only(move |source| scope.holds(source));
@@ -144,12 +144,11 @@ impl Context {
         {
             kept::keep_samples(&store, &board, &Accounts::of(&self.config));
         }
+        kept::keep_restraints(&store, &self.config);
         if let Err(error) = owners::retire(&store, Retire::by(&self.config)) {
             // The session's store stays as it is, and everything counts all the same.
             tracing::debug!(%error, "cannot move an ended session into the archive");
         }
-        let pruned = Journal::of(&self.config.data_dir).prune(now(), JOURNAL_KEPT);
-        tracing::debug!(days = pruned, "deleted old days of the journal");
         tracing::debug!(sources = scan.sources, read = scan.sources_read, bytes = scan.bytes_read, "scanned");
         Ok(Archive { store, ingestor, scan })
     }

@@ -170,7 +170,7 @@ impl<'c> Feed<'c> {
         let figures = figures(&self.store)?;
         let now = now();
         let range = now.before(RECENT)..Timestamp::MAX;
-        let recent = Selection { range, turns: true, conversations: false, conversation: None };
+        let recent = Selection { range, turns: true, conversations: false, others: true, conversation: None };
         let recent = self.store.events(&recent)?;
         let sources: Vec<SourceState> = self.sources.values().cloned().collect();
         let input = LiveInput {
@@ -409,12 +409,13 @@ impl<'c> Feed<'c> {
         Todo::View
     }
 
-    /// Looks now and then for sessions that have ended, because a monitor may run for weeks; a clock that was set back does not
+    /// Looks now and then for sessions that have ended, and for what hooks wrote down, because a monitor may run for weeks; a clock that was set back does not
     /// put that off.
     fn tidy(&mut self) {
         self.tidied_at = self.tidied_at.min(now());
         if self.reads() && now().since(self.tidied_at) >= self.tidying() {
             self.tidied_at = now();
+            kept::keep_restraints(&self.store, &self.context.config);
             if let Err(error) = owners::retire(&self.store, Retire::by(&self.context.config)) {
                 // What cannot be moved now is moved later.
                 tracing::debug!(%error, "cannot move an ended session into the archive");

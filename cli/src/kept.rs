@@ -1,11 +1,16 @@
-//! What status lines told of limits, kept beside the transcripts: the board ends with the system's run, forecasts and shares
-//! should not.
+//! What status lines and hooks told, kept beside the transcripts: a board ends with the system's run, and neither of them may
+//! open a store.
 
 use session_analytics::LimitSource;
-use session_coordinator::NoticeBoard;
-use session_store::{Batch, BoardSample, Event, EventBackend, EventId, Fact, Owner, Role, Stores};
+use session_coordinator::{Journal, NoticeBoard};
+use session_store::{
+    Batch, BoardSample, Change, Event, EventBackend, EventId, Fact, Ledger, Owner, Role, Selection, Stores,
+    Timestamp,
+};
 
 use crate::accounts::Accounts;
+use crate::clock::now;
+use crate::config::Config;
 
 /// Begins the ids of events that were made of samples; what follows is the sample's source.
 const SAMPLE: &str = "sample:";
@@ -24,6 +29,32 @@ pub(crate) fn keep_samples(stores: &Stores, board: &NoticeBoard, accounts: &Acco
     }
     if let Err(error) = stores.commit(batch) {
         tracing::debug!(%error, "cannot keep the samples of limits");
+    }
+}
+
+/// Keeps what hooks wrote into the journal in the stores of the conversations it is of. Doing so again changes nothing.
+///
+/// Where it cannot be written, the journal has it still.
+pub(crate) fn keep_restraints(stores: &Stores, config: &Config) {
+    let journal = Journal::of(&config.data_dir);
+    let entries = journal.read(now());
+    if entries.events.is_empty() {
+        return;
+    }
+    // Within the hour most are kept already, and whoever writes makes the others look.
+    let since = entries.events.iter().map(|event| event.at).min().unwrap_or(Timestamp::MIN);
+    let kept = Selection { range: since..Timestamp::MAX, conversations: false, ..Selection::facts() };
+    let kept = stores.events(&kept).unwrap_or_default();
+    let news: Ledger = entries.events.iter().filter(|event| kept.get(&event.id).is_none()).cloned().collect();
+    let written = match news.is_empty() {
+        true => Ok(Change::Unchanged),
+        false => stores.commit(Batch { ledger: news, ..Batch::default() }),
+    };
+    match written {
+        // A store that is in memory, because the disk refuses, may be lost yet.
+        Ok(_) if stores.trouble().is_none() => journal.forget(&entries),
+        Ok(_) => {}
+        Err(error) => tracing::debug!(%error, "cannot keep what hooks did"),
     }
 }
 

@@ -40,7 +40,7 @@ mod words;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::args::Cli;
 use crate::config::Config;
@@ -49,12 +49,12 @@ use crate::error::{CliError, exit};
 /// Runs the program with these arguments, the first of which is its name, and returns its exit code.
 #[doc(hidden)]
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    survive_file_limits();
     let args: Vec<OsString> = args.into_iter().collect();
-    // To Claude Code, which calls it, the code of wrong usage would mean that a hook refuses.
-    let is_hook = args.get(1).is_some_and(|command| command == "hook");
-    let cli = match Cli::of_call(&args).map_or_else(|| Cli::try_parse_from(args), Ok) {
+    let cli = match Cli::of_call(&args).map_or_else(|| Cli::try_parse_from(&args), Ok) {
         Ok(cli) => cli,
-        Err(error) if is_hook && error.use_stderr() => return ExitCode::from(exit::DONE),
+        // To Claude Code, which calls it, the code of wrong usage would mean that a hook refuses.
+        Err(error) if error.use_stderr() && is_meant_for_hook(&args) => return ExitCode::from(exit::DONE),
         Err(error) => {
             // Help and version come this way too, and count as success.
             let code = if error.use_stderr() { exit::USAGE } else { exit::DONE };
@@ -68,6 +68,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Config::load(&cli.global, &cli.coordination).ok().as_ref(),
         ));
     }
+    let is_hook = matches!(cli.command, Some(args::Command::Hook(_)));
     let result = Config::load(&cli.global, &cli.coordination).and_then(|config| {
         start_log(config.debug);
         commands::run(cli, config)
@@ -81,6 +82,15 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(error.code())
         }
     }
+}
+
+/// Tells whether arguments that cannot be understood name the command `hook`, options of all commands before it or not.
+fn is_meant_for_hook(args: &[OsString]) -> bool {
+    let known = Cli::command();
+    args.iter()
+        .skip(1)
+        .find(|arg| known.find_subcommand(arg).is_some())
+        .is_some_and(|command| command == "hook")
 }
 
 /// Answers a hook call as `claudewatch hook --policy enforce` does, with everything of ours below one folder; for fuzzing.
@@ -119,6 +129,14 @@ pub fn status_line(input: &[u8], now_ms: i64) -> Option<String> {
     let template =
         format!("{} · {{five_hour}} · {{seven_day}} · {{context}} · {{model}} · {{project}}", line::TEMPLATE);
     Some(line::fill(&template, &facts, 400))
+}
+
+/// Makes a file that grows over the user's limit an error like a full disk, instead of the end of the process.
+///
+/// The signal is caught rather than ignored: what this process starts is to find it as it was.
+fn survive_file_limits() {
+    #[cfg(unix)]
+    let _ = signal_hook::flag::register(nix::libc::SIGXFSZ, std::sync::Arc::default());
 }
 
 fn report(error: &CliError) {

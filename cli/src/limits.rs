@@ -107,7 +107,13 @@ pub(crate) fn readings_on_disk(accounts: &Accounts, stores: &Stores) -> Result<V
 /// Returns the facts since a moment.
 fn facts(stores: &Stores, since: Timestamp) -> Result<Ledger, CliError> {
     let range = since..Timestamp::MAX;
-    Ok(stores.events(&Selection { range, turns: false, conversations: false, conversation: None })?)
+    Ok(stores.events(&Selection {
+        range,
+        turns: false,
+        conversations: false,
+        others: true,
+        conversation: None,
+    })?)
 }
 
 /// The sessions that run conversations, by their five-part ids.
@@ -193,8 +199,13 @@ impl Known {
         let mut accounts = Accounts::of(&context.config);
         accounts.learn(checkpoints);
         let range = at.before(FIVE_HOURS)..Timestamp::MAX;
-        let recent =
-            stores.events(&Selection { range, turns: true, conversations: false, conversation: None })?;
+        let recent = stores.events(&Selection {
+            range,
+            turns: true,
+            conversations: false,
+            others: true,
+            conversation: None,
+        })?;
         let board = coordination::existing_board(&context.config);
         let facts = facts(stores, ForecastInput::history_from(at))?;
         let basis = Basis {
@@ -238,7 +249,7 @@ impl Known {
     /// Draws the limits as a table; says so where none is known.
     pub(crate) fn table(&self, context: &Context) -> String {
         if self.rows.is_empty() {
-            return "No limit is known: no status line and no refusal has told of one yet.\n".to_owned();
+            return "No limit is known now: no status line has told of one, and no refusal that still holds.\n".to_owned();
         }
         let mut accounts: Vec<&str> = self.rows.iter().map(|row| &*row.limit.account).collect();
         accounts.dedup();

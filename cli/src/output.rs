@@ -118,11 +118,11 @@ fn blank(folder: &Path) -> io::Result<NamedTempFile> {
 /// Says what kept an output from being written, and the way out.
 fn cannot(path: &Path, error: io::Error) -> CliError {
     let hint = match error.kind() {
-        io::ErrorKind::NotFound => Some("make the folder first, or name another one"),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+        io::ErrorKind::NotFound if !has_folder(path) => Some("make the folder first, or name another one"),
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             Some("choose a folder that you may write to")
         }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             Some("free some space, or choose another folder; what was there before is untouched")
         }
         _ => None,
@@ -132,11 +132,21 @@ fn cannot(path: &Path, error: io::Error) -> CliError {
     } else {
         format!("cannot write {}", path.display())
     };
-    // A path in the system's message is that of the file beside, which nobody asked for.
-    let error = error.raw_os_error().map_or(error, io::Error::from_raw_os_error);
-    let failed = CliError::store(what).because(error);
+    let failed = CliError::store(what).because(of_system(error));
     match hint {
         Some(hint) => failed.hinted(hint),
         None => failed,
+    }
+}
+
+fn has_folder(path: &Path) -> bool {
+    path.parent().is_none_or(|folder| folder.as_os_str().is_empty() || folder.is_dir())
+}
+
+/// Returns what the system said, without the path of the file beside, which a library adds and nobody asked for.
+fn of_system(error: io::Error) -> io::Error {
+    match error.to_string().split_once(" at path \"") {
+        Some((said, _)) => io::Error::new(error.kind(), said),
+        None => error,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ratatui::text::{Line, Span};
-use session_analytics::{Elapsed, Totals, Usd};
+use session_analytics::{Elapsed, Grouped, Totals, Usd};
 pub(crate) use session_analytics::{limit_name, model_name};
 use session_store::{ModelId, Timestamp, Zone};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -88,6 +88,11 @@ pub(crate) fn cost(totals: &Totals, unpriced: &BTreeSet<ModelId>) -> String {
         () if totals.estimated => format!("~{}", totals.cost),
         () => totals.cost.to_string(),
     }
+}
+
+/// Returns how many there are of something whose plural ends in s: `1 message`, `1,234 messages`.
+pub(crate) fn count(number: u64, one: &str) -> String {
+    format!("{} {one}{}", Grouped(number), if number == 1 { "" } else { "s" })
 }
 
 /// Returns a rate as a whole number, whatever the float holds.

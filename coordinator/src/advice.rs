@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-use session_store::{LimitWindow, Timestamp};
+use session_store::{LimitWindow, Timestamp, Why};
 
 use crate::priority::Priority;
 
@@ -157,28 +157,6 @@ pub struct Cause {
     pub resets_at: Option<Timestamp>,
     /// How much of it is used, in hundredths of a percent.
     pub used_hundredths: Option<u32>,
-}
-
-/// The sort of a cause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Why {
-    /// A limit of the account is spent.
-    LimitHit,
-    /// It will be before it is reset.
-    AheadOfPace,
-    /// It has just been reset, and all want to start.
-    AfterReset,
-}
-
-impl Why {
-    /// Returns the name that records use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::LimitHit => "limit_hit",
-            Self::AheadOfPace => "ahead_of_pace",
-            Self::AfterReset => "after_reset",
-        }
-    }
 }
 
 /// Says what a session should do before a tool call.

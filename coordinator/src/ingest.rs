@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, DefaultHasher, Hasher};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
+use foldhash::fast::{FixedState, RandomState};
 use memchr::memchr;
 use session_store::{
     Batch, Change, Checkpoint, ConversationId, Error, Event, EventBackend, Fact, Join, LINE_BYTES_MAX,
@@ -48,7 +49,7 @@ const PARALLEL_BYTES: u64 = 4 << 20;
 /// let truth = Corpus::new(1, 200_000).write(config.path())?;
 ///
 /// let store = Arc::new(Memory::default());
-/// let mut ingestor = Ingestor::new(store.clone(), vec![config.path().to_owned()], Zone::utc())?;
+/// let mut ingestor = Ingestor::new(store.clone(), vec![config.path().to_owned()], Zone::utc());
 /// ingestor.scan(&|_| {})?;
 /// ingestor.scan(&|_| {})?; // The second finds nothing new.
 ///
@@ -62,13 +63,18 @@ pub struct Ingestor {
     store: Arc<dyn EventBackend>,
     config_dirs: Vec<PathBuf>,
     zone: Zone,
-    known: HashMap<SourceId, Checkpoint>,
-    /// The sources that there are, each with a hash of what its directory entry told before it was read.
-    present: HashMap<SourceId, u64>,
+    known: BySource<Checkpoint>,
     listings: Listings,
+    /// Whether the store was asked what is known, and what folders held.
+    has_asked: bool,
+    /// The sources that there are, each with a hash of what its directory entry told before it was read.
+    present: BySource<u64>,
     /// Which sources are read, where not all are.
     wanted: Option<Wanted>,
 }
+
+/// Something of each source. Their paths are long: hashing them the usual way was an eighth of a report's instructions.
+type BySource<T> = HashMap<SourceId, T, RandomState>;
 
 type Wanted = Box<dyn Fn(&Source) -> bool + Send>;
 
@@ -129,23 +135,12 @@ struct Parcel {
 }
 
 impl Ingestor {
-    /// Makes an ingestor and looks up how far each source has been read, and what folders held.
+    /// Makes an ingestor that asks the store how far each source has been read when it first reads.
     ///
     /// `zone` is where limit texts that name no zone belong.
-    ///
-    /// # Errors
-    ///
-    /// The store cannot be read.
-    pub fn new(store: Arc<dyn EventBackend>, config_dirs: Vec<PathBuf>, zone: Zone) -> Result<Self, Error> {
-        let mut ingestor = Self::idle(store, config_dirs, zone);
-        ingestor.renew()?;
-        Ok(ingestor)
-    }
-
-    /// Makes an ingestor for one that leaves the reading to another; [`Ingestor::renew`] makes it ready for work.
-    pub fn idle(store: Arc<dyn EventBackend>, config_dirs: Vec<PathBuf>, zone: Zone) -> Self {
-        let (known, present, listings) = Default::default();
-        Self { store, config_dirs, zone, known, present, listings, wanted: None }
+    pub fn new(store: Arc<dyn EventBackend>, config_dirs: Vec<PathBuf>, zone: Zone) -> Self {
+        let (known, listings, present) = Default::default();
+        Self { store, config_dirs, zone, known, listings, has_asked: false, present, wanted: None }
     }
 
     /// Reads some sources only; the others are passed over as if there were none.
@@ -153,23 +148,11 @@ impl Ingestor {
         Self { wanted: Some(Box::new(wanted)), ..self }
     }
 
-    /// Looks up again how far each source has been read, because another one may have read on.
+    /// Forgets how far each source has been read, to ask the store again: another one may have read on.
     ///
     /// Without it nothing is wrong, only read twice.
-    ///
-    /// # Errors
-    ///
-    /// The store cannot be read.
-    pub fn renew(&mut self) -> Result<(), Error> {
-        let checkpoints = self.store.checkpoints()?;
-        self.known = checkpoints.into_iter().map(|known| (known.source.clone(), known)).collect();
-        self.listings = self.store.listings()?;
-        Ok(())
-    }
-
-    /// Forgets how far each source has been read, to be asked to [`Ingestor::renew`] before it works again.
-    pub fn rest(&mut self) {
-        (self.known, self.present, self.listings) = Default::default();
+    pub fn forget(&mut self) {
+        (self.known, self.listings, self.has_asked, self.present) = Default::default();
     }
 
     /// Returns a number for the state of all sources that was read; see [`sources_digest`].
@@ -185,8 +168,7 @@ impl Ingestor {
     ///
     /// The store cannot be read.
     pub fn hits(&self) -> Result<Vec<SeenHit>, Error> {
-        let selection = Selection { conversations: false, ..Selection::facts() };
-        let facts = self.store.events(&selection)?;
+        let facts = self.store.events(&Selection::limit_hits())?;
         let mut dirs: Option<HashMap<&ConversationId, &Path>> = None;
         let mut hits = Vec::new();
         for event in facts.into_iter().filter(is_quota_hit) {
@@ -199,8 +181,7 @@ impl Ingestor {
     }
 
     fn dirs_of_conversations(&self) -> HashMap<&ConversationId, &Path> {
-        let known = self.known.values();
-        known
+        self.checkpoints()
             .filter_map(|it| match &it.kind {
                 SourceKind::Main { conversation } => {
                     Some((conversation, dir_of(&self.config_dirs, &it.source)?))
@@ -213,8 +194,8 @@ impl Ingestor {
     /// Lets go of the store and leaves the rest to the system, for a process that is about to end: freeing what is known of
     /// thousands of sources piece by piece takes a while.
     pub fn leave(self) {
-        let Self { store, config_dirs: _, zone: _, known, present, listings, wanted: _ } = self;
-        std::mem::forget((known, present, listings));
+        let Self { store, config_dirs: _, zone: _, known, listings, has_asked: _, present, wanted: _ } = self;
+        std::mem::forget((known, listings, present));
         drop(store);
     }
 
@@ -223,7 +204,7 @@ impl Ingestor {
         &self.config_dirs
     }
 
-    /// Returns how far each source has been read.
+    /// Returns how far each source has been read, nothing before the first scan.
     pub fn checkpoints(&self) -> impl Iterator<Item = &Checkpoint> {
         self.known.values()
     }
@@ -234,9 +215,9 @@ impl Ingestor {
     ///
     /// # Errors
     ///
-    /// The store cannot be written. What was committed before stays; a later scan goes on from there.
+    /// The store cannot be read or written. What was committed before stays; a later scan goes on from there.
     pub fn scan(&mut self, progress: &(dyn Fn(Progress) + Sync)) -> Result<Scan, Error> {
-        let Search { located, listings } = search(&self.config_dirs, &self.listings);
+        let Search { located, listings } = self.search()?;
         let Located { sources, problems } = each_once(located, &self.config_dirs);
         let sources_all = sources.len();
         let present = sources.iter().map(|source| (source.id.clone(), hash_of(source))).collect();
@@ -252,12 +233,32 @@ impl Ingestor {
         Ok(scan)
     }
 
+    /// Looks for the sources, and meanwhile asks the store how far each has been read.
+    fn search(&mut self) -> Result<Search, Error> {
+        if self.has_asked {
+            return Ok(search(&self.config_dirs, &self.listings));
+        }
+        self.listings = self.store.listings()?;
+        let Self { store, config_dirs, listings, .. } = self;
+        let (checkpoints, found) = thread::scope(|scope| {
+            let checkpoints = scope.spawn(|| checkpoints_of(&**store));
+            let found = search(config_dirs, listings);
+            (checkpoints.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), found)
+        });
+        (self.known, self.has_asked) = (checkpoints?, true);
+        Ok(found)
+    }
+
     /// Looks at some sources only, such as those a watch told of; paths that are no transcripts are passed over.
     ///
     /// # Errors
     ///
-    /// The store cannot be written.
+    /// The store cannot be read or written.
     pub fn refresh(&mut self, paths: &BTreeSet<PathBuf>) -> Result<Scan, Error> {
+        if !self.has_asked {
+            self.known = checkpoints_of(&*self.store)?;
+            (self.listings, self.has_asked) = (self.store.listings()?, true);
+        }
         let located: Vec<Source> = paths.iter().filter_map(|path| self.locate_one(path)).collect();
         let present: Vec<_> = located.iter().map(|source| (source.id.clone(), hash_of(source))).collect();
         let mut scan = self.read(located, &|_| {})?;
@@ -337,6 +338,10 @@ impl Ingestor {
             }
             scan.touched = read.iter().filter_map(|id| self.known.get(id)).cloned().collect();
             scan.touched.iter().for_each(|known| add_problems(&mut scan.lines_skipped, known));
+            if bytes_total > 0 {
+                // Threads overtake each other, and files vanish: what was told last may have been less than all.
+                progress(Progress { bytes_done: bytes_total, bytes_total });
+            }
             Ok(scan)
         })
     }
@@ -362,6 +367,11 @@ pub fn sources_digest(config_dirs: &[PathBuf]) -> u64 {
     located.sources.iter().fold(0, |digest, source| digest ^ hash_of(source))
 }
 
+fn checkpoints_of(store: &dyn EventBackend) -> Result<BySource<Checkpoint>, Error> {
+    let checkpoints = store.checkpoints()?.into_iter();
+    Ok(checkpoints.map(|known| (known.source.clone(), known)).collect())
+}
+
 /// Keeps each source once, also where one folder is given twice, or holds the other.
 fn each_once(mut located: Located, config_dirs: &[PathBuf]) -> Located {
     if config_dirs.len() > 1 {
@@ -372,10 +382,8 @@ fn each_once(mut located: Located, config_dirs: &[PathBuf]) -> Located {
 }
 
 fn hash_of(source: &Source) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    source.id.hash(&mut hasher);
-    (source.stamp.file, source.stamp.size, source.stamp.modified_ns).hash(&mut hasher);
-    hasher.finish()
+    // Other processes have to find the same.
+    FixedState::with_seed(0).hash_one((&source.id, source.stamp))
 }
 
 impl std::fmt::Debug for Ingestor {

@@ -37,7 +37,7 @@ use std::sync::OnceLock;
 
 pub use account::AccountId;
 pub use advice::{
-    Act, Advice, Cause, Policy, Question, STAGGER, WAIT_MAX, Why, WindowStanding, advise, pace_line,
+    Act, Advice, Cause, Policy, Question, STAGGER, WAIT_MAX, WindowStanding, advise, pace_line,
 };
 pub use bell::{Bell, Heard, Listener};
 pub use brake::{Load, Strain, is_overstrained};
@@ -48,7 +48,7 @@ pub use coordinator::{
 };
 pub use error::{Error, ErrorKind};
 pub use ingest::{Ingestor, Progress, Scan, SeenHit, sources_digest};
-pub use journal::{Deeds, Entry, Journal};
+pub use journal::{Entries, Journal};
 pub use lease::{Acquire, AcquireError, Holder, Lease, Term};
 pub use life::{Input, Life, LifeOptions, Output, Role};
 pub use monitor::{Duty, Monitor, MonitorOptions, Steer, Update};

@@ -155,7 +155,7 @@ impl<Tell: Fn(Update) + Sync> Loop<Tell> {
 
     /// Waits for another duty; `None` is the end.
     fn rest(&mut self) -> Option<Duty> {
-        self.ingestor.rest();
+        self.ingestor.forget();
         loop {
             match self.wakes.recv() {
                 Ok(Wake::Duty(Duty::Rest) | Wake::Changed(_) | Wake::Lost) => {}
@@ -169,9 +169,7 @@ impl<Tell: Fn(Update) + Sync> Loop<Tell> {
     fn work(&mut self, duty: Duty) -> Option<Duty> {
         let mut watch = self.watch(duty);
         // What changed before the watch would be missed otherwise, and others may have read meanwhile.
-        if let Err(error) = self.ingestor.renew() {
-            (self.tell)(Update::Failed(error));
-        }
+        self.ingestor.forget();
         let mut agenda = Agenda { everything: true, ..Agenda::default() };
         let mut rescan_at = Instant::now() + self.options.rescan;
         let mut is_behind = true;

@@ -13,9 +13,9 @@ pub use detect::{classifier, isolation_key, record, stat_line};
 pub use hook::hook_call;
 pub use host::statusline_input;
 use session_store::{
-    CellSum, Change, Conversation, CostState, Event, Fact, Join, LINE_BYTES_MAX, Ledger, LimitCause,
-    LimitHit, LimitWindow, Owner, Position, ProblemKind, Reading, Reset, Role, Setting, SourceKind, Tail,
-    Tariff, Timestamp, Turn, Usage, Zone, fold_cells,
+    CellSum, Change, Conversation, CostState, Deed, Event, Fact, Join, LINE_BYTES_MAX, Ledger, LimitCause,
+    LimitHit, LimitWindow, Owner, Position, ProblemKind, Reading, Reset, Restraint, Role, Setting, SourceKind,
+    Tail, Tariff, Timestamp, Turn, Usage, Why, Zone, fold_cells,
 };
 
 /// One line of a transcript: reading never fails, stands at the line's end after it, and says of each line what was
@@ -180,6 +180,7 @@ fn event(bytes: &mut Bytes<'_>, kind: Option<u8>) -> Event {
         agent: bytes.pick(&[None, Some("x"), Some("y")]).map(Into::into),
     };
     let (name, fact) = match kind {
+        4 => ("restraint:", Fact::Restraint(restraint(bytes))),
         5 => ("error:", Fact::LimitHit(limit_hit(bytes))),
         6 => ("cost-state:", Fact::CostState(cost_state(bytes))),
         7 => ("conversation:", Fact::Conversation(conversation(bytes))),
@@ -216,6 +217,21 @@ fn limit_hit(bytes: &mut Bytes<'_>) -> LimitHit {
         cause: bytes.pick(&[LimitCause::Burst, LimitCause::Quota]),
         resets_at: Reset(bytes.pick(&[false, true]).then(|| moment(bytes))),
         window: LimitWindow::from_name(bytes.pick(&["five_hour", "seven_day", "", "new"])),
+    }
+}
+
+fn restraint(bytes: &mut Bytes<'_>) -> Restraint {
+    let (due_ms, waited_ms) = (bytes.count(), bytes.count());
+    let LimitHit { window, resets_at, .. } = limit_hit(bytes);
+    Restraint {
+        deed: bytes.pick(&[Deed::Waited { due_ms, waited_ms }, Deed::Refused, Deed::Told, Deed::Released]),
+        done: bytes.pick(&[false, true]),
+        why: bytes.pick(&Why::ALL),
+        window,
+        resets_at: resets_at.0,
+        used_hundredths: None,
+        tool: bytes.pick(&["Bash", "é"]).into(),
+        priority: "normal".into(),
     }
 }
 

@@ -3,13 +3,15 @@
 //! Variables are inherited for ever: a terminal started from a notebook still says that it is one. Many of them name a
 //! process or a terminal, though, and so can be checked.
 
+use serde::{Deserialize, Serialize};
+
 use crate::evidence::{Evidence, Standing};
 use crate::facts::{Facts, Process};
 use crate::names::{Role, role};
 use crate::probe::variables::kept_value;
 
 /// The ends of an SSH connection, from `SSH_CONNECTION`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connection {
     /// The address the login came from; IPv6 without brackets, perhaps with a zone.
     pub remote_ip: String,

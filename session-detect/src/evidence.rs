@@ -1,5 +1,7 @@
 //! Why a verdict is what it is: signals and what became of them.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// One signal, and what the other facts say of it.
@@ -52,5 +54,29 @@ impl Confidence {
             Self::Inherited => "inherited",
             Self::Verified => "verified",
         }
+    }
+}
+
+impl fmt::Display for Confidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl Standing {
+    /// Returns the name: `verified`, `claimed`, `inherited` or `refuted`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Claimed => "claimed",
+            Self::Inherited => "inherited",
+            Self::Refuted => "refuted",
+        }
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }

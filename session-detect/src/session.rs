@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::claims::Connection;
 use crate::evidence::{Confidence, Evidence};
 use crate::key::IsolationKey;
@@ -9,7 +11,10 @@ use crate::kind::Kind;
 use crate::process::ProcessId;
 
 /// A terminal context: what a person would point at and call a session.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// It can be kept and sent with serde: fields are added, never renamed or removed, and what is missing on reading is
+/// an error only where it is no option.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Session {
     /// The sort of context.

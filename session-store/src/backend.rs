@@ -144,8 +144,10 @@ pub struct Selection {
     pub range: Range<Timestamp>,
     /// Whether turns are wanted, which are nearly all events.
     pub turns: bool,
-    /// Whether the facts of conversations are wanted, which are most of the others.
+    /// Whether the facts of conversations are wanted, which are most of what is left.
     pub conversations: bool,
+    /// Whether anything else but limit hits is wanted; those are returned in any case.
+    pub others: bool,
     /// The conversation they belong to, all where `None`.
     pub conversation: Option<ConversationId>,
 }
@@ -153,7 +155,13 @@ pub struct Selection {
 impl Selection {
     /// Selects everything but turns, of all time.
     pub fn facts() -> Self {
-        Self { range: Timestamp::MIN..Timestamp::MAX, turns: false, conversations: true, conversation: None }
+        let range = Timestamp::MIN..Timestamp::MAX;
+        Self { range, turns: false, conversations: true, others: true, conversation: None }
+    }
+
+    /// Selects limit hits, of all time.
+    pub fn limit_hits() -> Self {
+        Self { conversations: false, others: false, ..Self::facts() }
     }
 
     /// Selects everything.
@@ -166,7 +174,8 @@ impl Selection {
         let in_time = match event.fact {
             crate::Fact::Conversation(_) => self.conversations,
             crate::Fact::Turn(_) => self.turns && self.range.contains(&event.at),
-            _ => self.range.contains(&event.at),
+            crate::Fact::LimitHit(_) => self.range.contains(&event.at),
+            _ => self.others && self.range.contains(&event.at),
         };
         in_time && self.conversation.as_ref().is_none_or(|wanted| event.owner.conversation == *wanted)
     }

@@ -71,6 +71,8 @@ pub enum Fact {
     Failure(Failure),
     /// A session ran a conversation.
     Ownership(Ownership),
+    /// A call was held back for a limit, or would have been.
+    Restraint(Restraint),
 }
 
 /// A reply of a model, with what it used.
@@ -275,6 +277,98 @@ impl Ownership {
             at: from,
             owner,
             fact: Fact::Ownership(Self { session: session.into(), until }),
+        }
+    }
+}
+
+/// What was done before a tool call because of a limit, or would have been under another policy.
+///
+/// Each is told once, by whoever did it, at the time of the call; two records of one differ only where one was altered.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Restraint {
+    /// What it was.
+    pub deed: Deed,
+    /// Whether it was done; otherwise it was only observed that it was due.
+    pub done: bool,
+    /// Why.
+    pub why: Why,
+    /// Which limit.
+    pub window: LimitWindow,
+    /// When that is reset, where it was known.
+    pub resets_at: Option<Timestamp>,
+    /// How much of it was used, in hundredths of a percent, where it was known.
+    pub used_hundredths: Option<u32>,
+    /// The tool that was to be called.
+    pub tool: Arc<str>,
+    /// How much the session matters, in a word of who decided it.
+    pub priority: Arc<str>,
+}
+
+impl Restraint {
+    /// Makes the event of a call in a conversation; `process` is whose work it was, and tells calls of one moment apart.
+    pub fn event(self, conversation: &ConversationId, at: Timestamp, process: u32) -> Event {
+        let owner = Owner { role: Role::Main, since: at, conversation: conversation.clone(), agent: None };
+        let id = EventId::new(format!("restraint:{conversation}:{}:{process}", at.as_millis()));
+        Event { id, at, owner, fact: Fact::Restraint(self) }
+    }
+}
+
+/// Why a call was held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Why {
+    /// A limit of the account is spent.
+    LimitHit,
+    /// It will be before it is reset.
+    AheadOfPace,
+    /// It has just been reset, and all want to start.
+    AfterReset,
+}
+
+impl Why {
+    /// Every cause.
+    pub const ALL: [Self; 3] = [Self::LimitHit, Self::AheadOfPace, Self::AfterReset];
+
+    /// Returns its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LimitHit => "limit_hit",
+            Self::AheadOfPace => "ahead_of_pace",
+            Self::AfterReset => "after_reset",
+        }
+    }
+
+    /// Reads a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+}
+
+/// What was done before a tool call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Deed {
+    /// It waited.
+    Waited {
+        /// How long it was to wait, in milliseconds.
+        due_ms: u64,
+        /// How long it waited, measured, in milliseconds; zero where it was only due.
+        waited_ms: u64,
+    },
+    /// It was refused, and the model told why.
+    Refused,
+    /// It went on, and the human was told of the limit.
+    Told,
+    /// It was due to wait or to be refused, and went on because the conversation had borne enough.
+    Released,
+}
+
+impl Deed {
+    /// Returns its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Waited { .. } => "waited",
+            Self::Refused => "refused",
+            Self::Told => "told",
+            Self::Released => "released",
         }
     }
 }

@@ -63,8 +63,8 @@ pub use board::{
 pub use cell::{CELL_WIDTH, Cell, CellKey, CellSum, PriceClass, PromptBand, fold_cells};
 pub use error::{Error, ErrorKind};
 pub use event::{
-    Compaction, Conversation, CostState, Event, Fact, Failure, LimitCause, LimitHit, LimitSample,
-    LimitWindow, ModelCost, Owner, Ownership, Reset, Role, Setting, Tariff, Turn,
+    Compaction, Conversation, CostState, Deed, Event, Fact, Failure, LimitCause, LimitHit, LimitSample,
+    LimitWindow, ModelCost, Owner, Ownership, Reset, Restraint, Role, Setting, Tariff, Turn, Why,
 };
 pub use id::{AgentId, ConversationId, EventId, ModelId, SourceId};
 pub use join::{Change, Join};

@@ -479,8 +479,9 @@ impl Stores {
                 Err(error) => error,
                 result => return result,
             };
-            let path = error.path().filter(|path| path.starts_with(self.0.folder.join(SESSIONS)));
-            let Some(name) = path.and_then(|path| path.file_stem()?.to_str()).map(str::to_owned) else {
+            // Of a session's store it must be: with the folder itself nothing would change, however often it is tried.
+            let name = error.path().and_then(|path| path.file_stem()?.to_str()).map(str::to_owned);
+            let Some(name) = name.filter(|name| error.path() == Some(&*self.path(name))) else {
                 return Err(error);
             };
             if !self.path(&name).exists() {
@@ -661,7 +662,8 @@ impl EventBackend for Stores {
 
 /// Joins before it selects: a copy outside the selection may give an event another time or owner.
 fn united_events(stores: &[Snapshot], selection: &Selection) -> Result<Ledger, Error> {
-    let facts = Selection { conversations: selection.conversations, ..Selection::facts() };
+    let Selection { conversations, others, .. } = *selection;
+    let facts = Selection { conversations, others, ..Selection::facts() };
     let facts = joined(stores.iter().map(|store| store.events(&facts)))?;
     let mut union: Ledger = facts.into_iter().filter(|event| selection.holds(event)).collect();
     if selection.turns {

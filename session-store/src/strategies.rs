@@ -23,8 +23,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::event::{
-    Compaction, Conversation, CostState, Event, Fact, Failure, LimitCause, LimitHit, LimitSample,
-    LimitWindow, ModelCost, Owner, Ownership, Reset, Role, Setting, Tariff, Turn,
+    Compaction, Conversation, CostState, Deed, Event, Fact, Failure, LimitCause, LimitHit, LimitSample,
+    LimitWindow, ModelCost, Owner, Ownership, Reset, Restraint, Role, Setting, Tariff, Turn, Why,
 };
 use crate::id::{AgentId, ConversationId, EventId, ModelId};
 use crate::ledger::Ledger;
@@ -181,6 +181,19 @@ pub fn ownerships() -> impl Strategy<Value = Ownership> {
     (texts(), timestamps()).prop_map(|(session, until)| Ownership { session, until })
 }
 
+/// Makes what was done before calls because of limits.
+pub fn restraints() -> impl Strategy<Value = Restraint> {
+    let deeds = prop_oneof![
+        (0..30_000u64, 0..30_000u64).prop_map(|(due_ms, waited_ms)| Deed::Waited { due_ms, waited_ms }),
+        select(vec![Deed::Refused, Deed::Told, Deed::Released]),
+    ];
+    (deeds, any::<bool>(), limit_samples(), select(Why::ALL.to_vec()), texts(), texts()).prop_map(
+        |(deed, done, LimitSample { window, resets_at, used_hundredths, .. }, why, tool, priority)| {
+            Restraint { deed, done, why, window, resets_at, used_hundredths, tool, priority }
+        },
+    )
+}
+
 /// Makes facts of every kind, turns most often.
 pub fn facts() -> impl Strategy<Value = Fact> {
     let compaction = (any::<bool>(), counts())
@@ -194,6 +207,8 @@ pub fn facts() -> impl Strategy<Value = Fact> {
         2 => conversations().prop_map(Fact::Conversation),
         1 => failures().prop_map(Fact::Failure),
         1 => ownerships().prop_map(Fact::Ownership),
+        // Boxed, because unoptimized code moves the whole tree of strategies over the stack.
+        1 => restraints().prop_map(Fact::Restraint).boxed(),
     ]
 }
 
@@ -209,6 +224,7 @@ pub fn events() -> impl Strategy<Value = Event> {
             Fact::Conversation(_) => "conversation:",
             Fact::Failure(_) => "failure:",
             Fact::Ownership(_) => "owner:",
+            Fact::Restraint(_) => "restraint:",
         };
         Event { id: EventId::new(format!("{kind}{number}")), at, owner, fact }
     })
@@ -221,6 +237,7 @@ pub fn records(count: usize) -> impl Strategy<Value = Vec<Event>> {
         2 => vec(limit_hits().prop_map(Fact::LimitHit), count),
         1 => vec(cost_states().prop_map(Fact::CostState), count),
         2 => vec(conversations().prop_map(Fact::Conversation), count),
+        1 => vec(restraints().prop_map(Fact::Restraint).boxed(), count),
     ];
     (of_one_kind, vec((timestamps(), owners()), count)).prop_map(|(facts, places)| {
         let events = facts.into_iter().zip(places);

@@ -12,11 +12,13 @@ mod line;
 mod listings;
 mod locate;
 mod map;
+mod reading;
 mod tail;
 
 pub use listings::{FolderStamp, Listed, Listings};
 pub use locate::{Candidate, Folder, Listing, Located, Source, SourceKind, Stamp, locate};
-pub use tail::{Found, LINE_BYTES_MAX, Position, Reading, Tail};
+pub use reading::{Found, Reading};
+pub use tail::{LINE_BYTES_MAX, Position, Tail};
 
 /// Why a line or a file was not counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

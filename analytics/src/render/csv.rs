@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::overview::Overview;
+use crate::printable::printable;
 use crate::report::{Report, Totals};
 
 const HEADER: &str = "key,messages,input_tokens,output_tokens,cache_write_5m_tokens,cache_write_1h_tokens,\
@@ -57,7 +58,8 @@ pub fn details_csv(overview: &Overview) -> String {
 
 /// Writes a report as CSV with a header and one line for each row; the totals are left to the reader.
 ///
-/// Texts that a spreadsheet would run as a formula are prefixed with an apostrophe.
+/// Texts that a spreadsheet would run as a formula are prefixed with an apostrophe, and every text is
+/// [`printable`]: a report is often looked at in a terminal.
 pub fn report_csv(report: &Report) -> String {
     let mut out = format!("{HEADER}\r\n");
     for row in &report.rows {
@@ -88,15 +90,14 @@ fn write_row(out: &mut String, key: &str, totals: &Totals) {
     );
 }
 
-/// Quotes a text where it needs it, and keeps spreadsheets from taking it for a formula.
+/// Quotes a text where it needs it, and keeps spreadsheets from taking it for a formula and terminals for an order.
 fn cell(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\0']);
-    let text = if formula { format!("'{text}") } else { text.to_owned() };
-    if text.contains([',', '"', '\n', '\r', '\'']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text
-    }
+    // A newline steers nothing and is at home in quotes.
+    let lines: Vec<_> = text.split('\n').map(printable).collect();
+    let text = lines.join("\n");
+    let formula = text.starts_with(['=', '+', '-', '@']);
+    let text = if formula { format!("'{text}") } else { text };
+    if text.contains([',', '"', '\n', '\'']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
 #[cfg(test)]
@@ -109,5 +110,8 @@ mod tests {
         assert_eq!(cell("a,b"), "\"a,b\"");
         assert_eq!(cell("say \"hi\""), "\"say \"\"hi\"\"\"");
         assert_eq!(cell("=1+1"), "\"'=1+1\"");
+        assert_eq!(cell("a\nb"), "\"a\nb\"");
+        assert_eq!(cell("\t=1\r"), "�=1�", "nor is a formula behind what is cut off");
+        assert_eq!(cell("\x1b[2J\u{9b}2J"), "�[2J�2J");
     }
 }

@@ -7,7 +7,7 @@ use session_analytics::{
     By, Effort, Figures, Filter, PriceBook, RecommendInput, Report, ReportOptions, SessionInfo, Sessions,
     Totals, anchors, cuts, efforts, recommendations, report_json,
 };
-use session_store::{ConversationId, Failure, Ledger, Timestamp, Usage, Zone, strategies};
+use session_store::{ConversationId, Failure, Ledger, Selection, Timestamp, Usage, Zone, strategies};
 
 use crate::story::{MINUTE, MONDAY, Reply, Story, at};
 
@@ -65,6 +65,20 @@ fn session_of(sessions: &Sessions, conversation: &ConversationId) -> Option<Stri
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// A report may leave unread what it says it does not depend on.
+    #[test]
+    fn what_is_not_needed_makes_no_difference(ledger in strategies::ledgers(40)) {
+        let (whole, sessions) = (Figures::of(&ledger), sessions(&ledger));
+        for by in ALL {
+            let (options, mut figures) = (options(by), whole.clone());
+            let (conversations, others) = (options.needs_conversations(), options.needs_others());
+            let selection = Selection { conversations, others, ..Selection::facts() };
+            figures.facts = ledger.iter().filter(|event| selection.holds(event)).cloned().collect();
+            let all = report_json(&report(&whole, &sessions, by));
+            prop_assert_eq!(report_json(&report(&figures, &sessions, by)), all, "{}", by.name());
+        }
+    }
 
     #[test]
     fn every_view_has_the_same_total(ledger in strategies::ledgers(40)) {

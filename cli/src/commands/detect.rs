@@ -191,8 +191,7 @@ fn standing(verdict: Standing) -> &'static str {
 #[derive(Serialize)]
 pub(super) struct DetectOut<'a> {
     schema_version: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    label: Option<&'a str>,
+    label: String,
     kind: &'a str,
     link: &'a str,
     session_type: &'a str,
@@ -237,7 +236,7 @@ impl<'a> DetectOut<'a> {
     pub(super) fn of(label: Option<&'a str>, session: &'a Session, surroundings: &'a Surroundings) -> Self {
         Self {
             schema_version: 1,
-            label,
+            label: label.map_or_else(|| session.label(), str::to_owned),
             kind: session.kind.name(),
             link: &session.link,
             session_type: session.kind.name(),

@@ -150,7 +150,24 @@ fn stores(context: &Context) -> Vec<Check> {
         let hint = "what they hold is not counted; a newer claudewatch may be able to read them";
         Check::warn("lines", format!("{read}; skipped: {}", reasons.join(", ")), hint)
     });
+    checks.extend(files(&archive.scan.files_skipped));
     checks
+}
+
+/// The transcripts that cannot be read at all, the first by name.
+fn files(skipped: &[(ProblemKind, PathBuf)]) -> Option<Check> {
+    const NAMED: usize = 3;
+    let mut named: Vec<String> = skipped
+        .iter()
+        .take(NAMED)
+        .map(|(kind, path)| format!("{} ({})", path.display(), kind.name().replace('_', " ")))
+        .collect();
+    if let Some(more) = skipped.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        named.push(format!("{more} more"));
+    }
+    let text = format!("not read: {}", named.join(", "));
+    let hint = "what they hold is not counted; give unreadable ones to your user";
+    (!skipped.is_empty()).then(|| Check::warn("files", text, hint))
 }
 
 /// Whether the clock is plausible, and the same as that of the disk.

@@ -27,7 +27,7 @@ use crate::limits::Known;
 use crate::printable::printable;
 use crate::sessions;
 use crate::table::{Column, Table, terminal_width};
-use crate::words::model_name;
+use crate::words::{self, model_name};
 use efficiency::EfficiencyOut;
 
 /// Messages listed one by one for people; JSON lists all.
@@ -57,7 +57,8 @@ pub(crate) fn run(context: &Context, args: &ExplainArgs) -> Result<(), CliError>
         _ => subject.choose(&turns, &facts, context, &sessions),
     };
     let records = records_of(context, &chosen);
-    let limits = known.map(|known| limit::Explained::of(&known, &args.what, &records)).unwrap_or_default();
+    let explain = |known: Known| limit::Explained::of(&known, &args.what, &records, &facts, &accounts);
+    let limits = known.map(explain).unwrap_or_default();
     let efficiency = match &subject {
         Subject::Session(id) => Some(efficiency_of(&chosen, &facts, &book, &sessions, id, now())),
         _ => None,
@@ -396,9 +397,9 @@ impl Account {
     fn text(&self, context: &Context) -> String {
         let usage = self.usage();
         let mut out = format!(
-            "{}: {} messages, {} tokens, {}\n\n",
+            "{}: {}, {} tokens, {}\n\n",
             printable(&self.subject),
-            self.messages.len(),
+            words::count(self.messages.len() as u64, "message"),
             Tokens(usage.total()),
             self.cost()
         );

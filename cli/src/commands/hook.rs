@@ -12,14 +12,15 @@ use std::time::{Duration, Instant, SystemTime};
 
 use session_analytics::{LimitStatus, Limits, Reading, SAME_RESET};
 use session_coordinator::{
-    AccountId, Act, Advice, Cause, Claim, Claims, Entry, Fate, Journal, Load, MemberId, NOTICES, Notice,
-    NoticeBoard, Policy, Question, RuntimeDir, Scope, Strain, Subject, Why, WindowStanding, advise,
+    AccountId, Act, Advice, Cause, Claim, Claims, Fate, Journal, Load, MemberId, NOTICES, Notice,
+    NoticeBoard, Policy, Question, RuntimeDir, Scope, Strain, Subject, WindowStanding, advise,
     is_overstrained,
 };
 use session_detect::claude::Starter;
 use session_detect::{Facts, Session, classify, detect_process};
 use session_store::{
-    BoardSample, Fact, LimitCause, LimitHit, LimitSample, SourceKind, Tail, Timestamp, Zone,
+    BoardSample, Deed, Fact, LimitCause, LimitHit, LimitSample, Restraint, SourceKind, Tail, Timestamp, Why,
+    Zone,
 };
 
 use crate::args::HookArgs;
@@ -42,6 +43,8 @@ const TAIL_BYTES: u64 = 256 << 10;
 const NEWS: Duration = Duration::from_secs(120);
 /// How many of the last notices are looked at for hits.
 const LOOKED_BACK: u64 = 200;
+/// How much of a tool's name is written down.
+const TOOL_CHARS_MAX: usize = 64;
 /// Counts calls that were not understood.
 pub(crate) const PROBLEMS: &str = "hook_problems";
 
@@ -243,22 +246,20 @@ impl Hook<'_> {
         let cause = advice.cause()?.clone();
         let strains = self.claims.strains(&self.claim.conversation);
         let enforced = self.policy == Policy::Enforce;
-        let mut entry = Entry {
-            at: at.as_millis(),
-            done: enforced,
-            why: cause.why.name().to_owned(),
-            window: cause.window.name().to_owned(),
-            resets_at: cause.resets_at.map(Timestamp::as_millis),
-            used_hundredths: cause.used_hundredths,
-            tool: self.call.tool.clone(),
-            priority: priority.name().to_owned(),
-            session: session.to_owned(),
-            conversation: self.claim.conversation.clone(),
-            account: self.claim.account.to_string(),
-            folder: self.call.folder.to_string_lossy().into_owned(),
-            ..Entry::default()
+        let write_down = |deed, done| {
+            let restraint = Restraint {
+                deed,
+                done,
+                why: cause.why,
+                window: cause.window.clone(),
+                resets_at: cause.resets_at,
+                used_hundredths: cause.used_hundredths,
+                tool: self.call.tool.chars().take(TOOL_CHARS_MAX).collect::<String>().into(),
+                priority: priority.name().into(),
+            };
+            let event = restraint.event(&self.claim.conversation.as_str().into(), at, std::process::id());
+            Journal::of(&self.config.data_dir).add(&event)
         };
-        let journal = Journal::of(&self.config.data_dir);
         let load = match &advice {
             Advice::Proceed => return None,
             Advice::Tell(_) => Load::Told(cause.resets_at.unwrap_or_default()),
@@ -269,9 +270,7 @@ impl Hook<'_> {
             return None;
         }
         if enforced && is_overstrained(&strains, at) {
-            entry.what = "released".to_owned();
-            entry.done = false;
-            let _ = journal.add(&entry);
+            let _ = write_down(Deed::Released, false);
             return None;
         }
         // What cannot be accounted for is not done.
@@ -281,24 +280,20 @@ impl Hook<'_> {
         match advice {
             Advice::Proceed => None,
             Advice::Tell(cause) => {
-                entry.what = "told".to_owned();
-                journal.add(&entry).ok()?;
+                write_down(Deed::Told, enforced).ok()?;
                 enforced.then(|| message(&told(&cause, at, &self.config.zone)))
             }
             Advice::Wait(wait, _) => {
-                entry.what = "waited".to_owned();
-                entry.due_ms = wait.as_millis() as u64;
+                let begun = Instant::now();
                 if enforced {
-                    let begun = Instant::now();
                     thread::sleep(wait);
-                    entry.waited_ms = begun.elapsed().as_millis() as u64;
                 }
-                let _ = journal.add(&entry);
+                let waited_ms = if enforced { begun.elapsed().as_millis() as u64 } else { 0 };
+                let _ = write_down(Deed::Waited { due_ms: wait.as_millis() as u64, waited_ms }, enforced);
                 None
             }
             Advice::Refuse(cause) => {
-                entry.what = "refused".to_owned();
-                journal.add(&entry).ok()?;
+                write_down(Deed::Refused, enforced).ok()?;
                 enforced.then(|| refusal(&refused(&cause, self.call.act, at, &self.config.zone)))
             }
         }

@@ -11,7 +11,7 @@ use session_coordinator::{Duty, Ingestor, Monitor, MonitorOptions, Priority, Pro
 use session_store::{ConversationId, Stores};
 
 use crate::clock::now;
-use crate::config::{Config, home};
+use crate::config::{Config, home, is_dumb_terminal};
 use crate::context::{Context, print};
 use crate::error::CliError;
 use crate::feed::{Feed, Show};
@@ -20,7 +20,7 @@ use crate::place::Place;
 use crate::printable::printable;
 use crate::told::words;
 use crate::tui::{self, Message, Settings};
-use crate::words::model_name;
+use crate::words::{self, model_name};
 
 /// What is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +96,8 @@ fn watch(
 
 /// Tells whether there is a terminal to fill, and a person wanted on it.
 pub(super) fn is_full_screen(config: &Config) -> bool {
-    std::io::stdout().is_terminal() && std::io::stdin().is_terminal() && !config.json
+    let is_terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
+    is_terminal && !is_dumb_terminal() && !config.json
 }
 
 /// Starts what reads the transcripts, which tells the others of limits before it tells the own screen of anything.
@@ -366,9 +367,9 @@ fn told(notice: &LiveNotice) -> String {
 
 fn summary(live: &Live) -> String {
     format!(
-        "{}  {} conversations, {} tokens, {}; today {} tokens, {}",
+        "{}  {}, {} tokens, {}; today {} tokens, {}",
         live.at,
-        live.conversations.len(),
+        words::count(live.conversations.len() as u64, "conversation"),
         Tokens(live.totals.usage().total()),
         live.totals.cost,
         Tokens(live.today.usage().total()),
@@ -379,11 +380,11 @@ fn summary(live: &Live) -> String {
 fn line(it: &session_analytics::LiveConversation) -> String {
     let model = it.model.as_ref().map_or("", |model| model.as_str());
     format!(
-        "{:<8} {}  {}  {} messages  {} tokens  {}",
+        "{:<8} {}  {}  {}  {} tokens  {}",
         it.state.name(),
         printable(&it.project),
         model_name(model),
-        it.totals.sum.messages,
+        words::count(it.totals.sum.messages, "message"),
         Tokens(it.usage().total()),
         it.totals.cost,
     )

@@ -67,6 +67,10 @@ fn set(context: &Context, scope: &str, level: Priority) -> Result<(), CliError> 
     let changed = with_rule(&text, scope, level).ok_or_else(by_hand)?;
     write(&path, &changed)
         .map_err(|error| CliError::store(format!("cannot write {}", path.display())).because(error))?;
+    if context.config.json {
+        let out = json!({"schema_version": 1, "scope": scope, "priority": level.name()});
+        return print(&format!("{out}\n"));
+    }
     if !context.config.quiet {
         print(&format!("{} is {level} now.\n", printable(scope)))?;
     }

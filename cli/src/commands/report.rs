@@ -1,11 +1,13 @@
 //! `claudewatch report`: usage and cost in a table, as JSON or as CSV.
 
+mod coordination;
+
 use std::ops::Range;
 use std::time::Duration;
 
 use session_analytics::{
-    By, Elapsed, Figures, Filter, Grouped, Problems, Report, ReportOptions, Row, Sessions, Tokens, Totals,
-    Usd, anchors, cuts, report_csv, report_json,
+    By, Elapsed, Figures, Filter, Problems, Report, ReportOptions, Row, Sessions, Tokens, Totals, Usd,
+    anchors, cuts, report_csv, report_json,
 };
 use session_detect::Kind;
 use session_store::{Date, EventBackend, ModelId, Selection, Timestamp, Zone};
@@ -17,14 +19,17 @@ use crate::error::CliError;
 use crate::line::bar;
 use crate::sessions;
 use crate::table::{Column, Table, terminal_width};
-use crate::words::models_text;
+use crate::words::{self, models_text};
+
+pub(super) use coordination::of_facts as coordination_of;
 
 /// The length of the greatest bar.
 const BAR_CELLS: u32 = 12;
 
 pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<(), CliError> {
+    let Some(by) = rows(args.by) else { return coordination::run(context, args) };
     let options = ReportOptions {
-        by: args.by.into(),
+        by,
         zone: context.config.zone.clone(),
         range: range(&args.span, &context.config.zone)?,
         filter: Filter {
@@ -60,9 +65,8 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<(), CliError> 
 
 /// Reads no more than the report needs: blocks depend on what was before them.
 fn figures_for(archive: &Archive, options: &ReportOptions) -> Result<Figures, CliError> {
-    let facts = archive
-        .store
-        .events(&Selection { conversations: options.needs_conversations(), ..Selection::facts() })?;
+    let (conversations, others) = (options.needs_conversations(), options.needs_others());
+    let facts = archive.store.events(&Selection { conversations, others, ..Selection::facts() })?;
     let (range, mut cuts) = match options.by {
         By::Block => (Timestamp::MIN..Timestamp::MAX, cuts(&anchors(&facts))),
         _ => (options.range.clone(), Vec::new()),
@@ -80,22 +84,22 @@ pub(crate) fn note_problems(problems: &mut Problems, archive: &Archive) {
     problems.files_skipped = archive.scan.files_skipped.len() as u64;
 }
 
-impl From<ReportBy> for By {
-    fn from(by: ReportBy) -> Self {
-        match by {
-            ReportBy::Daily => Self::Daily,
-            ReportBy::Weekly => Self::Weekly,
-            ReportBy::Monthly => Self::Monthly,
-            ReportBy::Conversation => Self::Conversation,
-            ReportBy::Project => Self::Project,
-            ReportBy::Model => Self::Model,
-            ReportBy::Block => Self::Block,
-            ReportBy::Session => Self::Session,
-            ReportBy::Type => Self::Type,
-            ReportBy::User => Self::User,
-            ReportBy::Host => Self::Host,
-        }
-    }
+/// Returns what the rows of usage are; `None` where another report is asked for.
+fn rows(by: ReportBy) -> Option<By> {
+    Some(match by {
+        ReportBy::Daily => By::Daily,
+        ReportBy::Weekly => By::Weekly,
+        ReportBy::Monthly => By::Monthly,
+        ReportBy::Conversation => By::Conversation,
+        ReportBy::Project => By::Project,
+        ReportBy::Model => By::Model,
+        ReportBy::Block => By::Block,
+        ReportBy::Session => By::Session,
+        ReportBy::Type => By::Type,
+        ReportBy::User => By::User,
+        ReportBy::Host => By::Host,
+        ReportBy::Coordination => return None,
+    })
 }
 
 fn filter(span: &SpanArgs) -> Filter {
@@ -297,16 +301,16 @@ fn remarks(report: &Report) -> String {
         text.push_str("~ before the times of a block: inferred from use, no official reset fixes it.\n");
     }
     if *under_reported_messages > 0 {
-        let under_reported_messages = Grouped(*under_reported_messages);
+        let messages = words::count(*under_reported_messages, "message");
+        let are = if *under_reported_messages == 1 { "is" } else { "are" };
         text.push_str(&format!(
-            "{under_reported_messages} messages are from versions of Claude Code (2.1.12 to 2.1.96) that recorded too \
-             little output.\n"
+            "{messages} {are} from versions of Claude Code (2.1.12 to 2.1.96) that recorded too little output.\n"
         ));
     }
     if *lines_skipped > 0 || *files_skipped > 0 {
-        text.push_str(&format!(
-            "Not counted: {lines_skipped} damaged lines, {files_skipped} unreadable files.\n"
-        ));
+        let lines = words::count(*lines_skipped, "damaged line");
+        let files = words::count(*files_skipped, "unreadable file");
+        text.push_str(&format!("Not counted: {lines}, {files}.\n"));
     }
     text
 }

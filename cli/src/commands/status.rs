@@ -6,10 +6,10 @@ pub(super) mod json;
 
 use std::collections::BTreeSet;
 
-use session_analytics::{Elapsed, Live, LiveConversation, PriceBook, Tokens};
+use session_analytics::{Elapsed, Live, LiveConversation, PriceBook, Restraints, Tokens};
 use session_coordinator::{CONFLICTS_RESOLVED, NOTICES, RESOURCES_SHARED, Scan};
 use session_detect::Session;
-use session_store::{Stores, Summaries};
+use session_store::{EventBackend, Stores, Summaries};
 
 use crate::clock::now;
 use crate::config::SessionMode;
@@ -34,6 +34,8 @@ struct Status<'c> {
     presence: Presence,
     limits: Known,
     live: Live,
+    /// What hooks did about limits within the last day.
+    deeds: Restraints,
     stores: Stores,
     /// What this look had to read, because nobody had yet; `None` where the leader has read everything.
     scan: Option<Scan>,
@@ -52,7 +54,8 @@ pub(crate) fn run(context: &Context) -> Result<(), CliError> {
     let Look { stores, scan, limits, mut live } = look;
     live.notices = others.told.news(live.at, Some(&context.projects.of(&folder)));
     let presence = Presence::look(context, &stores, &live, &others);
-    let status = Status { context, session, folder, others, presence, limits, live, stores, scan };
+    let deeds = deeds::last_day(context, &stores)?;
+    let status = Status { context, session, folder, others, presence, limits, live, deeds, stores, scan };
     if context.config.json {
         return print(&json::json(&status));
     }
@@ -76,14 +79,14 @@ impl Look {
         view: Live,
         summaries: Summaries,
     ) -> Result<Self, CliError> {
-        let (stores, mut ingestor) = context.archive_unread();
+        let (stores, _) = context.archive_unread();
         stores.trust(summaries);
         let limits = if view.limits.is_empty() && !limits::is_told(&context.config) {
             stores.find_homes()?;
             Known::nothing()
         } else {
-            ingestor.renew()?;
-            Known::gather(context, &stores, book, ingestor.checkpoints(), Wanted::Open)?
+            let checkpoints = stores.checkpoints()?;
+            Known::gather(context, &stores, book, checkpoints.iter(), Wanted::Open)?
         };
         context.tell_trouble(&stores);
         Ok(Self { stores, scan: None, limits, live: view })
@@ -122,7 +125,7 @@ fn text(status: &Status<'_>) -> String {
     out.push_str(&last_limit(live));
     out.push_str(&notices(live));
     out.push_str(&coordination(status));
-    out.push_str(&deeds::text(context));
+    out.push_str(&deeds::text(&status.deeds));
     if context.config.debug {
         out.push_str(&debug::text(status));
     }

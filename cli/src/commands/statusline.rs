@@ -232,7 +232,7 @@ impl News {
         let is_known = |sample: &BoardSample| {
             let newest =
                 samples.iter().rfind(|it| it.source == source && it.sample.window == sample.sample.window);
-            newest.is_some_and(|newest| newest.sample == sample.sample)
+            newest.is_some_and(|newest| says_same(&newest.sample, &sample.sample))
         };
         if kept.is_some_and(|kept| kept.mark == status.mark) && told.iter().all(is_known) {
             return None;
@@ -288,6 +288,15 @@ fn cost_before(
         }
     };
     before.min(cost)
+}
+
+/// Returns whether two samples of a window say the same; a reset may be told a little differently.
+fn says_same(a: &LimitSample, b: &LimitSample) -> bool {
+    let is_near = match (a.resets_at, b.resets_at) {
+        (Some(a), Some(b)) => is_same(a, b),
+        (a, b) => a == b,
+    };
+    is_near && a.used_hundredths == b.used_hundredths && a.status == b.status
 }
 
 fn is_same(a: Timestamp, b: Timestamp) -> bool {

@@ -10,7 +10,7 @@ use session_analytics::{Live, LiveConversation};
 use session_store::{ConversationId, Timestamp};
 
 use super::history::History;
-use super::plan::Plan;
+use super::plan::{Plan, Shown};
 use super::{Message, Settings};
 use crate::printable::is_unprintable;
 use crate::words;
@@ -227,9 +227,21 @@ impl App {
         self.scroll = self.first_row(self.room());
     }
 
+    /// Returns where everything goes on a screen of some size.
+    pub(crate) fn plan(&self, size: Size) -> Plan {
+        let shown = Shown {
+            live: self.live.as_deref(),
+            settings: &self.settings,
+            rows: self.order.len(),
+            detail: self.detail && self.selected().is_some(),
+            note: !self.note.is_empty(),
+        };
+        Plan::new(&shown, size)
+    }
+
     /// Returns how many rows have room on the screen.
     fn room(&self) -> usize {
-        Plan::new(self, self.size).room()
+        self.plan(self.size).room()
     }
 }
 

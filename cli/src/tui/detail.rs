@@ -1,16 +1,16 @@
 //! The selected conversation in full.
 
+use std::collections::BTreeSet;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use session_analytics::{Grouped, LiveConversation, State};
-use session_store::{Timestamp, Usage};
+use session_store::{ModelId, Timestamp, Usage, Zone};
 
-use super::app::App;
-use super::lines::{put, rows, rule};
+use super::lines::{NO_PROJECT, put, rows, rule};
 use super::paint::{Kind, Palette};
-use super::table;
 use crate::words;
 
 /// From this width on, facts and tokens stand side by side.
@@ -32,9 +32,20 @@ pub(crate) fn height(width: u16) -> u16 {
     body + 3
 }
 
-/// Paints the selected conversation.
-pub(crate) fn draw(app: &App, palette: Palette, buffer: &mut Buffer, area: Rect, now: Timestamp) {
-    let Some(conversation) = app.selected() else { return };
+/// What is shown, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct Detail<'a> {
+    pub(super) conversation: &'a LiveConversation,
+    /// The models without a price.
+    pub(super) unpriced: &'a BTreeSet<ModelId>,
+    pub(super) zone: &'a Zone,
+    pub(super) palette: Palette,
+    pub(super) now: Timestamp,
+}
+
+/// Paints the details of a conversation.
+pub(crate) fn draw(detail: Detail<'_>, buffer: &mut Buffer, area: Rect) {
+    let Detail { conversation, palette, .. } = detail;
     let mut lines = rows(area);
     let Some(top) = lines.next() else { return };
     let id = words::clip(conversation.id.as_str(), usize::from(top.width).saturating_sub(24));
@@ -52,7 +63,7 @@ pub(crate) fn draw(app: &App, palette: Palette, buffer: &mut Buffer, area: Rect,
         let above = FACTS.min(body.height);
         (body.width, Rect { y: body.y + above, height: body.height - above, ..body })
     };
-    let facts = facts(app, conversation, palette, now, usize::from(facts_width));
+    let facts = facts(detail, usize::from(facts_width));
     for (row, line) in rows(Rect { width: facts_width, ..body }).zip(facts) {
         put(buffer, row, line);
     }
@@ -63,26 +74,21 @@ pub(crate) fn draw(app: &App, palette: Palette, buffer: &mut Buffer, area: Rect,
     put(buffer, bar_row, stacked_bar(conversation.usage(), usize::from(area.width), palette));
 }
 
-fn facts<'a>(
-    app: &App,
-    conversation: &LiveConversation,
-    palette: Palette,
-    now: Timestamp,
-    width: usize,
-) -> Vec<Line<'a>> {
+fn facts<'a>(detail: Detail<'_>, width: usize) -> Vec<Line<'a>> {
+    let Detail { conversation, unpriced, zone, palette, now } = detail;
     let room = width.saturating_sub(14);
     let fact = |name: &str, value: String, style: Style| {
         Line::from(vec![Span::styled(format!("{name:<14}"), palette.dim()), Span::styled(value, style)])
     };
     let plain = |name: &str, value: String| fact(name, words::clip(&value, room), Style::new());
     let totals = &conversation.totals;
-    let project = if conversation.project.is_empty() { table::NO_PROJECT } else { &conversation.project };
+    let project = if conversation.project.is_empty() { NO_PROJECT } else { &conversation.project };
     let (state_style, symbol) = palette.state(conversation.state);
     let last = conversation.last_activity;
     let activity = match words::ago(last, now).as_str() {
         "–" => "unknown".to_owned(),
         "now" => "now".to_owned(),
-        ago => format!("{} ({ago} ago)", words::moment(&app.settings.zone, last, now)),
+        ago => format!("{} ({ago} ago)", words::moment(zone, last, now)),
     };
     let hits = match totals.rate_limit_events {
         0 => fact("Limits hit", "never".to_owned(), Style::new()),
@@ -94,7 +100,7 @@ fn facts<'a>(
         fact("State", format!("{symbol} {}", state_words(conversation.state)), state_style),
         plain("Last activity", activity),
         plain("Messages", Grouped(totals.sum.messages).to_string()),
-        fact("Cost", words::clip(&cost(app, conversation), room), palette.strong()),
+        fact("Cost", words::clip(&cost(conversation, unpriced), room), palette.strong()),
         plain("Tokens/min", Grouped(words::whole(conversation.tokens_per_minute)).to_string()),
         hits,
     ]
@@ -120,18 +126,15 @@ fn state_words(state: State) -> &'static str {
 }
 
 /// Returns the cost, and why it is not exact.
-fn cost(app: &App, conversation: &LiveConversation) -> String {
+fn cost(conversation: &LiveConversation, unpriced: &BTreeSet<ModelId>) -> String {
     let totals = &conversation.totals;
-    let unpriced = app.live.as_ref().map(|live| &live.unpriced_models);
-    let cost = unpriced.map_or_else(String::new, |unpriced| words::cost(totals, unpriced));
-    let has_unpriced = unpriced.is_some_and(|unpriced| !unpriced.is_disjoint(&totals.models));
     let why = match () {
-        () if has_unpriced => "  (a model has no price)",
+        () if !unpriced.is_disjoint(&totals.models) => "  (a model has no price)",
         () if totals.estimated => "  (estimated by the model's family)",
         () if totals.sum.under_reported > 0 => "  (output was recorded too low)",
         () => "",
     };
-    cost + why
+    words::cost(totals, unpriced) + why
 }
 
 fn token_counts<'a>(usage: &Usage, has_shares: bool, palette: Palette) -> Vec<Line<'a>> {

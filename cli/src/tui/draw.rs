@@ -8,6 +8,7 @@ use session_store::Timestamp;
 
 use super::Settings;
 use super::app::{App, Mode};
+use super::detail::Detail;
 use super::lines::{bar, put, rows, rule};
 use super::paint::Palette;
 use super::plan::Plan;
@@ -19,7 +20,7 @@ const BYTES_PER_MB: f64 = 1e6;
 /// Paints the state as it is at a moment.
 pub(crate) fn draw(app: &App, frame: &mut Frame<'_>, now: Timestamp) {
     let area = frame.area();
-    let plan = Plan::new(app, area.as_size());
+    let plan = app.plan(area.as_size());
     let palette = Palette { color: app.settings.color };
     let buffer = frame.buffer_mut();
     put(buffer, plan.title, title(app, palette, now, plan.title.width));
@@ -41,7 +42,11 @@ pub(crate) fn draw(app: &App, frame: &mut Frame<'_>, now: Timestamp) {
             } else {
                 table::draw(app, palette, buffer, plan.table, now);
             }
-            detail::draw(app, palette, buffer, plan.detail, now);
+            if let Some(conversation) = app.selected() {
+                let (zone, unpriced) = (&app.settings.zone, &live.unpriced_models);
+                let detail = Detail { conversation, unpriced, zone, palette, now };
+                detail::draw(detail, buffer, plan.detail);
+            }
         }
     }
     put(buffer, plan.note, note(app, palette, plan.note.width));

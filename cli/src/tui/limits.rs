@@ -2,8 +2,8 @@
 
 use ratatui::text::{Line, Span};
 use session_analytics::{LimitStatus, LimitUse, Live, NEAR};
-use session_coordinator::{Act, Advice, Cause, Policy, Priority, Question, Why, WindowStanding, advise};
-use session_store::Timestamp;
+use session_coordinator::{Act, Advice, Cause, Policy, Priority, Question, WindowStanding, advise};
+use session_store::{Timestamp, Why};
 use unicode_width::UnicodeWidthStr;
 
 use super::Settings;

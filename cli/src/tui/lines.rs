@@ -7,6 +7,9 @@ use ratatui::text::{Line, Span};
 
 use super::paint::Palette;
 
+/// What a project is called where it is not known.
+pub(crate) const NO_PROJECT: &str = "(unknown)";
+
 /// Writes a line into an area, cut at its right edge.
 pub(crate) fn put(buffer: &mut Buffer, area: Rect, line: Line<'_>) {
     let area = area.intersection(buffer.area);

@@ -1,9 +1,9 @@
 //! Where everything goes on a screen of some size.
 
 use ratatui::layout::{Rect, Size};
+use session_analytics::Live;
 
-use super::app::App;
-use super::{detail, limits, summary, table};
+use super::{Settings, detail, limits, summary};
 
 /// Below this width no column is given away to margins.
 const MARGIN_FROM: u16 = 40;
@@ -12,6 +12,19 @@ const TABLE_ROWS_BESIDE_DETAIL: u16 = 5;
 /// How many conversations are shown before the first limit, and before all of them.
 const ROWS_MIN: u16 = 3;
 const ROWS_BEFORE_LIMITS: u16 = 8;
+
+/// What is there to be shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown<'a> {
+    pub(super) live: Option<&'a Live>,
+    pub(super) settings: &'a Settings,
+    /// How many rows the table has.
+    pub(super) rows: usize,
+    /// Whether a conversation's details are wanted.
+    pub(super) detail: bool,
+    /// Whether there is something to say above the keys.
+    pub(super) note: bool,
+}
 
 /// Where everything goes; what has no room has a height of zero.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,8 +44,8 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// Divides a screen: first the table and the sums of today, then the rest by how much it is missed.
-    pub(crate) fn new(app: &App, size: Size) -> Self {
-        let live = app.live.as_ref();
+    pub(crate) fn new(shown: &Shown<'_>, size: Size) -> Self {
+        let live = shown.live;
         let mut left = size.height;
         let mut take = |wanted: bool, rows: u16, keep: u16| {
             let taken = if wanted && left >= rows.saturating_add(keep) { rows } else { 0 };
@@ -45,9 +58,9 @@ impl Plan {
         let block = take(live.is_some(), 1, 4);
         let limit = take(live.is_some_and(|live| live.last_limit.is_some()), 1, 4);
         let notice = take(live.is_some_and(|live| summary::shown_notice(live).is_some()), 1, 4);
-        let note = take(!app.note.is_empty(), 1, 6);
-        let wanted = live.map_or(0, |live| limits::height(live, &app.settings));
-        let table_wanted = (app.rows().len() as u16).clamp(ROWS_MIN, ROWS_BEFORE_LIMITS) + 2;
+        let note = take(shown.note, 1, 6);
+        let wanted = live.map_or(0, |live| limits::height(live, shown.settings));
+        let table_wanted = (shown.rows as u16).clamp(ROWS_MIN, ROWS_BEFORE_LIMITS) + 2;
         let keep = |nth| if nth == 0 { ROWS_MIN + 2 } else { table_wanted };
         let limits = (0..wanted).map(|nth| take(true, 1, keep(nth))).sum();
         let limits_heading = take(limits > 0, 2, table_wanted + 5);
@@ -55,9 +68,8 @@ impl Plan {
         let gap_below_title = take(true, 1, 10);
         let margin = u16::from(size.width >= MARGIN_FROM);
         let (mut y, width) = (0, size.width - 2 * margin);
-        let has_detail = app.detail && app.selected().is_some();
-        let beside = take(has_detail, detail::height(width), TABLE_ROWS_BESIDE_DETAIL);
-        let instead = if has_detail && beside == 0 { left } else { 0 };
+        let beside = take(shown.detail, detail::height(width), TABLE_ROWS_BESIDE_DETAIL);
+        let instead = if shown.detail && beside == 0 { left } else { 0 };
         let table = left - instead;
 
         let mut place = |height: u16| {
@@ -78,6 +90,15 @@ impl Plan {
 
     /// Returns how many rows of the table have room.
     pub(crate) fn room(&self) -> usize {
-        usize::from(self.table.height - table::heading_height(self.table.height))
+        usize::from(self.table.height - heading_height(self.table.height))
+    }
+}
+
+/// Returns how many rows of a table of this height name what is below.
+pub(crate) fn heading_height(height: u16) -> u16 {
+    match height {
+        0..3 => 0,
+        3..5 => 1,
+        _ => 2,
     }
 }

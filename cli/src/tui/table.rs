@@ -9,8 +9,9 @@ use session_store::Timestamp;
 
 use super::app::App;
 use super::history::SLOTS;
-use super::lines::{put, rows, rule};
+use super::lines::{NO_PROJECT, put, rows, rule};
 use super::paint::Palette;
+use super::plan::heading_height;
 use crate::words;
 
 /// The narrowest column of projects beside others.
@@ -20,8 +21,6 @@ const PROJECT_ENOUGH: usize = 24;
 /// The widest one; longer paths are shortened.
 const PROJECT_MAX: usize = 56;
 const MODEL_MAX: usize = 16;
-/// What a project is called where it is not known.
-pub(crate) const NO_PROJECT: &str = "(unknown)";
 
 /// Steps of height, for a curve of one row.
 const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -103,15 +102,6 @@ struct Grid {
     project: usize,
     columns: Vec<(Column, usize)>,
     gap: usize,
-}
-
-/// Returns how many rows of a table of this height name what is below.
-pub(crate) fn heading_height(height: u16) -> u16 {
-    match height {
-        0..3 => 0,
-        3..5 => 1,
-        _ => 2,
-    }
 }
 
 /// Paints the rows that have room.

@@ -315,7 +315,60 @@ fn help_and_version_are_success() {
         assert!(help.contains(part), "`{part}` is not in\n{help}");
     }
     assert!(env.run(&["--version"]).ok().starts_with("claudewatch "));
-    assert!(env.run(&["report", "--help"]).ok().contains("--since"));
+    // What a command takes itself comes first, in one piece.
+    let report = env.run(&["report", "--help"]).ok();
+    let place = |text: &str| report.find(text).unwrap_or_else(|| panic!("`{text}` is not in\n{report}"));
+    let order = ["--since", "--csv", "Everywhere:", "--json", "Monitor and status:", "--all"].map(place);
+    assert!(order.is_sorted(), "{report}");
+}
+
+#[test]
+fn options_of_reports_are_set_by_all_layers() {
+    let env = Env::new();
+    let replies = [("msg_1", "2026-11-20T10:00:00Z"), ("msg_2", "2026-11-21T10:00:00Z")];
+    env.write("c", &replies.map(|(id, at)| Reply::new(id, at).folder("/p/one")));
+    let counted = |args: &[&str], variables: &[(&str, &str)]| {
+        let report = with(&env, &[&["report", "--json"], args].concat(), variables).json();
+        report["totals"]["messages"].as_u64().unwrap()
+    };
+    assert_eq!(counted(&[], &[]), 2);
+    for (name, value, left) in [
+        ("SINCE", "2026-11-21", 1),
+        ("UNTIL", "2026-11-20", 0),
+        ("PROJECT", "/p/two", 0),
+        ("MODEL", "opus", 0),
+        ("SESSION", "pts/9", 0),
+        ("TYPE", "ssh", 0),
+        ("CSV", "1", 2),
+    ] {
+        assert_eq!(counted(&[], &[(&format!("CLAUDEWATCH_{name}"), value)]), left, "{name}");
+    }
+    assert_eq!(counted(&["--project", "/p/one"], &[("CLAUDEWATCH_PROJECT", "/p/two")]), 2);
+    with(&env, &["report"], &[("CLAUDEWATCH_TYPE", "martian")]).fails(2, &["martian"]);
+    assert!(with(&env, &["report"], &[("CLAUDEWATCH_CSV", "1")]).ok().starts_with("key,"));
+    fs::write(env.config().join("config.toml"), "since = \"2026-11-21\"\ncsv = true\n").unwrap();
+    assert_eq!(env.run(&["report"]).ok().lines().count(), 2);
+    assert_eq!(counted(&["--since", "2026-11-20"], &[]), 2);
+    let export = env.run(&["export", "-"]).json();
+    assert_eq!(export["total_usage"]["messages"], 1);
+}
+
+#[test]
+fn options_that_are_commands_stand_alone() {
+    let env = Env::new();
+    env.run(&["--status", "report"]).fails(2, &["--status", "leave the other command out"]);
+    env.run(&["--export-report", "x.json", "report"]).fails(2, &["--export-report"]);
+    assert!(!env.path("work/x.json").exists());
+}
+
+#[test]
+fn a_config_folder_that_is_not_there_is_said() {
+    let env = Env::new();
+    env.write("c", &[Reply::now("msg_1")]);
+    assert_eq!(env.run(&["report"]).stderr, "");
+    let elsewhere = env.run(&["report", "--claude-dir", "/nowhere"]);
+    elsewhere.fails(0, &["there is no folder /nowhere"]);
+    assert_eq!(env.run(&["report", "--claude-dir", "/nowhere", "--quiet"]).stderr, "");
 }
 
 #[test]
@@ -326,7 +379,8 @@ fn priorities_are_set_and_shown() {
     assert!(env.run(&["priority"]).ok().contains("Every session is normal"));
     env.run(&["priority", "~/shop", "critical"]).ok();
     env.run(&["priority", "*try*", "background"]).ok();
-    env.run(&["priority", "~/shop", "background"]).ok();
+    let set = env.json(&["priority", "~/shop", "background"]);
+    assert_eq!((&set["scope"], &set["priority"]), (&"~/shop".into(), &"background".into()));
     let shown = env.json(&["priority"]);
     let home = env.path("home/shop");
     let rules = serde_json::json!([
@@ -336,6 +390,7 @@ fn priorities_are_set_and_shown() {
     assert_eq!((&shown["policy"], &shown["priorities"]), (&serde_json::json!("enforce"), &rules));
     assert!(std::fs::read_to_string(&file).unwrap().starts_with("# mine\npolicy = \"enforce\"\n"));
     env.run(&["priority", "x"]).fails(2, &[]);
+    env.run(&["priority", "", "critical"]).fails(2, &[]);
     env.run(&["priority", "x", "high"]).fails(2, &["critical"]);
     std::fs::write(&file, "[priority]\nx = \"high\"\n").unwrap();
     env.run(&["priority"]).fails(2, &["priority", "config.toml"]);

@@ -57,9 +57,11 @@ fn what_one_machine_records_another_can_judge() {
     let live = env.json(&["detect"]);
     let recorded = env.json(&["detect", "--record"]);
     let again = verdict(&env, &recorded);
-    for name in ["kind", "link", "place", "confidence"] {
+    for name in ["kind", "link", "place", "confidence", "label"] {
         assert_eq!(live[name], again[name], "{name}");
     }
+    // As `status` says it.
+    assert!(live["label"].as_str().is_some_and(|label| label.contains('@')), "{live}");
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn each_record_has_a_verdict() {
 
     let text = env.run(&["explain", "msg_1"]).ok();
     for part in
-        ["msg_1: 1 messages, 67 tokens, $0.0006", "1 records placeholder", "1 records kept", "sonnet-5-5"]
+        ["msg_1: 1 message, 67 tokens, $0.0006", "1 records placeholder", "1 records kept", "sonnet-5-5"]
     {
         assert!(text.contains(part), "`{part}` is not in\n{text}");
     }

@@ -250,8 +250,13 @@ fn names_say_the_form() {
 fn what_cannot_be_written_leaves_everything_as_it_was() {
     let env = Env::new();
     env.write("c", &[Reply::new("msg_1", "2026-11-20T10:00:00Z")]);
-    env.run(&["export", "/nowhere/report.json"])
-        .fails(3, &["cannot write /nowhere/report.json", "make the folder first"]);
+    env.run(&["export", "/nowhere/report.json"]).fails(
+        3,
+        &[
+            "cannot write /nowhere/report.json: No such file or directory (os error 2)\n",
+            "make the folder first",
+        ],
+    );
     let folder = env.path("out/report.html");
     fs::create_dir_all(&folder).unwrap();
     env.run(&["export", folder.to_str().unwrap()]).fails(3, &["it is a folder"]);
@@ -261,6 +266,31 @@ fn what_cannot_be_written_leaves_everything_as_it_was() {
     env.run(&["export", env.path("out/report.json").to_str().unwrap()]).fails(3, &["report.analytics.json"]);
     assert_eq!(fs::read_to_string(env.path("out/report.json")).unwrap(), "old");
     assert_eq!(names(&env.path("out")), ["report.json"], "nothing is left beside it");
+}
+
+/// The system would end who writes more than a user's limit allows; that is no answer to a full disk.
+#[test]
+#[cfg(unix)]
+fn a_limit_of_file_sizes_is_an_error() {
+    let env = Env::with_corpus(11, 3_000_000).0;
+    fs::write(env.path("work/report.html"), "old").unwrap();
+    let limited = |args: &str| {
+        let mut shell = std::process::Command::new("sh");
+        let program = env!("CARGO_BIN_EXE_claudewatch");
+        // Blocks of 512 bytes or of 1024, as the shell likes.
+        shell.args(["-c", &format!("ulimit -f 8; exec {program} {args}")]);
+        let plain = env.command(&[]);
+        shell.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        crate::env::Outcome::of(shell.current_dir(env.path("work")))
+    };
+    let report = limited("report");
+    report.fails(3, &["what is new was not kept"]);
+    assert!(report.stdout.contains("Total"), "{}", report.stdout);
+    limited("export report.html")
+        .fails(3, &["report.html: File too large (os error 27)\n", "free some space"]);
+    assert_eq!(fs::read_to_string(env.path("work/report.html")).unwrap(), "old");
+    assert_eq!(limited("hook").code, Some(0));
+    env.run(&["report"]).ok();
 }
 
 #[test]

@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use session_coordinator::{Claims, Entry, Journal, NoticeBoard, RuntimeDir};
-use session_store::{BoardSample, LimitSample, LimitWindow, Timestamp};
+use session_coordinator::{Claims, Journal, NoticeBoard, RuntimeDir};
+use session_store::{BoardSample, Deed, Event, Fact, LimitSample, LimitWindow, Restraint, Timestamp, Why};
 
 use crate::env::{Env, Outcome, Reply, now, parse};
 
@@ -53,8 +53,19 @@ fn board(env: &Env) -> NoticeBoard {
     NoticeBoard::open(&runtime(env)).unwrap()
 }
 
-pub(crate) fn journal(env: &Env) -> Vec<Entry> {
-    Journal::of(&env.data()).since(Timestamp::MIN)
+pub(crate) fn journal(env: &Env) -> Vec<(Event, Restraint)> {
+    written_down(&env.data())
+}
+
+/// What hooks wrote down in a data folder, in the order of the calls.
+pub(crate) fn written_down(data: &Path) -> Vec<(Event, Restraint)> {
+    let restraint = |event: Event| match event.fact.clone() {
+        Fact::Restraint(restraint) => (event, restraint),
+        other => panic!("hooks write down no {other:?}"),
+    };
+    let mut found: Vec<_> = Journal::of(data).read(now()).events.into_iter().map(restraint).collect();
+    found.sort_by_key(|(event, _)| event.at);
+    found
 }
 
 /// Tells the board how the five-hour window of the account stands.
@@ -130,9 +141,10 @@ fn a_limit_is_told_once_and_acted_on_by_priority() {
     assert_eq!(call(&env, &[], &tool(&env, "c", "TaskStop")), "");
 
     let entries = journal(&env);
-    let kinds: Vec<&str> = entries.iter().map(|entry| entry.what.as_str()).collect();
+    let kinds: Vec<&str> = entries.iter().map(|(_, it)| it.deed.name()).collect();
     assert_eq!(kinds, ["told", "refused", "refused", "refused", "refused"]);
-    assert!(entries.iter().all(|entry| entry.done && entry.resets_at == Some(reset * 1000)), "{entries:?}");
+    let reset = Some(Timestamp::from_seconds(reset));
+    assert!(entries.iter().all(|(_, it)| it.done && it.resets_at == reset), "{entries:?}");
 }
 
 #[test]
@@ -145,12 +157,64 @@ fn observing_changes_nothing_and_records_what_would_be_done() {
     assert_eq!(call(&env, &["--policy", "off"], &tool(&env, "c", "Bash")), "");
     let entries = journal(&env);
     assert_eq!(entries.len(), 1);
-    assert_eq!((entries[0].what.as_str(), entries[0].done), ("refused", false));
+    assert_eq!((entries[0].1.deed, entries[0].1.done), (Deed::Refused, false));
     env.write("c", &[Reply::now("msg_1").of("c")]);
     let told = env.json(&["status"])["coordination"]["last_day"].clone();
     assert_eq!((&told["refusals"], &told["refusals_due"]), (&json!(0), &json!(1)), "{told}");
     assert!(env.run(&["status"]).ok().contains("would have waited"));
     assert!(reason(&call(&env, &["--policy", "enforce"], &tool(&env, "c", "Bash"))).is_some());
+}
+
+/// The journal is only the way there: what hooks did is events, which outlive it and the board, and are there once.
+#[test]
+fn what_hooks_did_is_kept_and_reported() {
+    let env = Env::new();
+    priorities(&env, "enforce", "c = \"background\"");
+    env.write("c", &[Reply::now("msg_1").of("c")]);
+    call(&env, &[], &event(&env, "SessionStart", "c"));
+    let reset = sample(&env, 10_000, 3600, "rejected").to_string();
+    assert!(reason(&call(&env, &[], &tool(&env, "c", "Bash"))).is_some());
+    call(&env, &["--policy", "observe"], &tool(&env, "c", "Edit"));
+
+    let explained = env.json(&["explain", "five_hour"]);
+    let held_back = explained["limits"][0]["held_back"].as_array().unwrap();
+    let told: Vec<_> =
+        held_back.iter().map(|it| (&it["deed"], &it["done"], &it["tool"], &it["why"])).collect();
+    let (refused, why) = (json!("refused"), json!("limit_hit"));
+    let expected =
+        [(&refused, &json!(false), &json!("Edit"), &why), (&refused, &json!(true), &json!("Bash"), &why)];
+    assert_eq!(told, expected);
+    assert!(env.run(&["explain", "five_hour"]).ok().contains("refused: Bash of c (background, limit_hit)"));
+
+    fs::remove_dir_all(env.data().join("journal")).unwrap();
+    fs::remove_dir_all(env.path("run")).unwrap();
+    let lines = env.run(&["events", "export"]).ok();
+    assert_eq!(lines.lines().filter(|line| line.contains("\"restraint:c:")).count(), 2);
+    let report = env.json(&["report", "coordination"]);
+    assert_eq!((&report["schema_version"], &report["by"]), (&json!(1), &json!("coordination")));
+    let totals = &report["totals"];
+    assert_eq!(
+        (&totals["refusals"], &totals["refusals_due"], &totals["waits"]),
+        (&json!(1), &json!(1), &json!(0))
+    );
+    assert_eq!((report["rows"].as_array().unwrap().len(), &report["rows"][0]["refusals"]), (1, &json!(1)));
+    let windows = report["windows"].as_array().unwrap();
+    assert_eq!(
+        (windows.len(), &windows[0]["resets_at"], &windows[0]["window"]),
+        (1, &json!(reset), &json!("five_hour"))
+    );
+    assert_eq!(windows[0]["hit_at"], windows[0]["first_at"], "who was refused knew of a hit");
+    assert_eq!(windows[0]["account"], env.claude().canonicalize().unwrap().to_str().unwrap());
+    let text = env.run(&["report", "coordination"]).ok();
+    assert!(text.contains("Refused") && text.contains("cannot be measured"), "{text}");
+    let csv = env.run(&["report", "coordination", "--csv"]).ok();
+    assert!(csv.lines().nth(1).unwrap().ends_with(",0,0,1,0,0,0,0,1"), "{csv}");
+    assert_eq!(env.run(&["report", "coordination", "--since", "2099-01-01"]).ok().lines().count(), 1);
+    assert_eq!(env.run(&["report", "coordination", "--session", "pts"]).code, Some(2));
+    env.run(&["export", "report.json", "--quiet"]).ok();
+    let export = parse(&fs::read_to_string(env.path("work/report.json")).unwrap());
+    assert_eq!(export["coordination_stats"]["limits"]["totals"], *totals);
+    assert_eq!(env.json(&["status"])["coordination"]["last_day"]["refusals"], 1);
 }
 
 #[test]
@@ -168,9 +232,10 @@ fn who_is_ahead_of_pace_waits() {
     let took = begun.elapsed();
     let entries = journal(&env);
     assert_eq!(entries.len(), 1, "{entries:?}");
-    assert_eq!((entries[0].what.as_str(), entries[0].why.as_str()), ("waited", "ahead_of_pace"));
-    assert!((900..=1100).contains(&entries[0].due_ms), "{entries:?}");
-    assert!(entries[0].waited_ms >= entries[0].due_ms && took >= Duration::from_millis(entries[0].waited_ms));
+    let Deed::Waited { due_ms, waited_ms } = entries[0].1.deed else { panic!("{entries:?}") };
+    assert_eq!((entries[0].1.why, entries[0].1.done), (Why::AheadOfPace, true));
+    assert!((900..=1100).contains(&due_ms), "{entries:?}");
+    assert!(waited_ms >= due_ms && took >= Duration::from_millis(waited_ms));
     // No sub-agent is started by who can wait.
     let reason = reason(&call(&env, &[], &tool(&env, "c", "Agent"))).expect("it is refused");
     assert!(reason.contains("faster than it lasts"), "{reason}");
@@ -185,7 +250,7 @@ fn the_circuit_breaker_ends_refusals() {
     sample(&env, 10_000, 3600, "rejected");
     let answers: Vec<String> = (0..45).map(|_| call(&env, &[], &tool(&env, "c", "Bash"))).collect();
     assert_eq!(answers.iter().filter(|answer| !answer.is_empty()).count(), 40);
-    assert_eq!(journal(&env).iter().filter(|entry| entry.what == "released").count(), 5);
+    assert_eq!(journal(&env).iter().filter(|(_, it)| it.deed == Deed::Released).count(), 5);
 }
 
 #[test]
@@ -234,12 +299,21 @@ fn whatever_is_written_to_it_a_hook_is_silent() {
 #[test]
 fn a_wrong_call_of_the_command_refuses_nothing() {
     let env = Env::new();
-    for args in [&["hook", "--what"][..], &["hook", "--policy", "harsh"], &["hook", "more"]] {
+    for args in [
+        &["hook", "--what"][..],
+        &["hook", "--policy", "harsh"],
+        &["hook", "more"],
+        &["--quiet", "hook", "more"],
+        &["--what", "hook"],
+    ] {
         assert_eq!(call_with(env.command(args), b"{}").ok(), "", "{args:?}");
     }
     fs::write(env.config().join("config.toml"), "policy = 7").unwrap();
-    let said = call_with(env.command(&["hook"]), b"{}");
-    assert_eq!((said.code, said.stdout.as_str()), (Some(0), ""));
+    for args in [&["hook"][..], &["--quiet", "hook"]] {
+        let said = call_with(env.command(args), b"{}");
+        assert_eq!((said.code, said.stdout.as_str()), (Some(0), ""), "{args:?}");
+    }
+    env.run(&["explain", "hook", "--what"]).fails(2, &["--what"]);
 }
 
 /// No place to meet, one of somebody else's, one that is open to others, one of a later version, one that is held.

@@ -30,7 +30,7 @@ fn steers(letter: char) -> bool {
 /// Runs all that people read and checks that nothing in it could steer their terminals.
 #[track_caller]
 fn assert_printable(env: &Env) {
-    let commands: [&[&str]; 11] = [
+    let commands: [&[&str]; 13] = [
         &["report"],
         &["report", "weekly"],
         &["report", "monthly"],
@@ -42,11 +42,14 @@ fn assert_printable(env: &Env) {
         &["explain", "claude"],
         &["explain", "msg"],
         &["status"],
+        &["report", "conversation", "--csv"],
+        &["export", "-", "--format", "csv"],
     ];
     for args in commands {
         let outcome = env.run(args);
         assert!(matches!(outcome.code, Some(0 | 1)), "{args:?}: {}", outcome.stderr);
-        for text in [&outcome.stdout, &outcome.stderr] {
+        // The lines of CSV end like those of letters.
+        for text in [&outcome.stdout.replace("\r\n", "\n"), &outcome.stderr] {
             assert!(
                 !text.contains(steers),
                 "{args:?}: {:?}",
@@ -312,6 +315,8 @@ fn links_pipes_devices_and_depths() {
     assert_eq!(report["problems"]["files_skipped"], 7);
     let text = env.run(&["report"]).ok();
     assert!(text.contains("Not counted: 0 damaged lines, 7 unreadable files.\n"), "{text}");
+    let doctor = env.run(&["doctor"]).ok();
+    assert!(doctor.contains("! files        not read: ") && doctor.contains(", 4 more\n"), "{doctor}");
 
     // They do not hold up the monitor, either, nor do those that come while it runs.
     let monitor = env.start(&["--json"]);

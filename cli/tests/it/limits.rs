@@ -34,7 +34,7 @@ fn nothing_known_is_said_so() {
     env.write("c", &[Reply::now("msg_1")]);
     assert_eq!(
         env.run(&["limits"]).ok(),
-        "No limit is known: no status line and no refusal has told of one yet.\n"
+        "No limit is known now: no status line has told of one, and no refusal that still holds.\n"
     );
     assert_eq!(
         env.json(&["limits"]),

@@ -48,10 +48,10 @@ fn text_has_a_summary_and_a_line_for_each_change() {
     env.write("old", &[Reply::new("msg_1", "2026-11-20T10:00:00Z").of("old")]);
     let monitor = env.start(&["--all"]);
     let first = monitor.line();
-    assert!(first.contains("1 conversations, 30 tokens, $0.0002; today "), "{first}");
+    assert!(first.contains("1 conversation, 30 tokens, $0.0002; today "), "{first}");
     env.write("live", &[Reply::now("msg_2").of("live").folder("/p/live")]);
     let line = monitor.until(LATENCY_MAX, |line| line.contains("/p/live"));
-    assert!(line.contains("idle") && line.contains("sonnet-5-5  1 messages  30 tokens"), "{line}");
+    assert!(line.contains("idle") && line.contains("sonnet-5-5  1 message  30 tokens"), "{line}");
     assert!(!line.contains('\x1b'), "no colours in a pipe: {line}");
     env.write("live", &[Reply::now("msg_3").of("live").folder("/p/live")]);
     monitor.until(LATENCY_MAX, |line| line.contains("2 messages  60 tokens"));

@@ -6,10 +6,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use session_coordinator::{Candidate, Claims, Cursor, Entry, Journal, NoticeBoard, RuntimeDir, STAGGER};
-use session_store::{BoardSample, LimitSample, LimitWindow, Timestamp};
+use session_coordinator::{Candidate, Claims, Cursor, NoticeBoard, RuntimeDir, STAGGER};
+use session_store::{BoardSample, Deed, Event, LimitSample, LimitWindow, Restraint, Timestamp, Why};
 
 use crate::env::now;
+use crate::hook::written_down;
 use crate::real_client::{LATENCY_MAX, Monitor, PATIENCE, Sandbox};
 
 /// The sessions by their conversations, which decide when they start after a reset: B after 0.2 s, C after 8 s.
@@ -56,8 +57,8 @@ impl Stage {
         NoticeBoard::open(&self.runtime()).expect("nobody holds it")
     }
 
-    fn journal(&self) -> Vec<Entry> {
-        Journal::of(&self.state("data")).since(Timestamp::MIN)
+    fn journal(&self) -> Vec<(Event, Restraint)> {
+        written_down(&self.state("data"))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -158,15 +159,15 @@ fn a_limit_of_one_session_holds_back_the_others() {
     assert!(!stage.has("first.c.went"));
     let entries = stage.journal();
     let refused: Vec<(&str, &str)> =
-        entries.iter().map(|it| (it.conversation.as_str(), it.tool.as_str())).collect();
+        entries.iter().map(|(event, it)| (event.owner.conversation.as_str(), &*it.tool)).collect();
     assert!(
         refused.contains(&(B, "Agent")) && refused.contains(&(C, "Bash")) && refused.len() == 2,
         "{entries:?}"
     );
-    assert!(entries.iter().all(|it| it.done && it.what == "refused"));
-    let known = entries.iter().map(|it| it.at).max().unwrap_or_default() - hits[0].1.at.as_millis();
-    eprintln!("the limit was acted on {known} ms after it was met");
-    assert!(Duration::from_millis(known.unsigned_abs()) < LATENCY_MAX + PATIENCE);
+    assert!(entries.iter().all(|(_, it)| it.done && it.deed == Deed::Refused));
+    let known = entries.iter().map(|(event, _)| event.at.since(hits[0].1.at)).max().unwrap_or_default();
+    eprintln!("the limit was acted on {known:?} after it was met");
+    assert!(known < LATENCY_MAX + PATIENCE);
 
     // The reset moves near; after it all go on, one after the other.
     stage.0.script(json!({"spent": {"reset_in_seconds": 2}}));
@@ -180,10 +181,11 @@ fn a_limit_of_one_session_holds_back_the_others() {
     });
     assert!(stage.has("c.went"));
     assert_eq!(stage.refusals(B).len() + stage.refusals(C).len(), 2, "nothing more was refused");
-    for entry in stage.journal().iter().filter(|it| it.why == "after_reset") {
-        let starts = entry.at + i64::try_from(entry.due_ms).expect("it is short") - reset.as_millis();
-        eprintln!("{} starts {starts} ms after the reset", entry.conversation);
-        assert!(Duration::from_millis(starts.unsigned_abs()) <= STAGGER && entry.waited_ms >= entry.due_ms);
+    for (event, it) in stage.journal().iter().filter(|(_, it)| it.why == Why::AfterReset) {
+        let Deed::Waited { due_ms, waited_ms } = it.deed else { panic!("{it:?}") };
+        let starts = event.at.after(Duration::from_millis(due_ms)).since(reset);
+        eprintln!("{} starts {starts:?} after the reset", event.owner.conversation);
+        assert!(starts <= STAGGER && waited_ms >= due_ms);
     }
 }
 
@@ -195,9 +197,9 @@ fn observing_or_in_trouble_the_client_goes_on_unharmed() {
     assert!(stage.has("observed.c.went"));
     assert!(stage.refusals(B).is_empty() && stage.refusals(C).is_empty());
     let entries = stage.journal();
-    let due: Vec<&str> = entries.iter().map(|it| it.conversation.as_str()).collect();
+    let due: Vec<&str> = entries.iter().map(|(event, _)| event.owner.conversation.as_str()).collect();
     assert!(due.contains(&B) && due.contains(&C), "{entries:?}");
-    assert!(entries.iter().all(|it| !it.done && it.waited_ms == 0), "{entries:?}");
+    assert!(entries.iter().all(|(_, it)| !it.done && it.deed == Deed::Refused), "{entries:?}");
 
     // Enforced again, but the board is held as by a process that is frozen.
     stage.policy("enforce");
@@ -244,6 +246,7 @@ fn who_is_ahead_of_pace_waits_and_goes_on() {
     assert!(stage.has("b.went"));
     let entries = stage.journal();
     assert_eq!(entries.len(), 1, "{entries:?}");
-    assert_eq!((entries[0].what.as_str(), entries[0].why.as_str()), ("waited", "ahead_of_pace"));
-    assert!(entries[0].waited_ms >= entries[0].due_ms && entries[0].due_ms > 500, "{entries:?}");
+    let Deed::Waited { due_ms, waited_ms } = entries[0].1.deed else { panic!("{entries:?}") };
+    assert_eq!(entries[0].1.why, Why::AheadOfPace);
+    assert!(waited_ms >= due_ms && due_ms > 500, "{entries:?}");
 }

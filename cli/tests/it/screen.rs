@@ -33,10 +33,14 @@ struct Screen {
 
 impl Screen {
     fn start(env: &Env, args: &[&str]) -> Self {
+        Self::start_on("xterm-256color", env, args)
+    }
+
+    fn start_on(kind: &str, env: &Env, args: &[&str]) -> Self {
         let pair = openpty(&size(24, 80), None).unwrap();
         let end = || Stdio::from(pair.slave.try_clone().unwrap());
         let mut command = env.command(args);
-        command.env("TERM", "xterm-256color").env_remove("COLUMNS");
+        command.env("TERM", kind).env_remove("COLUMNS");
         command.stdin(end()).stdout(end()).stderr(end());
         give_terminal(&mut command);
         let child = command.spawn().unwrap();
@@ -240,4 +244,14 @@ fn the_demo_runs_and_cleans_up() {
     let (status, _) = screen.end();
     assert_eq!(status.code(), Some(0));
     assert_eq!(std::fs::read_dir(env.path("tmp")).unwrap().count(), 0, "the scratch folder is removed");
+}
+
+/// It has no cursor to move: there are lines, as in a pipe.
+#[test]
+fn a_terminal_that_only_prints_gets_lines() {
+    let env = Env::new();
+    env.write("c", &[Reply::now("msg_1")]);
+    let mut screen = Screen::start_on("dumb", &env, &["--all"]);
+    let seen = screen.until("1 conversation, ");
+    assert!(!seen.contains('\x1b'), "{seen:?}");
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -24,7 +25,10 @@ fn say(command: &mut Command, input: &[u8]) -> String {
 
 /// Claude Code's input in a conversation, a minute after its first answer.
 fn status(env: &Env, conversation: &str, used: f64, answers: u64) -> Value {
-    let reset = |seconds: i64| now().as_millis() / 60_000 * 60 + seconds;
+    // The same for all calls: a repeated answer repeats its resets, also when a minute ends between the two.
+    static MINUTE: OnceLock<i64> = OnceLock::new();
+    let minute = *MINUTE.get_or_init(|| now().as_millis() / 60_000 * 60);
+    let reset = |seconds: i64| minute + seconds;
     json!({
         "session_id": conversation, "transcript_path": env.transcript(conversation), "cwd": "/p/shop",
         "model": {"id": "claude-opus-5", "display_name": "Opus"}, "version": "2.1.330",
@@ -78,6 +82,11 @@ fn only_answers_count() {
     assert_eq!(board(&env).observed().unwrap(), before);
     line(&env, &status(&env, "b", 20.0, 1));
     assert!(line(&env, &status(&env, "b", 20.0, 1)).contains(" 60% "));
+    // The reset of the same answer, told a minute later, makes it no other answer.
+    let mut again = status(&env, "b", 20.0, 1);
+    let reset = again["rate_limits"]["five_hour"]["resets_at"].as_i64().unwrap();
+    again["rate_limits"]["five_hour"]["resets_at"] = json!(reset + 60);
+    assert!(line(&env, &again).contains(" 60% "));
     assert!(line(&env, &status(&env, "b", 21.0, 2)).contains(" 21% "));
     assert!(line(&env, &status(&env, "a", 60.0, 1)).contains(" 21% "));
 }
@@ -476,7 +485,6 @@ fn samples_outlive_the_board() {
         let lines = env.run(&["events", "export"]).ok();
         lines.lines().map(parse).filter(|line| line["id"].as_str().unwrap().starts_with("sample:")).count()
     };
-    // Made once: a minute later the windows would be others.
     let mut status = status(&env, "a", 60.0, 1);
     for answers in [1, 2, 3] {
         status["cost"]["total_api_duration_ms"] = json!(answers);

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use session_coordinator::{Claim, Claims, Deeds, Entry, Journal, Load, RuntimeDir, Strain};
+use session_coordinator::{Claim, Claims, Journal, Load, RuntimeDir, Strain};
 use session_detect::ProcessId;
-use session_store::Timestamp;
+use session_store::{Deed, Ledger, LimitWindow, Restraint, Timestamp, Why};
 
 const KEY: &str = "pts/1:local:ada:host:1~1.5f0c3b1e9a7d4c28b6e10d93c4a2f781.effffffc.1.a";
 
@@ -74,55 +74,48 @@ fn strains_of_many_calls_are_all_kept() {
 }
 
 #[test]
-fn the_journal_keeps_whole_lines_by_day() {
+fn the_journal_hands_on_what_hooks_wrote() {
     let place = tempfile::tempdir().unwrap();
     let journal = Journal::of(&place.path().join("data"));
-    assert_eq!(journal.since(Timestamp::MIN), []);
-    let day = Duration::from_secs(86_400);
     let first = Timestamp::from_seconds(1_795_367_381);
-    let entry = |at: Timestamp| Entry { at: at.as_millis(), what: "waited".into(), ..Entry::default() };
+    let hours = |count: u32| first.after(Duration::from_secs(3600) * count);
+    assert!(journal.read(first).events.is_empty());
+    let event = |at: Timestamp, process: u32| {
+        let restraint = Restraint {
+            deed: Deed::Waited { due_ms: 20, waited_ms: 21 },
+            done: true,
+            why: Why::AheadOfPace,
+            window: LimitWindow::FiveHour,
+            resets_at: None,
+            used_hundredths: Some(9_000),
+            tool: "Bash".into(),
+            priority: "normal".into(),
+        };
+        restraint.event(&"c".into(), at, process)
+    };
     std::thread::scope(|scope| {
         for thread in 0..8u32 {
-            let (journal, entry) = (&journal, &entry);
-            scope.spawn(move || journal.add(&entry(first.after(day * (thread % 2)))).unwrap());
+            let (journal, event) = (&journal, &event);
+            scope.spawn(move || journal.add(&event(hours(thread % 2), thread)).unwrap());
         }
     });
-    assert_eq!(journal.since(Timestamp::MIN).len(), 8);
-    assert_eq!(journal.since(first.after(day)), vec![entry(first.after(day)); 4]);
-    journal.add(&Entry { folder: "ä".repeat(5000), ..entry(first) }).unwrap();
-    assert_eq!(journal.since(Timestamp::MIN)[4].folder, "ä".repeat(100), "others' texts are cut");
-    assert_eq!(journal.prune(first.after(day), Duration::ZERO), 1);
-    assert_eq!(journal.since(Timestamp::MIN).len(), 4);
-}
+    let all: Ledger = (0..8).map(|thread| event(hours(thread % 2), thread)).collect();
+    assert_eq!(journal.read(first).events, all);
+    let add = |text: &[u8]| {
+        let path = place.path().join("data/journal/2026-11-22T17.jsonl");
+        std::io::Write::write_all(&mut std::fs::File::options().append(true).open(path).unwrap(), text)
+    };
+    add(b"{\"v\":1}\n\xff\n").unwrap();
 
-#[test]
-fn what_was_done_and_what_was_due_are_told_apart() {
-    let entry = |what: &str, done, due_ms, waited_ms| Entry {
-        what: what.into(),
-        done,
-        due_ms,
-        waited_ms,
-        ..Entry::default()
-    };
-    let entries = [
-        entry("waited", true, 1000, 1010),
-        entry("waited", true, 500, u64::MAX),
-        entry("waited", false, 20_000, 0),
-        entry("refused", true, 0, 0),
-        entry("refused", false, 0, 0),
-        entry("refused", false, 0, 0),
-        entry("released", false, 0, 0),
-        entry("told", true, 0, 0),
-        entry("sung", true, 0, 0),
-    ];
-    let expected = Deeds {
-        waits: 2,
-        waited_ms: u64::MAX,
-        refusals: 1,
-        released: 1,
-        waits_due: 1,
-        due_ms: 20_000,
-        refusals_due: 2,
-    };
-    assert_eq!(Deeds::of(&entries), expected);
+    // What is new or may still grow stays.
+    journal.forget(&journal.read(hours(1)));
+    assert_eq!(journal.read(first).events, all);
+    let read = journal.read(hours(2));
+    add(format!("{}\n", session_store::exchange::line(&event(first, 8))).as_bytes()).unwrap();
+    journal.forget(&read);
+    assert_eq!(journal.read(first).events.len(), 9, "what came after the reading is not forgotten");
+    journal.forget(&journal.read(hours(2)));
+    assert_eq!(journal.read(first).events.len(), 4);
+    journal.forget(&journal.read(hours(3)));
+    assert!(journal.read(first).events.is_empty());
 }

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use session_coordinator::{Duty, Ingestor, Monitor, MonitorOptions, Update, sources_digest};
 use session_store::corpus::Corpus;
@@ -13,7 +14,7 @@ use session_store::{EventBackend, Memory, Timestamp, Zone};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn ingestor(store: &Arc<Memory>, folder: &Path) -> Ingestor {
-    Ingestor::idle(store.clone(), vec![folder.to_owned()], Zone::utc())
+    Ingestor::new(store.clone(), vec![folder.to_owned()], Zone::utc())
 }
 
 fn messages(store: &Memory) -> u64 {
@@ -86,4 +87,29 @@ fn the_digest_tells_whether_everything_was_read() {
     check(&mut ingestor, "written");
     fs::remove_file(&one).unwrap();
     check(&mut ingestor, "removed");
+}
+
+/// Of two threads that read, one may tell late how far it was: a bar that hears it last would stay for ever.
+#[test]
+fn what_is_told_of_reading_ends_with_all_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    Corpus::new(5, 8_000_000).write(folder.path()).unwrap();
+    let told = Mutex::new(Vec::new());
+    let (is_first, is_done) = (AtomicBool::new(true), AtomicBool::new(false));
+    ingestor(&Arc::new(Memory::default()), folder.path())
+        .scan(&|progress| {
+            if is_first.swap(false, Ordering::SeqCst) {
+                // Where only one thread reads nobody gets done meanwhile.
+                let end = Instant::now() + Duration::from_secs(3);
+                while !is_done.load(Ordering::SeqCst) && Instant::now() < end {
+                    std::thread::yield_now();
+                }
+            }
+            is_done.fetch_or(progress.bytes_done >= progress.bytes_total, Ordering::SeqCst);
+            told.lock().unwrap().push((progress.bytes_done, progress.bytes_total));
+        })
+        .unwrap();
+    let told = told.into_inner().unwrap();
+    let (done, total) = *told.last().unwrap();
+    assert!(done == total && told.len() > 2, "{told:?}");
 }

@@ -83,6 +83,17 @@ fn a_record_written_again_is_the_same_record() {
 }
 
 #[test]
+fn a_verdict_can_be_kept_and_read_again() {
+    for record in records() {
+        let session = classify(&record.facts);
+        let text = serde_json::to_string(&session).unwrap();
+        assert_eq!(serde_json::from_str::<Session>(&text).unwrap(), session, "{text}");
+    }
+    let session = classify(&records()[0].facts);
+    assert_eq!(serde_json::to_value(&session).unwrap()["confidence"], session.confidence.to_string());
+}
+
+#[test]
 fn containers_that_look_alike_have_different_keys() {
     assert_ne!(session("podman-samehost-A").key, session("podman-samehost-B").key);
 }

@@ -25,7 +25,7 @@ pub struct Source {
 }
 
 /// What a file's directory entry tells without reading it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Stamp {
     /// The device and the file's number on it; zero where the system has none.
     pub file: (u64, u64),

@@ -10,7 +10,7 @@ use super::line::{
     Billed, CacheCreation, Echo, Iteration, Line, Message, ModelUsage, Number, Object, TokenUsage, first_text,
 };
 use super::locate::SourceKind;
-use super::tail::{Found, Reading};
+use super::reading::{Found, Reading};
 use crate::event::{
     Compaction, Conversation, CostState, Event, Fact, Failure, ModelCost, Owner, Role, Setting, Tariff, Turn,
 };

@@ -11,7 +11,7 @@ use super::ProblemKind;
 use super::line::Line;
 use super::locate::SourceKind;
 use super::map::{Mapper, Mark};
-use crate::event::Event;
+use super::reading::Reading;
 use crate::time::Timestamp;
 use crate::zone::Zone;
 
@@ -61,24 +61,6 @@ pub struct Position {
     pub since: Option<Timestamp>,
     /// Whether a reply is outstanding: the last prompt or tool result has no final reply after it.
     pub turn_open: bool,
-}
-
-/// What one piece of a transcript told.
-#[derive(Debug, Default)]
-pub struct Reading {
-    /// The events, in the order of their lines; the facts of the conversations come last.
-    pub found: Vec<Found>,
-    /// What was not counted: why, and where its line begins.
-    pub problems: Vec<(ProblemKind, u64)>,
-}
-
-/// An event and where it was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Where the line begins, in bytes from the start of the file.
-    pub line_at: u64,
-    /// The event as this line tells it.
-    pub event: Event,
 }
 
 /// Finds the words that only lines of interest contain, all in one pass.
@@ -246,7 +228,10 @@ impl Tail {
                         }
                         self.mapper.interruption(&lines[line.clone()], start + line.start as u64, reading);
                     }
-                    if ASSISTANT.find(&lines[line]).is_none() {
+                    // Where the field is the line's own, what comes after it cannot make the line another's.
+                    let beginning = &lines[line.start..place.start];
+                    let telling = if is_of_line(beginning) { beginning } else { &lines[line] };
+                    if ASSISTANT.find(telling).is_none() {
                         from = looked_at;
                     }
                 }
@@ -306,6 +291,11 @@ fn line_around(lines: &[u8], at: usize) -> Range<usize> {
 
 fn line_end(lines: &[u8], at: usize) -> usize {
     at + memchr(b'\n', &lines[at..]).unwrap_or(lines.len() - at)
+}
+
+/// Tells whether the field after the beginning of a line is the line's own: nothing else was opened before it.
+fn is_of_line(beginning: &[u8]) -> bool {
+    beginning.iter().filter(|byte| matches!(byte, b'{' | b'[')).count() == 1
 }
 
 /// Tells whether a user line is Claude Code's note that the user stopped the turn; such lines are short.

@@ -131,11 +131,11 @@ pub(crate) fn questions() -> impl Strategy<Value = Question> {
         1 => Just(Timestamp::MAX),
     ];
     let conversation = option::weighted(0.3, strategies::conversation_ids());
-    (moment.clone(), moment, vec(strategies::timestamps(), 0..5), any::<(bool, bool)>(), conversation)
-        .prop_map(|(start, end, mut cuts, (turns, conversations), conversation)| {
+    (moment.clone(), moment, vec(strategies::timestamps(), 0..5), any::<(bool, bool, bool)>(), conversation)
+        .prop_map(|(start, end, mut cuts, (turns, conversations, others), conversation)| {
             cuts.sort();
             let range = start..end;
-            let selection = Selection { range: range.clone(), turns, conversations, conversation };
+            let selection = Selection { range: range.clone(), turns, conversations, others, conversation };
             Question { range, cuts, selection }
         })
 }

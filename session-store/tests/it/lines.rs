@@ -123,6 +123,9 @@ pub(crate) fn written(event: &Event) -> String {
             format!("{id}: {} to {}", setting(&told.first), setting(&told.last))
         }
         Fact::Failure(failure) => format!("{} {id} of {place}", failure.name()),
+        Fact::Restraint(restraint) => {
+            format!("{} {id} of {place}: {}", restraint.deed.name(), restraint.why.name())
+        }
         _ => unreachable!("a new kind of fact wants a way to be written"),
     }
 }

@@ -12,8 +12,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use session_store::{
-    Batch, Checkpoint, ConversationId, Event, EventBackend, EventId, Fact, Ledger, Memory, Part, Position,
-    Selection, SourceId, SourceKind, Stamp, Stores, Summaries, Timestamp, fold_cells, strategies,
+    Batch, Checkpoint, ConversationId, ErrorKind, Event, EventBackend, EventId, Fact, Ledger, Memory, Part,
+    Position, Selection, SourceId, SourceKind, Stamp, Stores, Summaries, Timestamp, fold_cells, strategies,
 };
 
 use crate::backends::{Question, questions};
@@ -515,6 +515,21 @@ fn a_damaged_session_store_is_moved_aside() {
     owned(&stores, "mine", "s-1");
     let _ = stores.commit(batch("mine", "msg_new")).unwrap();
     assert_eq!(stores.turn_ids().unwrap().len(), 2);
+}
+
+/// It was tried again for ever: the folder's own path was taken for that of a store that had just gone.
+#[cfg(unix)]
+#[test]
+fn a_folder_of_sessions_that_cannot_be_listed_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = Stores::open(folder.path(), NOW);
+    let _ = stores.commit(batch("c", "a")).unwrap();
+    let sessions = folder.path().join("sessions");
+    // Root may list any folder, but nobody gets through a link to itself.
+    std::os::unix::fs::symlink(&sessions, &sessions).unwrap();
+    let error = stores.events(&Selection::all()).unwrap_err();
+    assert_eq!((error.kind(), error.path()), (ErrorKind::Unreadable, Some(&*sessions)));
+    assert_eq!(stores.settle().unwrap_err().kind(), ErrorKind::Unreadable);
 }
 
 /// The least number of files that a system allows a process is less than what three hundred stores would need.

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use session_analytics::{
-    Effort, Figures, Filter, LOOKED_AT, Limit, Overview, OverviewInput, Page, Prediction, RecommendInput,
-    Recommendation, SessionContext, anchors, cuts, recommendations_and_efforts,
+    Coordination, Effort, Figures, Filter, LOOKED_AT, Limit, Overview, OverviewInput, Page, Prediction,
+    RecommendInput, Recommendation, SessionContext, anchors, cuts, recommendations_and_efforts,
 };
 use session_detect::{Context as Surroundings, Facts, Session, classify};
 use session_store::{EventBackend, Selection, Timestamp};
 
+use crate::accounts::Accounts;
 use crate::args::SpanArgs;
 use crate::clock::now;
-use crate::commands::report::{note_problems, range};
+use crate::commands::report::{coordination_of, note_problems, range};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::feed::Feed;
@@ -27,6 +28,8 @@ pub(super) struct Gathered {
     pub(super) overview: Overview,
     pub(super) presence: Presence,
     pub(super) others: Others,
+    /// What hooks did about limits.
+    pub(super) coordination: Coordination,
     pub(super) known: Known,
     limits: Vec<Limit>,
     pub(super) predictions: Vec<Prediction>,
@@ -62,7 +65,7 @@ impl Gathered {
             figures: &figures,
             book: &book,
             zone,
-            range,
+            range: range.clone(),
             filter: &filter,
             sessions: &known,
             now,
@@ -70,6 +73,9 @@ impl Gathered {
         let mut overview = Overview::build(&input, &context.project_of());
         note_problems(&mut overview.problems, &archive);
 
+        let mut accounts = Accounts::of(&context.config);
+        accounts.learn(archive.ingestor.checkpoints());
+        let coordination = coordination_of(context, &figures.facts, &range, &accounts, now);
         let account = context.config.claude_dirs.first().map(|dir| dir.to_string_lossy().into_owned());
         let account = account.unwrap_or_default();
         let known_limits =
@@ -95,6 +101,7 @@ impl Gathered {
             overview,
             presence,
             others,
+            coordination,
             limits,
             known: known_limits,
         })

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use session_analytics::{
-    Effort, Hit, LimitOut, Prediction, PredictionOut, Recommendation, RecommendationOut, Row, SessionLine,
-    Subject, TotalsOut,
+    CoordinationOut, Effort, Hit, LimitOut, Prediction, PredictionOut, Recommendation, RecommendationOut,
+    Row, SessionLine, Subject, TotalsOut,
 };
 use session_coordinator::{CONFLICTS_RESOLVED, NOTICES, RESOURCES_SHARED};
 
@@ -24,7 +24,7 @@ struct ReportOut<'a> {
     active_sessions: usize,
     session_types: BTreeMap<&'a str, usize>,
     total_usage: UsageOut,
-    coordination_stats: CoordinationOut,
+    coordination_stats: CoordinationStatsOut,
     limits: Vec<LimitOut<'a>>,
     predictions: Vec<PredictionOut<'a>>,
     projects: Vec<RowOut<'a>>,
@@ -44,9 +44,10 @@ struct UsageOut {
 }
 
 #[derive(Serialize)]
-struct CoordinationOut {
+struct CoordinationStatsOut {
     conflicts_resolved: u64,
     resources_shared: u64,
+    limits: CoordinationOut,
 }
 
 /// The figures of a project, a user or a session type.
@@ -84,9 +85,10 @@ pub(super) fn report(gathered: &Gathered) -> String {
             messages: overview.totals.sum.messages,
             rate_limit_events: overview.totals.rate_limit_events,
         },
-        coordination_stats: CoordinationOut {
+        coordination_stats: CoordinationStatsOut {
             conflicts_resolved: count(CONFLICTS_RESOLVED),
             resources_shared: count(RESOURCES_SHARED),
+            limits: CoordinationOut::of(&gathered.coordination),
         },
         limits: gathered.known.json(),
         predictions: gathered.predictions.iter().map(PredictionOut::of).collect(),

@@ -3,33 +3,34 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use session_analytics::Elapsed;
-use session_coordinator::{Deeds, Journal};
+use session_analytics::{Elapsed, Restraints, RestraintsOut};
+use session_store::{EventBackend, Selection, Stores, Timestamp};
 
 use crate::clock::now;
 use crate::context::Context;
+use crate::error::CliError;
+use crate::kept;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 #[derive(Serialize)]
 pub(super) struct DeedsOut {
     policy: &'static str,
-    waits: u64,
-    waited_seconds: f64,
-    refusals: u64,
-    released: u64,
-    waits_due: u64,
-    due_seconds: f64,
-    refusals_due: u64,
+    #[serde(flatten)]
+    restraints: RestraintsOut,
 }
 
-fn deeds(context: &Context) -> Deeds {
-    Deeds::of(&Journal::of(&context.config.data_dir).since(now().before(DAY)))
+/// Reads what was done within the last day.
+pub(super) fn last_day(context: &Context, stores: &Stores) -> Result<Restraints, CliError> {
+    kept::keep_restraints(stores, &context.config);
+    let range = now().before(DAY)..Timestamp::MAX;
+    let facts =
+        stores.events(&Selection { range: range.clone(), conversations: false, ..Selection::facts() })?;
+    Ok(Restraints::of(&facts, &range))
 }
 
 /// Tells of it in a line; of nothing where there was nothing to do.
-pub(super) fn text(context: &Context) -> String {
-    let deeds = deeds(context);
+pub(super) fn text(deeds: &Restraints) -> String {
     let time = |millis: u64| Elapsed(Duration::from_millis(millis));
     let mut parts = Vec::new();
     if deeds.waits + deeds.refusals > 0 {
@@ -49,16 +50,6 @@ pub(super) fn text(context: &Context) -> String {
     format!("    limits, last day: {}\n", parts.join("; "))
 }
 
-pub(super) fn json(context: &Context) -> DeedsOut {
-    let deeds = deeds(context);
-    DeedsOut {
-        policy: context.config.policy.name(),
-        waits: deeds.waits,
-        waited_seconds: deeds.waited_ms as f64 / 1000.0,
-        refusals: deeds.refusals,
-        released: deeds.released,
-        waits_due: deeds.waits_due,
-        due_seconds: deeds.due_ms as f64 / 1000.0,
-        refusals_due: deeds.refusals_due,
-    }
+pub(super) fn json(context: &Context, deeds: &Restraints) -> DeedsOut {
+    DeedsOut { policy: context.config.policy.name(), restraints: RestraintsOut::of(deeds) }
 }

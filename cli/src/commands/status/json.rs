@@ -150,6 +150,6 @@ fn coordination_out(status: &Status<'_>) -> CoordinationOut<'static> {
         conflicts_resolved: count(CONFLICTS_RESOLVED),
         resources_shared: count(RESOURCES_SHARED),
         notices: count(NOTICES),
-        last_day: deeds::json(status.context),
+        last_day: deeds::json(status.context, &status.deeds),
     }
 }

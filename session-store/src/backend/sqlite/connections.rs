@@ -14,8 +14,8 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 use scheduled_thread_pool::ScheduledThreadPool;
 
-use super::open::BUSY_TIMEOUT;
-
+/// How long a writer waits for another one.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many connections a store may have beside the first.
 const OTHERS_MAX: u32 = 3;
 /// How long one of them is kept that nobody uses.

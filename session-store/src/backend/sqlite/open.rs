@@ -10,7 +10,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::OpenMode;
-use super::connections::Connections;
+use super::connections::{BUSY_TIMEOUT, Connections};
 use super::write::pack_days;
 use crate::error::{Error, ErrorKind};
 use crate::time::Timestamp;
@@ -29,8 +29,6 @@ const MIGRATIONS: [Migration; 5] = [
 ];
 /// What the database does, then what we do.
 type Migration = (&'static str, fn(&Transaction<'_>) -> rusqlite::Result<()>);
-/// How long a writer waits for another one.
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What to do about a store that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -120,9 +120,15 @@ pub(super) fn events(connection: &Connection, selection: &Selection) -> rusqlite
         read_turns(connection, &names, selection, &mut ledger)?;
     }
     let mut select = connection.prepare_cached(
-        "SELECT id, body, at, role, since, conversation, agent FROM fact WHERE ?1 OR kind <> ?2",
+        "SELECT id, body, at, role, since, conversation, agent FROM fact
+         WHERE CASE kind WHEN ?1 THEN ?2 WHEN ?3 THEN TRUE ELSE ?4 END",
     )?;
-    let mut rows = select.query(params![selection.conversations, row::CONVERSATION])?;
+    let mut rows = select.query(params![
+        row::CONVERSATION,
+        selection.conversations,
+        row::LIMIT_HIT,
+        selection.others
+    ])?;
     while let Some(row) = rows.next()? {
         // A kind that only a newer version knows is passed over.
         if let Some(fact) = row::fact(row.get_ref(1)?.as_str()?) {

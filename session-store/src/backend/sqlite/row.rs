@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::{PriceClass, PromptBand};
 use crate::event::{
-    Compaction, Conversation, CostState, Fact, Failure, LimitCause, LimitHit, LimitSample, LimitWindow,
-    ModelCost, Owner, Ownership, Reset, Role, Setting, Tariff, Turn,
+    Compaction, Conversation, CostState, Deed, Fact, Failure, LimitCause, LimitHit, LimitSample, LimitWindow,
+    ModelCost, Owner, Ownership, Reset, Restraint, Role, Setting, Tariff, Turn, Why,
 };
 use crate::id::{AgentId, ConversationId, ModelId};
 use crate::time::Timestamp;
@@ -22,6 +22,9 @@ const UP_TO_200K: u8 = 4;
 const OVER_200K: u8 = 8;
 /// The `kind` of what is known of a conversation.
 pub(super) const CONVERSATION: &str = "conversation";
+
+/// The `kind` of a request that was refused.
+pub(super) const LIMIT_HIT: &str = "limit_hit";
 
 /// Packs what sets a turn apart into the `class` column of `turn`.
 pub(super) fn turn_class(turn: &Turn) -> u8 {
@@ -126,6 +129,27 @@ enum Body {
     Ownership { session: String, until: i64 },
     Conversation { first: SettingBody, last: SettingBody },
     Failure { kind: FailureBody },
+    Restraint(RestraintBody),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct RestraintBody {
+    deed: DeedBody,
+    done: bool,
+    why: String,
+    window: String,
+    resets_at: Option<i64>,
+    used_hundredths: Option<u32>,
+    tool: String,
+    priority: String,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum DeedBody {
+    Waited { due_ms: u64, waited_ms: u64 },
+    Refused,
+    Told,
+    Released,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -157,7 +181,7 @@ pub(crate) fn fact_row(fact: &Fact) -> Option<(&'static str, String)> {
     let (kind, body) = match fact {
         Fact::Turn(_) => return None,
         Fact::LimitHit(hit) => (
-            "limit_hit",
+            LIMIT_HIT,
             Body::LimitHit {
                 quota: hit.cause == LimitCause::Quota,
                 window: hit.window.name().to_owned(),
@@ -195,6 +219,7 @@ pub(crate) fn fact_row(fact: &Fact) -> Option<(&'static str, String)> {
             ("ownership", Body::Ownership { session, until })
         }
         Fact::Failure(failure) => ("failure", Body::Failure { kind: FailureBody::of(*failure) }),
+        Fact::Restraint(restraint) => ("restraint", Body::Restraint(RestraintBody::of(restraint))),
     };
     serde_json::to_string(&body).ok().map(|body| (kind, body))
 }
@@ -232,6 +257,7 @@ pub(crate) fn fact(body: &str) -> Option<Fact> {
             Fact::Ownership(Ownership { session: session.into(), until: Timestamp::from_millis(until) })
         }
         Body::Failure { kind } => Fact::Failure(kind.into_failure()),
+        Body::Restraint(body) => Fact::Restraint(body.into_restraint()?),
     })
 }
 
@@ -270,6 +296,44 @@ impl FailureBody {
             Self::Interrupted => Failure::Interrupted,
             Self::Refused => Failure::Refused,
         }
+    }
+}
+
+impl RestraintBody {
+    fn of(restraint: &Restraint) -> Self {
+        Self {
+            deed: match restraint.deed {
+                Deed::Waited { due_ms, waited_ms } => DeedBody::Waited { due_ms, waited_ms },
+                Deed::Refused => DeedBody::Refused,
+                Deed::Told => DeedBody::Told,
+                Deed::Released => DeedBody::Released,
+            },
+            done: restraint.done,
+            why: restraint.why.name().to_owned(),
+            window: restraint.window.name().to_owned(),
+            resets_at: restraint.resets_at.map(Timestamp::as_millis),
+            used_hundredths: restraint.used_hundredths,
+            tool: restraint.tool.to_string(),
+            priority: restraint.priority.to_string(),
+        }
+    }
+
+    fn into_restraint(self) -> Option<Restraint> {
+        Some(Restraint {
+            deed: match self.deed {
+                DeedBody::Waited { due_ms, waited_ms } => Deed::Waited { due_ms, waited_ms },
+                DeedBody::Refused => Deed::Refused,
+                DeedBody::Told => Deed::Told,
+                DeedBody::Released => Deed::Released,
+            },
+            done: self.done,
+            why: Why::from_name(&self.why)?,
+            window: LimitWindow::from_name(&self.window),
+            resets_at: self.resets_at.map(Timestamp::from_millis),
+            used_hundredths: self.used_hundredths,
+            tool: self.tool.into(),
+            priority: self.priority.into(),
+        })
     }
 }
 

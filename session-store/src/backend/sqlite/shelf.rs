@@ -3,8 +3,6 @@
 //! A commit writes rows of `source`, as few as it has read sources. Where they have become many they are packed onto
 //! the shelf, which holds all others; of two checkpoints of one source the row is the newer.
 
-use std::cmp::Ordering;
-
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, ffi};
 
 use super::super::Checkpoint;
@@ -107,22 +105,28 @@ fn kind(conversation: Option<ConversationId>, agent: Option<AgentId>) -> SourceK
 }
 
 /// Merges two lists in the order of their paths; where both know a source the newer one counts.
-fn merged(older: Vec<Checkpoint>, newer: Vec<Checkpoint>) -> Vec<Checkpoint> {
-    if newer.is_empty() {
+fn merged(mut older: Vec<Checkpoint>, newer: Vec<Checkpoint>) -> Vec<Checkpoint> {
+    // Nearly always the newer ones are of sources that were known: then thousands of others stay where they are.
+    let replace = |new: Checkpoint| match older.binary_search_by(|known| known.source.cmp(&new.source)) {
+        Ok(place) => {
+            older[place] = new;
+            None
+        }
+        Err(_) => Some(new),
+    };
+    let added: Vec<Checkpoint> = newer.into_iter().filter_map(replace).collect();
+    if added.is_empty() {
         return older;
     }
-    let mut all = Vec::with_capacity(older.len() + newer.len());
-    let mut newer = newer.into_iter().peekable();
+    let mut all = Vec::with_capacity(older.len() + added.len());
+    let mut added = added.into_iter().peekable();
     for known in older {
-        while let Some(new) = newer.next_if(|new| new.source < known.source) {
+        while let Some(new) = added.next_if(|new| new.source < known.source) {
             all.push(new);
         }
-        match newer.peek().map(|new| new.source.cmp(&known.source)) {
-            Some(Ordering::Equal) => all.extend(newer.next()),
-            _ => all.push(known),
-        }
+        all.push(known);
     }
-    all.extend(newer);
+    all.extend(added);
     all
 }
 
