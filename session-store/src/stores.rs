@@ -310,6 +310,8 @@ impl Stores {
     /// Opens the store of a session, making it where it is missing.
     pub fn session(&self, name: &str) -> Arc<Store> {
         let mut state = self.state();
+        // Who opens it may write to it.
+        state.trusted.remove(name);
         if let Some(store) = state.open.get(name).filter(|store| store.follow_path()) {
             return store;
         }

@@ -89,6 +89,10 @@ impl Summaries {
         self.get(name).filter(|summary| summary.files == files)
     }
 
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
     pub(crate) fn insert(&mut self, name: &str, summary: Summary) {
         self.0.insert(name.to_owned(), summary);
     }
