@@ -270,9 +270,13 @@ impl NoticeBoard {
     ///
     /// The board cannot be read.
     pub fn newest(&self, count: u64) -> Result<Vec<Notice>, Error> {
-        let newest = self.board.look(u64::MAX).map_err(Error::from)?.newest;
-        let look = self.board.look(newest.saturating_sub(count)).map_err(Error::from)?;
-        Ok(look.notices.into_iter().map(|(_, row)| Notice::from_row(row)).collect())
+        Ok(self.board.newest(count).map_err(Error::from)?.into_iter().map(Notice::from_row).collect())
+    }
+
+    /// Returns the notices on their way to the board. Asked for before those that stand there, none is missed that moves
+    /// meanwhile.
+    pub fn spooled(&self) -> Vec<Notice> {
+        self.spool.list().into_iter().flat_map(|file| file.notices).collect()
     }
 
     /// Brings what lies in the spool to the board; costs one system call where nothing does.
@@ -295,7 +299,7 @@ impl NoticeBoard {
         let generation = self.board.generation();
         let after = if cursor.generation == Some(generation) { cursor.seq } else { 0 };
         // The spool first: what moves to the board meanwhile is then seen twice, not missed.
-        let spooled: Vec<Notice> = self.spool.list().into_iter().flat_map(|file| file.notices).collect();
+        let spooled = self.spooled();
         let look = self.board.look(after).map_err(Error::from)?;
         let notices = look.notices.into_iter().map(|(seq, row)| (seq, Notice::from_row(row))).collect();
         let (leader, newest) = (look.leader, look.newest);
