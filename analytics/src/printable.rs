@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde::Serialize;
+
 /// What stands where a character was taken out, so that nothing disappears without a trace.
 const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
@@ -35,9 +37,64 @@ pub fn is_unprintable(char: char) -> bool {
         )
 }
 
+/// Writes a value as JSON on one line, in which every character that [`printable`] would replace is escaped: `\u009b`.
+///
+/// It says the same to whoever parses it, and does no harm to a terminal it is looked at in.
+///
+/// # Panics
+///
+/// The value cannot be written as JSON, such as a map whose keys are no texts.
+pub fn printable_json(value: &impl Serialize) -> String {
+    escaped(serde_json::to_string(value).expect("because it holds texts, numbers and lists of them"))
+}
+
+/// The same on several lines, indented.
+///
+/// # Panics
+///
+/// As [`printable_json`].
+pub fn printable_json_pretty(value: &impl Serialize) -> String {
+    escaped(serde_json::to_string_pretty(value).expect("because it holds texts, numbers and lists of them"))
+}
+
+/// Escapes what serde_json leaves as it is; outside of texts JSON is ASCII.
+fn escaped(json: String) -> String {
+    let is_left = |char: char| char > '~' && is_unprintable(char);
+    if !json.contains(is_left) {
+        return json;
+    }
+    let mut out = String::with_capacity(json.len() + 64);
+    for char in json.chars() {
+        if is_left(char) {
+            let units = &mut [0; 2];
+            out.extend(char.encode_utf16(units).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            out.push(char);
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// What is parsed is what was written, and no terminal is steered by it.
+        #[test]
+        fn json_is_the_same_and_harmless(texts in proptest::collection::vec(any::<String>(), 0..4)) {
+            for json in [printable_json(&texts), printable_json_pretty(&texts)] {
+                prop_assert!(!json.replace('\n', "").contains(is_unprintable), "{json:?}");
+                prop_assert_eq!(&serde_json::from_str::<Vec<String>>(&json).unwrap(), &texts);
+            }
+        }
+    }
+
+    #[test]
+    fn what_steers_is_escaped_in_json() {
+        assert_eq!(printable_json(&"a\u{9b}2J\x7f\u{e0041}é"), "\"a\\u009b2J\\u007f\\udb40\\udc41é\"");
+    }
 
     #[test]
     fn ordinary_text_is_borrowed() {

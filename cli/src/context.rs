@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
 use session_analytics::{Figures, PriceBook, anchors, cuts};
 use session_coordinator::{Ingestor, Lease, Progress, Scan};
 use session_store::{ErrorKind, EventBackend, Selection, Store, Stores, Timestamp};
@@ -19,7 +20,7 @@ use crate::error::{CliError, exit, hint_for};
 use crate::kept;
 use crate::others::Others;
 use crate::owners::{self, Retire};
-use crate::printable::printable;
+use crate::printable::{printable, printable_json};
 use crate::projects::{Projects, ReadingScope};
 use crate::sight::Sight;
 
@@ -246,6 +247,11 @@ pub(crate) fn figures(store: &dyn EventBackend) -> Result<Figures, CliError> {
 /// Prints a text; a reader that went away is no error.
 pub(crate) fn print(text: &str) -> Result<(), CliError> {
     print_bytes(text.as_bytes())
+}
+
+/// Prints a value as a line of JSON.
+pub(crate) fn print_json(value: &impl Serialize) -> Result<(), CliError> {
+    print(&format!("{}\n", printable_json(value)))
 }
 
 /// Prints what need not be text.

@@ -14,7 +14,7 @@ use session_store::{Timestamp, Zone};
 
 use crate::former::shell;
 use crate::limits;
-use crate::printable::printable;
+use crate::printable::{printable, printable_json};
 use crate::ways::{TerminalWay, Ways};
 use crate::words;
 
@@ -160,7 +160,7 @@ fn json(notice: &Notice, zone: &Zone, now: Timestamp) -> String {
         at: notice.at.to_string(),
         text: text(notice, zone, now),
     };
-    serde_json::to_string(&out).expect("because the type holds only texts and numbers") + "\n"
+    printable_json(&out) + "\n"
 }
 
 fn has_desktop() -> bool {

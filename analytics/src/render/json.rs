@@ -5,6 +5,7 @@ use session_store::{ConversationId, LimitWindow, Timestamp, Usage};
 
 use crate::limits::{LimitUse, Share};
 use crate::live::{Live, LiveNotice};
+use crate::printable::printable_json;
 use crate::report::{By, Report, Row, Totals};
 
 const SCHEMA_VERSION: u32 = 1;
@@ -101,7 +102,7 @@ pub fn report_json(report: &Report) -> String {
             under_reported_messages: report.problems.under_reported_messages,
         },
     };
-    text(&out)
+    printable_json(&out)
 }
 
 impl<'a> RowOut<'a> {
@@ -339,9 +340,5 @@ pub fn live_json(live: &Live) -> String {
         notices: live.notices.iter().map(NoticeOut::of).collect(),
         unpriced_models: live.unpriced_models.iter().map(|model| model.as_str()).collect(),
     };
-    text(&out)
-}
-
-fn text(out: &impl Serialize) -> String {
-    serde_json::to_string(out).expect("because these types hold neither maps with odd keys nor failing parts")
+    printable_json(&out)
 }

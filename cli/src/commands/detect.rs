@@ -16,7 +16,7 @@ use crate::args::DetectArgs;
 use crate::context::{Context, print};
 use crate::error::CliError;
 use crate::presence::timestamp;
-use crate::printable::printable;
+use crate::printable::{printable, printable_json, printable_json_pretty};
 
 pub(crate) fn run(context: &Context, args: &DetectArgs) -> Result<(), CliError> {
     if let Some(path) = &args.facts {
@@ -96,11 +96,11 @@ fn verdict(context: &Context, facts: &Facts) -> String {
 }
 
 fn line(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("because these types hold nothing that JSON cannot")
+    printable_json(value)
 }
 
 fn pretty(value: &impl Serialize) -> String {
-    serde_json::to_string_pretty(value).expect("because these types hold nothing that JSON cannot")
+    printable_json_pretty(value)
 }
 
 fn text(session: &Session, surroundings: &Surroundings) -> String {

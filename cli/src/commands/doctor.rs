@@ -12,7 +12,7 @@ use session_store::{EventBackend, ProblemKind};
 
 use crate::clock::now;
 use crate::config::{Config, SessionMode};
-use crate::context::{Context, print};
+use crate::context::{Context, print, print_json};
 use crate::coordination::candidates;
 use crate::error::{CliError, exit};
 use crate::host::hook::HookEvent;
@@ -75,7 +75,7 @@ pub(crate) fn run(context: &Context) -> Result<(), CliError> {
     }
     if config.json {
         let out = serde_json::json!({"schema_version": 1, "ok": ok, "checks": checks});
-        return print(&format!("{out}\n"));
+        return print_json(&out);
     }
     print(&checks.iter().map(shown).collect::<String>())
 }

@@ -15,7 +15,7 @@ use crate::clock::now;
 use crate::context::{Context, print};
 use crate::error::{CliError, exit, hint_for};
 use crate::output::Output;
-use crate::printable::printable;
+use crate::printable::{printable, printable_json};
 
 /// Events in one transaction, and in memory at a time.
 const BATCH: usize = 10_000;
@@ -151,7 +151,7 @@ impl Tally {
     fn json(&self, added: u64) -> String {
         let skipped = self.refused.iter().map(|(reason, count)| (reason.name(), *count)).collect();
         let out = ImportOut { schema_version: 1, events: self.events, added, skipped };
-        let text = serde_json::to_string(&out).expect("because the type holds only texts and numbers");
+        let text = printable_json(&out);
         format!("{text}\n")
     }
 

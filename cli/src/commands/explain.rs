@@ -24,7 +24,7 @@ use crate::context::{Context, print};
 use crate::error::CliError;
 use crate::forecast::Wanted;
 use crate::limits::Known;
-use crate::printable::printable;
+use crate::printable::{printable, printable_json};
 use crate::sessions;
 use crate::table::{Column, Table, terminal_width};
 use crate::words::{self, model_name};
@@ -493,7 +493,7 @@ impl Account {
             limits: self.limits.iter().map(limit::Explained::json).collect(),
             efficiency: self.efficiency.as_ref(),
         };
-        let text = serde_json::to_string(&out).expect("because the type holds only texts and numbers");
+        let text = printable_json(&out);
         format!("{text}\n")
     }
 }

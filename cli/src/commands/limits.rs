@@ -4,7 +4,7 @@ use serde::Serialize;
 use session_analytics::{LimitOut, LimitStatus, NEAR, PredictionOut};
 
 use crate::args::LimitsArgs;
-use crate::context::{Context, print};
+use crate::context::{Context, print, print_json};
 use crate::error::{CliError, exit};
 use crate::forecast::{self, Wanted};
 use crate::limits::Known;
@@ -27,8 +27,7 @@ pub(crate) fn run(context: &Context, args: &LimitsArgs) -> Result<Option<u8>, Cl
         let refused_values = known.limits.refused.values().sum();
         let predictions = known.predictions().map(PredictionOut::of).collect();
         let out = LimitsOut { schema_version: 1, limits: known.json(), refused_values, predictions };
-        let text = serde_json::to_string(&out).expect("because the type holds only texts and numbers");
-        print(&format!("{text}\n"))?;
+        print_json(&out)?;
     } else if !(args.check && context.config.quiet) {
         print(&known.table(context))?;
         if args.backtest {

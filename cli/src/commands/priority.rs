@@ -9,7 +9,7 @@ use session_coordinator::Priority;
 use tempfile::NamedTempFile;
 
 use crate::args::PriorityArgs;
-use crate::context::{Context, print};
+use crate::context::{Context, print, print_json};
 use crate::error::CliError;
 use crate::printable::printable;
 use crate::table::{Column, Table, terminal_width};
@@ -37,7 +37,7 @@ fn show(context: &Context) -> Result<(), CliError> {
         let rules: Vec<_> =
             rules.iter().map(|(scope, level)| json!({"scope": scope, "priority": level.name()})).collect();
         let out = json!({"schema_version": 1, "policy": config.policy.name(), "priorities": rules});
-        return print(&format!("{out}\n"));
+        return print_json(&out);
     }
     let mut out = format!("Policy: {}\n", config.policy.name());
     if rules.is_empty() {
@@ -69,7 +69,7 @@ fn set(context: &Context, scope: &str, level: Priority) -> Result<(), CliError> 
         .map_err(|error| CliError::store(format!("cannot write {}", path.display())).because(error))?;
     if context.config.json {
         let out = json!({"schema_version": 1, "scope": scope, "priority": level.name()});
-        return print(&format!("{out}\n"));
+        return print_json(&out);
     }
     if !context.config.quiet {
         print(&format!("{} is {level} now.\n", printable(scope)))?;

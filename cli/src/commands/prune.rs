@@ -16,7 +16,7 @@ use crate::coordination::candidates;
 use crate::error::CliError;
 use crate::others::Place;
 use crate::owners;
-use crate::printable::printable;
+use crate::printable::{printable, printable_json};
 use crate::sight::level;
 use crate::table::{Column, Table, terminal_width};
 
@@ -278,7 +278,7 @@ fn json(context: &Context, work: &Work, done: Option<Pruned>) -> String {
         stale_locks: work.locks,
         done: done.map(|Pruned { records, stores, files }| DoneOut { records, stores, files }),
     };
-    let text = serde_json::to_string(&out).expect("because the type holds only texts and numbers");
+    let text = printable_json(&out);
     format!("{text}\n")
 }
 

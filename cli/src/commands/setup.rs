@@ -9,7 +9,7 @@ use serde_json::json;
 use tempfile::NamedTempFile;
 
 use crate::args::{Cli, SetupArgs};
-use crate::context::{Context, print};
+use crate::context::{Context, print, print_json};
 use crate::error::{CliError, exit};
 use crate::printable::printable;
 use crate::setup::plan::{self, Planned, Unfit, Wanted};
@@ -60,7 +60,7 @@ pub(crate) fn run(context: &Context, args: &SetupArgs) -> Result<(), CliError> {
                 })
             })
             .collect();
-        return print(&format!("{}\n", json!({"schema_version": 1, "files": files})));
+        return print_json(&json!({"schema_version": 1, "files": files}));
     }
     if args.dry_run && !wanted.is_empty() {
         print("Nothing was changed.\n")?;

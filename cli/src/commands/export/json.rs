@@ -13,6 +13,7 @@ use super::gather::Gathered;
 use crate::commands::detect::DetectOut;
 use crate::commands::status::json::{SessionOut, session_out};
 use crate::presence::Participant;
+use crate::printable::printable_json_pretty;
 
 const SCHEMA_VERSION: u32 = 1;
 
@@ -276,6 +277,6 @@ fn short(share: f64) -> f64 {
 }
 
 fn document(out: &impl Serialize) -> String {
-    let text = serde_json::to_string_pretty(out).expect("because these types hold nothing that JSON cannot");
+    let text = printable_json_pretty(out);
     format!("{text}\n")
 }

@@ -15,6 +15,7 @@ use crate::args::ReportArgs;
 use crate::clock::now;
 use crate::context::{Context, print};
 use crate::error::CliError;
+use crate::printable::printable_json;
 use crate::table::{Column, Table, terminal_width};
 use crate::words::{limit_name, moment};
 
@@ -57,7 +58,7 @@ pub(super) fn run(context: &Context, args: &ReportArgs) -> Result<(), CliError> 
                 until: end(range.end, Timestamp::MAX),
                 told: CoordinationOut::of(&told),
             };
-            format!("{}\n", serde_json::to_string(&out).expect("because it holds only texts and numbers"))
+            format!("{}\n", printable_json(&out))
         }
         (false, false) => text(context, &told, at),
     })

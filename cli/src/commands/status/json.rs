@@ -10,6 +10,7 @@ use session_detect::IsolationKey;
 use super::deeds::{self, DeedsOut};
 use super::{Status, recent};
 use crate::presence::Participant;
+use crate::printable::printable_json;
 
 #[derive(Serialize)]
 struct StatusOut<'a> {
@@ -111,7 +112,7 @@ pub(super) fn json(status: &Status<'_>) -> String {
             })
             .collect(),
     };
-    let text = serde_json::to_string(&out).expect("because the type holds only texts and numbers");
+    let text = printable_json(&out);
     format!("{text}\n")
 }
 
