@@ -4,8 +4,8 @@
 use session_analytics::LimitSource;
 use session_coordinator::{Journal, NoticeBoard};
 use session_store::{
-    Batch, BoardSample, Change, Event, EventBackend, EventId, Fact, Ledger, Owner, Role, Selection, Stores,
-    Timestamp,
+    Batch, BoardSample, Change, Event, EventBackend, EventId, Fact, Ledger, LimitSample, Owner, Role,
+    Selection, Stores, Timestamp,
 };
 
 use crate::accounts::Accounts;
@@ -63,14 +63,18 @@ pub(crate) fn keep_restraints(stores: &Stores, config: &Config) {
 /// One value of one window, told by one conversation, is one event however often it was told, of the first time it was.
 fn event(sample: &BoardSample) -> Option<Event> {
     let (_, conversation) = sample.source.split_once(':')?;
-    let told = &sample.sample;
+    let id = sample_id(&sample.source, &sample.sample)?;
+    let owner = Owner { role: Role::Main, since: sample.at, conversation: conversation.into(), agent: None };
+    Some(Event { id, at: sample.at, owner, fact: Fact::LimitSample(sample.sample.clone()) })
+}
+
+/// Names the event of a sample; `None` where it tells no value.
+pub(crate) fn sample_id(source: &str, told: &LimitSample) -> Option<EventId> {
     let end = told
         .resets_at
         .map_or(0, |reset| reset.as_millis().saturating_add(RESET_STEP_MS / 2).div_euclid(RESET_STEP_MS));
     let used = told.used_hundredths?;
-    let id = format!("{SAMPLE}{}:{}:{end}:{used}", sample.source, told.window.name());
-    let owner = Owner { role: Role::Main, since: sample.at, conversation: conversation.into(), agent: None };
-    Some(Event { id: EventId::new(id), at: sample.at, owner, fact: Fact::LimitSample(told.clone()) })
+    Some(EventId::new(format!("{SAMPLE}{source}:{}:{end}:{used}", told.window.name())))
 }
 
 /// Returns who told of an event that is a sample.

@@ -30,6 +30,15 @@ pub(crate) fn models_text<'a>(models: impl IntoIterator<Item = &'a str>) -> Stri
     families.into_iter().map(text).collect::<Vec<String>>().join(" ")
 }
 
+/// Returns when a moment was, in one unit: `just now`, `12 s ago`, `3 m ago`.
+pub(crate) fn past(at: Timestamp, now: Timestamp) -> String {
+    match ago(at, now).as_str() {
+        "now" => "just now".to_owned(),
+        "–" => "at an unknown time".to_owned(),
+        ago => format!("{ago} ago"),
+    }
+}
+
 /// Returns how long ago a moment was, in one unit: `now`, `12 s`, `3 m`, `5 h`, `2 d`, `3 y`.
 pub(crate) fn ago(at: Timestamp, now: Timestamp) -> String {
     if !at.is_plausible() {

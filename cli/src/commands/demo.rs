@@ -1,9 +1,11 @@
 //! `claudewatch demo`: the monitor over a generated history that goes on live, in a scratch folder.
 
-use std::path::Path;
+mod account;
+
 use std::thread;
 use std::time::Duration;
 
+use session_store::Timestamp;
 use session_store::corpus::{Corpus, Live};
 use tempfile::TempDir;
 
@@ -12,6 +14,7 @@ use crate::clock::now;
 use crate::config::{Config, SessionMode};
 use crate::context::Context;
 use crate::error::CliError;
+use account::Account;
 
 /// Two weeks of a diligent user.
 const HISTORY_BYTES: u64 = 6_000_000;
@@ -29,23 +32,27 @@ pub(crate) fn run(mut config: Config) -> Result<u8, CliError> {
     let history =
         Corpus { seed, bytes: HISTORY_BYTES, days: HISTORY_DAYS, end_unix_seconds: start / 1000 - 60 };
     history.write(&claude_dir).map_err(cannot)?;
-    go_on_live(seed, &claude_dir, start)?;
     config.data_dir = scratch.path().join("data");
-    config.claude_dirs = vec![claude_dir];
+    config.claude_dirs = vec![claude_dir.clone()];
     config.all = true;
     config.mode = SessionMode::Uncoordinated;
     let context = Context::new(config);
+    let live = Live::new(seed, &claude_dir, start).map_err(cannot)?;
+    let reset = Timestamp::from_millis(live.resets_at_unix_ms());
+    let account = Account::new(claude_dir, Timestamp::from_millis(start), reset);
+    account.tell_past(&context.archive()?.store, &context.prices()?)?;
+    go_on_live(live, account)?;
     monitor::run(&context, Mode::Demo)?;
     Ok(context.code())
 }
 
-/// Writes the conversations on, line by line, as Claude Code would.
-fn go_on_live(seed: u64, claude_dir: &Path, start: i64) -> Result<(), CliError> {
+/// Writes the conversations on, line by line, as Claude Code would, and what it would keep of the account.
+fn go_on_live(mut live: Live, mut account: Account) -> Result<(), CliError> {
     let cannot = |error| CliError::store("cannot write the generated history").because(error);
-    let mut live = Live::new(seed, claude_dir, start).map_err(cannot)?;
+    account.tell(now()).map_err(cannot)?;
     let write_on = move || {
         // It ends when the scratch folder goes, at the latest with the process.
-        while let Ok(wait_ms) = live.step(now().as_millis()) {
+        while let Ok(wait_ms) = account.tell(now()).and_then(|()| live.step(now().as_millis())) {
             thread::sleep(Duration::from_millis(wait_ms));
         }
     };

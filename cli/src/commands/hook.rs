@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use session_analytics::{LimitStatus, Limits, Reading, SAME_RESET};
 use session_coordinator::{
-    AccountId, Act, Advice, Cause, Claim, Claims, Cursor, Fate, Journal, Load, MemberId, NOTICES, Notice,
+    AccountId, Act, Advice, Cause, Claim, Claims, Fate, Journal, Load, MemberId, NOTICES, Notice,
     NoticeBoard, Policy, Question, RuntimeDir, Scope, Strain, Subject, WindowStanding, advise,
     is_overstrained,
 };
@@ -41,6 +41,8 @@ const LINE_WAIT: Duration = Duration::from_secs(2);
 const TAIL_BYTES: u64 = 256 << 10;
 /// A limit that was met longer ago is not what the call is about.
 const NEWS: Duration = Duration::from_secs(120);
+/// The line that a call is about is hardly older, unless the machine is busy.
+const JUST_NOW: Duration = Duration::from_secs(2);
 /// How many of the last notices are looked at for hits.
 const LOOKED_BACK: u64 = 200;
 /// How much of a tool's name is written down.
@@ -203,10 +205,13 @@ impl Hook<'_> {
     /// Returns the quota that was just met, by the transcript's end; the line may come a little later than the call.
     fn hit_in_transcript(&self, wait: Duration) -> Option<(Timestamp, LimitHit)> {
         let path = self.call.own_transcript()?;
-        let (since, begun) = (now().before(NEWS), Instant::now());
+        let (called, begun) = (now(), Instant::now());
         loop {
-            let found = last_hit(&end_of(&path), &self.config.zone).filter(|(at, _)| *at > since);
-            if found.is_some() || begun.elapsed() >= wait {
+            let found = last_hit(&end_of(&path), &self.config.zone);
+            let found = found.filter(|(at, _)| *at > called.before(NEWS));
+            // One that was met shortly before may stand there while the one that the call is about does not yet.
+            let is_surely_it = found.as_ref().is_some_and(|(at, _)| *at > called.before(JUST_NOW));
+            if is_surely_it || begun.elapsed() >= wait {
                 return found;
             }
             thread::sleep(Duration::from_millis(20));
@@ -306,10 +311,7 @@ fn standings(board: &NoticeBoard, account: &AccountId, now: Timestamp) -> Option
     let of_account = samples.iter().filter(|it| *it.account == *account.as_str());
     let mut readings: Vec<Reading> = of_account.filter_map(limits::of_board).collect();
     // A hit may be told by a notice alone: one that waits in the spool, or that a monitor posted.
-    let newest = board.board().look(u64::MAX).ok()?.newest;
-    let generation = Some(board.board().generation());
-    let look = board.since(Cursor { generation, seq: newest.saturating_sub(LOOKED_BACK) }).ok()?;
-    let told = look.notices.into_iter().map(|(_, notice)| notice).chain(look.spooled);
+    let told = board.spooled().into_iter().chain(board.newest(LOOKED_BACK).ok()?);
     readings.extend(told.filter(|it| it.account == *account).filter_map(|notice| limits::of_notice(&notice)));
     let hits: Vec<Reading> =
         readings.iter().filter(|it| it.status == LimitStatus::Rejected).cloned().collect();

@@ -325,17 +325,18 @@ fn share(lines: &[BoardLine], conversation: &str, limits: &Limits) -> Option<f64
 
 /// Returns in words what was told last to the sessions of the account, while it is new.
 fn newest_notice(notices: &[Notice], now: Timestamp) -> Option<String> {
-    let notice = notices.iter().rfind(|notice| now.since(notice.at) < NOTICE_SHOWN)?;
-    match notice.kind {
+    let new = notices.iter().rev().filter(|notice| now.since(notice.at) < NOTICE_SHOWN);
+    // That a limit is near, the line says by itself.
+    new.into_iter().find_map(|notice| match notice.kind {
         NoticeKind::LimitHit => Some(format!(
-            "{} hit {} ago",
+            "{} hit {}",
             words::limit_name(notice.window.as_ref()?),
-            words::ago(notice.at, now)
+            words::past(notice.at, now)
         )),
         NoticeKind::LimitReset => Some(format!("{} was reset", words::limit_name(notice.window.as_ref()?))),
         NoticeKind::Message => Some(words::clip(&printable(&notice.text), 60)),
         _ => None,
-    }
+    })
 }
 
 #[cfg(test)]

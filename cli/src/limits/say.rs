@@ -26,7 +26,7 @@ pub(crate) fn used(it: &LimitUse) -> String {
 /// Says when it is reset.
 pub(crate) fn reset(it: &LimitUse, zone: &Zone, now: Timestamp) -> String {
     match it.limit.resets_at {
-        Some(reset) if it.limit.is_over || reset <= now => format!("{} ago", words::ago(reset, now)),
+        Some(reset) if it.limit.is_over || reset <= now => words::past(reset, now),
         Some(reset) => format!("{} (in {})", words::moment(zone, reset, now), words::until(reset, now)),
         None => "unknown".to_owned(),
     }

@@ -107,7 +107,7 @@ impl Texts {
         let is_past = limit.is_over || limit.resets_at.is_some_and(|reset| reset <= now);
         let reset = match limit.resets_at {
             None => "reset unknown".to_owned(),
-            Some(at) if is_past => format!("was reset {} ago", words::ago(at, now)),
+            Some(at) if is_past => format!("was reset {}", words::past(at, now)),
             Some(at) if width >= WIDE => {
                 format!("resets in {} ({})", words::until(at, now), words::moment(zone, at, now))
             }
@@ -123,7 +123,7 @@ impl Texts {
             shares: say::shares(it),
             age: match age.as_secs() {
                 0..60 => it.limit.source.name().to_owned(),
-                _ => format!("{} {} ago", it.limit.source.name(), words::ago(it.limit.observed_at, now)),
+                _ => format!("{} {}", it.limit.source.name(), words::past(it.limit.observed_at, now)),
             },
         }
     }

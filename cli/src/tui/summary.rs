@@ -91,11 +91,7 @@ pub(crate) fn limit<'a>(live: &Live, zone: &Zone, palette: Palette, now: Timesta
     let (long, short) = reset(hit, zone, now);
     let whose = whose(live, hit);
     let who = |width| vec![Span::raw(words::shorten(&whose, width))];
-    let when = match words::ago(hit.at, now).as_str() {
-        "now" => "just now".to_owned(),
-        "–" => "at an unknown time".to_owned(),
-        ago => format!("{ago} ago"),
-    };
+    let when = words::past(hit.at, now);
     let pieces = vec![
         Piece::new(0, head, vec![]),
         Piece::new(2, who(40), who(16)),
@@ -124,10 +120,7 @@ pub(crate) fn notice<'a>(live: &Live, palette: Palette, now: Timestamp, width: u
         project => vec![Span::raw(words::shorten(project, width))],
     };
     let same = if notice.same_project { "same project" } else { "" };
-    let when = match words::ago(notice.at, now).as_str() {
-        "now" => "just now".to_owned(),
-        ago => format!("{ago} ago"),
-    };
+    let when = words::past(notice.at, now);
     let more = live.notices.len() - 1;
     let more = if more > 0 { format!("and {more} more") } else { String::new() };
     let styled = |text: String, style| if text.is_empty() { vec![] } else { vec![Span::styled(text, style)] };

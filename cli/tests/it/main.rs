@@ -32,6 +32,7 @@ mod monitor;
 mod prune;
 mod real_client;
 mod real_client_hooks;
+mod real_client_terminals;
 mod real_status_line;
 mod report;
 #[cfg(target_os = "linux")]
@@ -43,3 +44,4 @@ mod setup;
 mod sharing;
 mod status;
 mod statusline;
+mod terminal;

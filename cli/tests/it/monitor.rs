@@ -206,7 +206,13 @@ fn the_demo_leaves_nothing_behind() {
     let first = parse(&demo.line());
     assert!(first["totals"]["messages"].as_u64().unwrap() > 100, "{first}");
     let shown = first["totals"]["messages"].clone();
-    demo.until(PATIENCE, |line| parse(line)["totals"]["messages"] != shown);
+    let later = parse(&demo.until(PATIENCE, |line| parse(line)["totals"]["messages"] != shown));
+    // Its account has limits, with shares, as if there had been status lines.
+    let limits = later["limits"].as_array().unwrap();
+    let windows: Vec<_> = limits.iter().map(|it| it["window"].as_str().unwrap()).collect();
+    assert_eq!(windows, ["five_hour", "seven_day"]);
+    assert!(limits.iter().all(|it| it["used_percentage"].as_f64().unwrap() > 50.0), "{later}");
+    assert!(limits.iter().all(|it| !it["shares"].as_array().unwrap().is_empty()), "{later}");
     assert_eq!(left(&env), 1);
     demo.signal(Signal::SIGTERM);
     demo.end();

@@ -14,15 +14,15 @@ use crate::hook::written_down;
 use crate::real_client::{LATENCY_MAX, Monitor, PATIENCE, Sandbox};
 
 /// The sessions by their conversations, which decide when they start after a reset: B after 0.2 s, C after 8 s.
-const A: &str = "a0000000-0000-4000-8000-000000000000";
-const B: &str = "b0000000-0000-4000-8000-000000000023";
-const C: &str = "c0000000-0000-4000-8000-000000000023";
+pub(crate) const A: &str = "a0000000-0000-4000-8000-000000000000";
+pub(crate) const B: &str = "b0000000-0000-4000-8000-000000000023";
+pub(crate) const C: &str = "c0000000-0000-4000-8000-000000000023";
 
 /// A sandbox whose client calls our hooks.
-struct Stage(Sandbox);
+pub(crate) struct Stage(pub(crate) Sandbox);
 
 impl Stage {
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let sandbox = Sandbox::new()?;
         fs::create_dir_all(sandbox.projects()).expect("the sandbox is ours");
         let stage = Self(sandbox);
@@ -53,19 +53,19 @@ impl Stage {
         RuntimeDir::open_first(&[candidate]).expect("the sandbox is ours").0
     }
 
-    fn board(&self) -> NoticeBoard {
+    pub(crate) fn board(&self) -> NoticeBoard {
         NoticeBoard::open(&self.runtime()).expect("nobody holds it")
     }
 
-    fn journal(&self) -> Vec<(Event, Restraint)> {
+    pub(crate) fn journal(&self) -> Vec<(Event, Restraint)> {
         written_down(&self.state("data"))
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.dir.path().join("project").join(name)
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.path(name).exists()
     }
 
@@ -77,16 +77,18 @@ impl Stage {
         assert_eq!(told, conversation);
     }
 
-    fn transcript(&self, conversation: &str) -> Option<PathBuf> {
+    pub(crate) fn transcript(&self, conversation: &str) -> Option<PathBuf> {
         let all = crate::real_client::transcripts_below(&self.0.projects());
         all.into_iter().find(|path| path.file_stem().is_some_and(|name| name == conversation))
     }
 
     /// What the tools of a conversation answered its model with, as errors.
-    fn refusals(&self, conversation: &str) -> Vec<String> {
+    pub(crate) fn refusals(&self, conversation: &str) -> Vec<String> {
         let text =
             fs::read_to_string(self.transcript(conversation).expect("it has one")).expect("it can be read");
         let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        // Terminals also write down what they sent to the API.
+        let lines = lines.filter(|line| line["type"] == "user");
         let contents = lines.filter_map(|line| line.pointer("/message/content")?.as_array().cloned());
         let errors = contents.flatten().filter(|block| block["is_error"] == true);
         errors.map(|block| block["content"].to_string()).filter(|it| it.contains("ClaudeWatch")).collect()

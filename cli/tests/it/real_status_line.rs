@@ -1,46 +1,13 @@
 //! The status line in the real Claude Code client, in a terminal of tmux: what it is given, and what it shows of it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::env::PATIENCE;
 use crate::real_client::Sandbox;
-
-/// A terminal of its own, which ends with the test.
-struct Terminal {
-    socket: PathBuf,
-}
-
-impl Terminal {
-    fn start(socket: PathBuf, command: &str) -> Option<Self> {
-        let terminal = Self { socket };
-        terminal
-            .tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "140", "-y", "40", command])
-            .then_some(terminal)
-    }
-
-    fn tmux(&self, arguments: &[&str]) -> bool {
-        let run =
-            Command::new("tmux").arg("-S").arg(&self.socket).args(arguments).env_remove("TMUX").output();
-        run.is_ok_and(|output| output.status.success())
-    }
-
-    fn type_in(&self, text: &str) {
-        assert!(self.tmux(&["send-keys", "-l", text]));
-        std::thread::sleep(Duration::from_millis(300));
-        assert!(self.tmux(&["send-keys", "Enter"]));
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        self.tmux(&["kill-server"]);
-    }
-}
+use crate::terminal::{PATIENCE, Terminal};
 
 /// Waits until a file holds a text.
 fn wait_for(file: &Path, wanted: &str) -> String {
@@ -71,16 +38,9 @@ fn the_real_client_gives_and_shows_the_limits() {
     fs::write(&settings, json!({"statusLine": {"type": "command", "command": line}}).to_string()).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real_client/sandbox");
     let command = format!("bash {} {} claude", script.display(), sandbox.control("..").display());
-    let Some(terminal) = Terminal::start(sandbox.control("tmux"), &command) else {
-        assert!(
-            std::env::var_os("CLAUDEWATCH_REQUIRE_REAL_CLIENT").is_none_or(|value| value != "1"),
-            "tmux is required"
-        );
-        eprintln!("SKIPPED real client: tmux is missing");
-        return;
-    };
+    let Some(terminal) = Terminal::start(sandbox.control("tmux"), &command) else { return };
     wait_for(&shown, "$0.00");
-    terminal.type_in("Hello.");
+    terminal.enter("Hello.", || fs::read_to_string(sandbox.control("told.jsonl")).is_ok());
     // What the stand-in API says of the account.
     let text = wait_for(&shown, "30% ↻");
     assert!(text.contains("7d █▋░░░░░░ 20% ↻"), "{text}");

@@ -11,7 +11,8 @@
 //     model     the model that a reply says it comes from; the one asked for by default
 //     delay_ms  how long each request waits for its reply
 //     limit     {"claim": "five_hour" | "seven_day" | …, "reset_in_seconds": 3600}: every request is refused
-//     spent     the same for the requests that ask for it
+//     spent     the same for the requests that ask for it; false has them answered
+//     five_hour {"share": 0.3, "reset_in_seconds": 3600}: what the other replies say of the five hours
 //
 // `[[bash: COMMAND]]` in a prompt has the model call the Bash tool, `[[agent]]` start a sub-agent; several of them are done
 // one after the other. `[[limit]]` has the request refused as `limit` does.
@@ -60,7 +61,8 @@ async function answerMessage(request, requestHeaders, response) {
   // A client that hung up while it waited was told nothing.
   if (response.destroyed) return;
 
-  const spent = script.limit ?? (newestPrompt(request).includes("[[limit]]") ? script.spent ?? {} : undefined);
+  const asked = script.spent !== false && newestPrompt(request).includes("[[limit]]");
+  const spent = script.limit ?? (asked ? script.spent ?? {} : undefined);
   const limit = spent && { claim: "five_hour", reset_in_seconds: 3600, ...spent };
   const told = {
     message_id: limit ? null : randomId("msg"),
@@ -72,7 +74,7 @@ async function answerMessage(request, requestHeaders, response) {
     limit: limit !== undefined,
   };
   const writeTold = () => appendFileSync(join(folder, "told.jsonl"), `${JSON.stringify(told)}\n`);
-  const headers = { "request-id": randomId("req"), ...limitHeaders(limit) };
+  const headers = { "request-id": randomId("req"), ...limitHeaders(limit, script) };
   if (limit) {
     told.window = limit.claim;
     told.resets_at = new Date(headers["anthropic-ratelimit-unified-reset"] * 1000).toISOString();
@@ -191,10 +193,11 @@ function usageOf(counters, script) {
 }
 
 /** What the API says of the account's limits with every reply; `limit` is the one that is spent. */
-function limitHeaders(limit) {
+function limitHeaders(limit, script) {
   const now = Math.floor(Date.now() / 1000);
+  const fiveHour = { share: 0.3, reset_in_seconds: 3600, ...script.five_hour };
   const windows = {
-    "5h": { spent: limit?.claim === "five_hour", share: 0.3, reset: now + 3600 },
+    "5h": { spent: limit?.claim === "five_hour", share: fiveHour.share, reset: now + fiveHour.reset_in_seconds },
     "7d": { spent: limit !== undefined && limit.claim !== "five_hour", share: 0.2, reset: now + 200_000 },
   };
   const headers = {};

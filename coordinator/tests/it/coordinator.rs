@@ -312,7 +312,10 @@ fn a_child_starts() {
     };
     let member = Coordinator::start(options(&place, introduction(child::number())), apart).unwrap();
     let took = begun.elapsed();
-    assert!(member.standing().trouble.is_none(), "{:?}", member.standing());
+    // The system grants a user 128 watches of folders, and 64 members beside other programs may want more: then some look
+    // instead, and all else is as with the others.
+    let trouble = member.standing().trouble;
+    assert!(trouble.is_none_or(|it| it.contains("no more watches")), "{:?}", member.standing());
     member.post(message(&member, "here"));
     while member.standing().waiting > 0 {
         thread::sleep(Duration::from_millis(1));

@@ -25,11 +25,12 @@ const CAST: [(&str, &str); 5] = [
 
 /// Writes a history that goes on: five conversations in four projects, one with sub-agents.
 ///
-/// About forty seconds after the start one conversation hits its five-hour limit, which resets ten
-/// minutes later. Lines appear only when [`Live::step`] is called and carry the time they were due.
+/// About forty seconds after the start one conversation hits its five-hour limit, which resets eleven
+/// minutes after the start. Lines appear only when [`Live::step`] is called and carry the time they were due.
 pub struct Live {
     actors: Vec<Actor>,
     stage: Stage,
+    reset_ms: i64,
 }
 
 impl Live {
@@ -42,6 +43,7 @@ impl Live {
     /// When a folder cannot be created.
     pub fn new(seed: u64, config_dir: &Path, start_unix_ms: i64) -> io::Result<Self> {
         let mut scribe = Scribe::new(seed, 64 << 10);
+        let reset_ms = (start_unix_ms + 11 * MINUTE_MS) / SECOND_MS * SECOND_MS;
         let mut actors = Vec::new();
         for (index, (cwd, model)) in CAST.into_iter().enumerate() {
             let clock = start_unix_ms + index as i64 * 900;
@@ -56,10 +58,15 @@ impl Live {
             fs::create_dir_all(folder.join("subagents"))?;
             let mut actor = Actor::new(teller, folder.with_extension("jsonl"));
             actor.delegates = index == 0;
-            actor.hit_ms = (index == 1).then_some(start_unix_ms + 40 * SECOND_MS);
+            actor.limit = (index == 1).then_some(Limit { hit_ms: start_unix_ms + 40 * SECOND_MS, reset_ms });
             actors.push(actor);
         }
-        Ok(Live { actors, stage: Stage { scribe, due: BTreeMap::new(), planned: 0 } })
+        Ok(Live { actors, stage: Stage { scribe, due: BTreeMap::new(), planned: 0 }, reset_ms })
+    }
+
+    /// Returns when the five-hour limit is reset, in Unix milliseconds.
+    pub fn resets_at_unix_ms(&self) -> i64 {
+        self.reset_ms
     }
 
     /// Appends what happens up to `now_unix_ms` and returns the milliseconds until the next line is due.
@@ -100,14 +107,21 @@ struct Actor {
     path: PathBuf,
     /// Whether it uses sub-agents.
     delegates: bool,
-    /// When it is to hit its limit.
-    hit_ms: Option<i64>,
+    /// The limit that it is to hit.
+    limit: Option<Limit>,
     turns: u32,
+}
+
+/// When a limit is hit, and when it is reset.
+#[derive(Clone, Copy)]
+struct Limit {
+    hit_ms: i64,
+    reset_ms: i64,
 }
 
 impl Actor {
     fn new(teller: Teller, path: PathBuf) -> Self {
-        Actor { teller, path, delegates: false, hit_ms: None, turns: 0 }
+        Actor { teller, path, delegates: false, limit: None, turns: 0 }
     }
 }
 
@@ -134,8 +148,8 @@ impl Stage {
         let responses = self.scribe.rng.u32(3..9);
         for number in 1..=responses {
             actor.teller.clock += self.scribe.rng.i64(1_200..4_000);
-            if actor.hit_ms.is_some_and(|hit_ms| actor.teller.clock >= hit_ms) {
-                self.hit_limit(actor);
+            if let Some(limit) = actor.limit.take_if(|limit| actor.teller.clock >= limit.hit_ms) {
+                self.hit_limit(actor, limit);
                 break;
             }
             let delegates = actor.delegates && number == 2 && actor.turns.is_multiple_of(2);
@@ -207,11 +221,9 @@ impl Stage {
     }
 
     /// Ends the turn at a limit; the actor waits until it resets.
-    fn hit_limit(&mut self, actor: &mut Actor) {
-        let reset_ms = (actor.teller.clock + 10 * MINUTE_MS) / SECOND_MS * SECOND_MS;
+    fn hit_limit(&mut self, actor: &mut Actor, Limit { reset_ms, .. }: Limit) {
         self.scribe.limit(&mut actor.teller, Window::FiveHour, reset_ms);
         self.plan(actor);
-        actor.hit_ms = None;
         actor.teller.clock = reset_ms + self.scribe.rng.i64(2_000..9_000);
     }
 

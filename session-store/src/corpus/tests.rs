@@ -171,6 +171,7 @@ fn a_live_history_is_due_step_by_step_and_hits_a_limit() {
     let hits: Vec<&Value> = lines.iter().filter(|line| line["quotaLimits"].is_object()).collect();
     assert_eq!(hits.len(), 1);
     assert_eq!(hits[0]["quotaLimits"]["rateLimitType"], "five_hour");
+    assert_eq!(hits[0]["quotaLimits"]["resetsAt"], live.resets_at_unix_ms() / 1000);
     let latest = lines.iter().filter_map(|line| line["timestamp"].as_str()).max().unwrap();
     assert!(latest <= stamp(now).to_string().as_str(), "{latest}");
 }

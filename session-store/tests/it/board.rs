@@ -143,7 +143,9 @@ fn tell(board: &dyn BoardBackend, step: &Step) -> String {
         }
         Step::Changed => format!("{:?}", board.changed().unwrap()),
         Step::Post(notices) => format!("{:?}", board.post(notices).unwrap()),
-        Step::Look(after) => format!("{:?}", board.look(*after).unwrap()),
+        Step::Look(after) => {
+            format!("{:?} {:?}", board.look(*after).unwrap(), board.newest(*after).unwrap())
+        }
         Step::Count(name, by) => format!("{:?}", board.count(name, *by).unwrap()),
         Step::Publish(term, name, figures) => {
             format!("{}", board.publish(*term, name, figures).unwrap())
@@ -262,12 +264,13 @@ fn boards_have_generations() {
 fn a_damaged_board_is_replaced_and_a_newer_one_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("live.db");
-    let begun = open(&path).generation();
-    fs::write(&path, [7; 9000]).unwrap();
-    let board = open(&path);
-    assert_ne!(board.generation(), begun);
-    assert_eq!(board.post(&[notice(1)]).unwrap(), [Posted::New(1)]);
-    drop(board);
+    for damaged in [vec![7; 9000], vec![]] {
+        let begun = open(&path).generation();
+        fs::write(&path, damaged).unwrap();
+        let board = open(&path);
+        assert_ne!(board.generation(), begun);
+        assert_eq!(board.post(&[notice(1)]).unwrap(), [Posted::New(1)]);
+    }
     assert!(folder.path().join("live.db.corrupt").exists());
 
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
@@ -290,6 +293,11 @@ fn many_open_a_board_at_the_same_instant() {
             }
         });
         assert_eq!(open(&path).look(0).unwrap().notices.len(), 16);
+        // All but one made one in vain.
+        let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = names.filter(|name| name != "live.db-wal" && name != "live.db-shm").collect();
+        assert_eq!(names.pop().unwrap(), "live.db");
+        assert!(names.is_empty(), "{names:?}");
     }
 }
 

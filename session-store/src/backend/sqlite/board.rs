@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
-use super::open::{BASE_FLAGS, lock_beside, make_file, sort, write_ahead};
+use super::open::{BASE_FLAGS, beside, lock_beside, make_file, sort, write_ahead};
 use super::row;
 use crate::board::{
     BoardBackend, BoardLeader, BoardLine, BoardLook, BoardMember, BoardNotice, BoardSample, DEEDS_LAST,
@@ -59,7 +60,7 @@ impl SqliteBoard {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Busy`] where another process has been making it for a quarter of a second,
+    /// [`ErrorKind::Busy`] where another process has been replacing a damaged one for a second,
     /// [`ErrorKind::Unwritable`] or [`ErrorKind::Full`] where it cannot be made, [`ErrorKind::Newer`] for one of a
     /// later format.
     pub fn open(path: &Path) -> Result<Self, Error> {
@@ -107,28 +108,26 @@ impl SqliteBoard {
 }
 
 fn open(path: &Path, patience: Duration) -> Result<Connection, Error> {
-    make_file(path)?;
+    if fs::symlink_metadata(path).is_err() {
+        make(path)?;
+    }
     match connect(path, patience) {
-        Ok(Some(connection)) => return Ok(connection),
-        Err(error) if error.kind() != ErrorKind::Corrupt => return Err(error),
-        Ok(None) | Err(_) => {}
+        Err(error) if error.kind() == ErrorKind::Corrupt => {}
+        opened => return opened,
     }
     let _lock = hold_lock_beside(path, patience)?;
     // Another process may have been faster.
     match connect(path, patience) {
-        Ok(Some(connection)) => return Ok(connection),
-        Ok(None) => {}
         Err(error) if error.kind() == ErrorKind::Corrupt => {
             move_aside(path)?;
-            make_file(path)?;
+            make(path)?;
+            connect(path, patience)
         }
-        Err(error) => return Err(error),
+        opened => opened,
     }
-    make_board(path, patience)?;
-    connect(path, patience)?.ok_or_else(|| Error::new(ErrorKind::Corrupt))
 }
 
-/// Waits for whoever makes the board, but not for one that is frozen while it does.
+/// Waits for whoever replaces a damaged board, but not for one that is frozen while it does.
 fn hold_lock_beside(path: &Path, patience: Duration) -> Result<fs::File, Error> {
     let lock = lock_beside(path)?;
     let until = Instant::now() + 4 * patience;
@@ -144,10 +143,10 @@ fn hold_lock_beside(path: &Path, patience: Duration) -> Result<fs::File, Error> 
     Ok(lock)
 }
 
-/// Connects to a board; `None` where there is none yet.
-fn connect(path: &Path, patience: Duration) -> Result<Option<Connection>, Error> {
+/// Connects to a board; an empty file is a damaged one.
+fn connect(path: &Path, patience: Duration) -> Result<Connection, Error> {
     let mut connection = bare_connection(path, patience)?;
-    // Both of one instant: another process may be making the board.
+    // Both of one instant, and one lock for both.
     let (format, id): (i64, i64) = connection
         .transaction()
         .and_then(|snapshot| {
@@ -156,8 +155,7 @@ fn connect(path: &Path, patience: Duration) -> Result<Option<Connection>, Error>
         })
         .map_err(sort)?;
     match (u32::try_from(format).unwrap_or(u32::MAX), id) {
-        (0, 0) => Ok(None),
-        (FORMAT, id) if id == i64::from(APPLICATION_ID) => Ok(Some(connection)),
+        (FORMAT, id) if id == i64::from(APPLICATION_ID) => Ok(connection),
         (found, id) if id == i64::from(APPLICATION_ID) => {
             Err(Error::new(ErrorKind::Newer { found, known: FORMAT }))
         }
@@ -170,10 +168,10 @@ fn bare_connection(path: &Path, patience: Duration) -> Result<Connection, Error>
     let connection = Connection::open_with_flags(path, flags).map_err(sort)?;
     connection.busy_timeout(patience).map_err(sort)?;
     connection.set_prepared_statement_cache_capacity(32);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false).map_err(sort)?;
     // The log is kept small, because it stands in memory.
     let settings = "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -256; PRAGMA wal_autocheckpoint = 200;
-         PRAGMA journal_size_limit = 1048576; PRAGMA trusted_schema = OFF; PRAGMA mmap_size = 0;
-         PRAGMA temp_store = MEMORY;";
+         PRAGMA journal_size_limit = 1048576; PRAGMA temp_store = MEMORY;";
     connection.execute_batch(settings).map_err(sort)?;
     Ok(connection)
 }
@@ -185,30 +183,42 @@ fn hasty(connection: Connection) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-fn make_board(path: &Path, patience: Duration) -> Result<(), Error> {
-    let mut connection = bare_connection(path, patience)?;
-    write_ahead(&connection, patience).map_err(sort)?;
-    let made = connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|transaction| {
+/// Makes a board beside its place and puts it there whole, so that nobody meets one that is being made or waits for who makes
+/// it. Where another process was faster, its board stays.
+fn make(path: &Path) -> Result<(), Error> {
+    // Any number that no earlier board is likely to have had; the hasher's keys are random.
+    let generation = RandomState::new().hash_one(path);
+    let beside = beside(path, &format!(".{generation:016x}"));
+    make_file(&beside)?;
+    let made = fill(&beside, generation).and_then(|()| match fs::hard_link(&beside, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // Not every file system has links. Two that come here at once make two boards, and the first soon sees that it is alone.
+        Err(_) => fs::rename(&beside, path).map_err(Error::from),
+        Ok(()) => Ok(()),
+    });
+    let _ = fs::remove_file(&beside);
+    made
+}
+
+fn fill(path: &Path, generation: u64) -> Result<(), Error> {
+    let mut connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | BASE_FLAGS).map_err(sort)?;
+    let made = connection.pragma_update(None, "journal_mode", "MEMORY").and_then(|()| {
+        let transaction = connection.transaction()?;
         transaction.execute_batch(SCHEMA)?;
-        // Any number that no earlier board is likely to have had; the hasher's keys are random.
-        let generation = RandomState::new().hash_one(path).cast_signed();
-        transaction.execute("INSERT INTO board VALUES (?, 0, 0, 0)", [generation])?;
+        transaction.execute("INSERT INTO board VALUES (?, 0, 0, 0)", [generation.cast_signed()])?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", FORMAT)?;
         transaction.commit()
     });
-    made.map_err(sort)
+    // The log is a property of the file: set once, it stays.
+    made.and_then(|()| write_ahead(&connection, BUSY_TIMEOUT)).map_err(sort)
 }
 
 fn move_aside(path: &Path) -> Result<(), Error> {
     for suffix in ["", "-wal", "-shm"] {
-        let named = |ending: &str| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(ending);
-            name
-        };
-        match fs::rename(named(suffix), named(&format!(".corrupt{suffix}"))) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        match fs::rename(beside(path, suffix), beside(path, &format!(".corrupt{suffix}"))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
     }
@@ -294,14 +304,19 @@ impl BoardBackend for SqliteBoard {
             if newest <= after {
                 return Ok(look);
             }
-            let mut notices = transaction.prepare_cached(
-                "SELECT seq, dedup, kind, account, project, \"from\", at, \"window\", resets_at, text,
-                        event, role, since, conversation, agent
-                 FROM notice WHERE seq > ? ORDER BY seq",
-            )?;
+            let mut notices = transaction.prepare_cached(&format!("{NOTICES} WHERE seq > ? ORDER BY seq"))?;
             let notices = notices.query_map([integer(after)], read_notice)?;
             let notices = notices.collect::<rusqlite::Result<_>>()?;
             Ok(BoardLook { notices, ..look })
+        })
+    }
+
+    fn newest(&self, count: u64) -> Result<Vec<BoardNotice>, Error> {
+        self.read(|transaction| {
+            let mut notices = transaction.prepare_cached(&format!(
+                "{NOTICES} WHERE seq > (SELECT seq FROM sqlite_sequence WHERE name = 'notice') - ? ORDER BY seq"
+            ))?;
+            notices.query_map([integer(count)], |row| Ok(read_notice(row)?.1))?.collect()
         })
     }
 
@@ -405,6 +420,8 @@ impl BoardBackend for SqliteBoard {
     }
 }
 
+const NOTICES: &str = "SELECT seq, dedup, kind, account, project, \"from\", at, \"window\", resets_at, text, event, role, since,
+    conversation, agent FROM notice";
 const SAMPLES: &str = "SELECT account, \"window\", source, at, resets_at, used, status FROM sample";
 
 fn observe(transaction: &Transaction<'_>, sample: &BoardSample) -> rusqlite::Result<()> {
