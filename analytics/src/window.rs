@@ -82,6 +82,8 @@ pub fn official(kind: &LimitWindow, facts: &Ledger, resets: &[Timestamp]) -> Vec
     let Some(length) = length(kind) else { return Vec::new() };
     let told = facts.iter().filter_map(|event| reset_of(&event.fact, kind));
     let mut resets: Vec<Timestamp> = told.chain(resets.iter().copied()).collect();
+    // Most samples repeat the reset of the one before, and there are many more samples than windows.
+    resets.dedup();
     resets.sort_unstable();
     resets.dedup_by(|later, earlier| later.since(*earlier) <= SAME_RESET);
     let mut windows: Vec<Window> = Vec::new();
