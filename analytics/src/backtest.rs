@@ -145,7 +145,8 @@ fn reached(course: &Course, from: Timestamp, end: Timestamp, usd: f64) -> Option
     let mut used = 0.0;
     for quarter in quarter_of(from)..quarter_of(end) + 1 {
         let (start, stop) = (start_of(quarter).max(from), start_of(quarter + 1).min(end));
-        let here = course.at(quarter) * share_inside(quarter, start, stop);
+        let is_whole = start == start_of(quarter) && stop == start_of(quarter + 1);
+        let here = course.at(quarter) * if is_whole { 1.0 } else { share_inside(quarter, start, stop) };
         if here > 0.0 && used + here >= usd {
             let part = ((usd - used) / here).clamp(0.0, 1.0);
             return Some(

@@ -1,7 +1,6 @@
 //! A load quarter hour by quarter hour, with the hour of the week that each is: what learning looks at.
 
 use std::cell::Cell;
-use std::ops::Range;
 use std::time::Duration;
 
 use session_store::{CELL_WIDTH, Timestamp, Zone};
@@ -26,6 +25,8 @@ pub(crate) struct Course {
     sums: Vec<f64>,
     /// The same of those in which no limit let nothing through.
     free_sums: Vec<f64>,
+    /// The first quarter hour from each on in which a limit let nothing through, else the end of the stretch.
+    next_blocked: Vec<i64>,
     /// The recent use at each quarter hour that was asked for; no number where none was yet.
     recent: Vec<Cell<f64>>,
 }
@@ -52,7 +53,15 @@ impl Course {
         let free_sums = running_sums(quarters.iter().map(free));
         let recent = vec![Cell::new(f64::NAN); quarters.len()];
         let used_from = load.quarters().keys().next().copied();
-        Self { first: from, quarters, used_from, sums, free_sums, recent }
+        let mut next = from + quarters.len() as i64;
+        let mut next_blocked = vec![next; quarters.len()];
+        for (place, quarter) in quarters.iter().enumerate().rev() {
+            if quarter.is_blocked {
+                next = from + place as i64;
+            }
+            next_blocked[place] = next;
+        }
+        Self { first: from, quarters, used_from, sums, free_sums, next_blocked, recent }
     }
 
     /// Returns the first quarter hour that may be learned from: that of the first use, or of the stretch.
@@ -82,9 +91,14 @@ impl Course {
         before(to) - before(from)
     }
 
-    /// Returns the quarter hours of the stretch.
-    pub(crate) fn stretch(&self) -> Range<i64> {
-        self.first..self.first + self.quarters.len() as i64
+    /// Returns the place of a quarter hour in the stretch.
+    pub(crate) fn place_of(&self, quarter: i64) -> usize {
+        usize::try_from(quarter - self.first).unwrap_or(0).min(self.quarters.len())
+    }
+
+    /// Returns the hours of the week and whether they are blocked, quarter hour by quarter hour.
+    pub(crate) fn hours(&self) -> impl ExactSizeIterator<Item = (usize, bool)> + DoubleEndedIterator {
+        self.quarters.iter().map(|it| (usize::from(it.slot), it.is_blocked))
     }
 
     /// Returns what [`Load::usd`] does.
@@ -121,7 +135,8 @@ impl Course {
 
     /// Returns the first quarter hour from one to another, the last exclusive, in which a limit let nothing through, else the last.
     pub(crate) fn free_until(&self, from: i64, to: i64) -> i64 {
-        (from..to).find(|at| self.is_blocked(*at)).unwrap_or(to)
+        let place = usize::try_from(from - self.first).ok();
+        place.and_then(|place| self.next_blocked.get(place)).map_or(to, |next| (*next).min(to))
     }
 
     /// Returns whether something was used within the hour before a quarter hour.

@@ -18,6 +18,9 @@ const STEP: Duration = Duration::from_secs(5 * 60);
 /// How much of the past counts: what the back-test tries, and what it learned from then.
 const HISTORY: Duration = Duration::from_secs(26 * 7 * 86_400);
 
+/// Quarter hours in a day.
+const DAY: i64 = 96;
+
 /// What a forecast is made of.
 #[derive(Debug)]
 pub struct ForecastInput<'a> {
@@ -235,8 +238,11 @@ impl<'a> Lessons<'a> {
 
     fn learn(&self) -> LearnedLimit {
         let Some(steps) = steps(self.kind) else { return LearnedLimit::default() };
-        let from = quarter_of(ForecastInput::history_from(self.until));
-        let course = Course::of(&self.load, self.zone, from, quarter_of(self.until) + steps as i64 + 2);
+        // What was before the first use is as good as nothing.
+        let first = self.load.quarters().keys().next().copied().unwrap_or(i64::MAX).saturating_sub(DAY);
+        let until = quarter_of(self.until);
+        let from = quarter_of(ForecastInput::history_from(self.until)).max(first.min(until));
+        let course = Course::of(&self.load, self.zone, from, until + steps as i64 + 2);
         LearnedLimit {
             percent: PercentCost::learn(&self.load, &self.samples, self.until),
             backtest: backtest(&self.windows, &course, self.until),
@@ -309,7 +315,7 @@ impl Prediction {
         let now = input.now;
         let steps = steps(&self.window).ok_or(Lack::NoWindow)?;
         let from = quarter_of(now);
-        let course = Course::of(load, input.zone, from - 96, from + steps as i64 + 2);
+        let course = Course::of(load, input.zone, from - DAY, from + steps as i64 + 2);
         let (used, resets_at) = self.used_percentage.zip(self.resets_at).ok_or(Lack::NoSample)?;
         if used >= 100.0 {
             self.runs_out_at = Some(input.state.observed_at.min(now));

@@ -218,12 +218,11 @@ fn spreads(hopes: &Hopes<'_>, now: Timestamp, quarters_max: usize) -> Vec<Spread
     }
     let spread = |(quarters, mut values): (usize, Vec<f64>)| {
         let samples = u32::try_from(values.len()).unwrap_or(u32::MAX);
-        values.sort_unstable_by(f64::total_cmp);
         (samples >= SPREAD_MIN).then(|| Spread {
             quarters: quarters as u32,
-            low: quantile(&values, 0.1),
-            middle: quantile(&values, 0.5),
-            high: quantile(&values, 0.9),
+            low: quantile_of(&mut values, 0.1),
+            middle: quantile_of(&mut values, 0.5),
+            high: quantile_of(&mut values, 0.9),
             samples,
         })
     };
@@ -254,18 +253,18 @@ struct HabitSums {
 impl<'a> Hopes<'a> {
     pub(crate) fn of(course: &'a Course, habit: Option<&Habit>) -> Self {
         let sums = |habit: &Habit| {
-            let usual = |at: i64| habit.at(course.slot(at));
-            let free = |at: i64| if course.is_blocked(at) { 0.0 } else { usual(at) };
-            let mut faded = vec![0.0];
-            for at in course.stretch().rev() {
-                faded.push(usual(at) + FADING * faded[faded.len() - 1]);
+            let usual: Vec<f64> = course.hours().map(|(slot, _)| habit.at(slot)).collect();
+            let free = usual.iter().zip(course.hours());
+            let free = free.map(|(usual, (_, is_blocked))| if is_blocked { 0.0 } else { *usual });
+            let mut faded = vec![0.0; usual.len() + 1];
+            for (place, usual) in usual.iter().enumerate().rev() {
+                faded[place] = usual + FADING * faded[place + 1];
             }
-            faded.reverse();
             HabitSums {
                 habit: habit.clone(),
                 busiest_hour: 4.0 * habit.usd_per_quarter.iter().copied().fold(0.0, f64::max),
-                sums: running_sums(course.stretch().map(usual)),
-                free_sums: running_sums(course.stretch().map(free)),
+                free_sums: running_sums(free),
+                sums: running_sums(usual.iter().copied()),
                 faded,
             }
         };
@@ -297,7 +296,7 @@ impl<'a> Hopes<'a> {
         horizons.map(move |&horizon| {
             let Some((sums, level)) = habit else { return recent * horizon as f64 };
             let to = from + horizon as i64;
-            let faded = |at: i64| sums.faded[(at - self.course.stretch().start) as usize];
+            let faded = |at: i64| sums.faded[self.course.place_of(at)];
             let usual = self.course.between(&sums.sums, from, to);
             let replaced = faded(from) - weights[horizon] * faded(to);
             recent * (1.0 - weights[horizon]) / (1.0 - FADING) + level * (usual - replaced)
@@ -320,6 +319,16 @@ pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };
     let place = share * last as f64;
     let (below, above) = (sorted[place as usize], sorted[(place as usize + 1).min(last)]);
+    below + (above - below) * place.fract()
+}
+
+/// Returns the same of values in any order, whose order changes.
+fn quantile_of(values: &mut [f64], share: f64) -> f64 {
+    let Some(last) = values.len().checked_sub(1) else { return 0.0 };
+    let place = share * last as f64;
+    let (_, below, above) = values.select_nth_unstable_by(place as usize, f64::total_cmp);
+    let below = *below;
+    let above = above.iter().copied().min_by(f64::total_cmp).unwrap_or(below);
     below + (above - below) * place.fract()
 }
 
@@ -444,6 +453,16 @@ mod tests {
                 let way: f64 = hopes.way(FROM + from).take(horizon).sum();
                 prop_assert!((way - hoped).abs() <= 1e-6 * (1.0 + way), "{horizon}: {way} {hoped}");
             }
+        }
+
+        #[test]
+        fn quantiles_need_no_order(
+            mut values in proptest::collection::vec(-1e9..1e9f64, 0..80),
+            share in 0.0..=1.0f64,
+        ) {
+            let found = quantile_of(&mut values, share);
+            values.sort_unstable_by(f64::total_cmp);
+            prop_assert_eq!(found.to_bits(), quantile(&values, share).to_bits());
         }
 
         #[test]

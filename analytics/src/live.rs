@@ -198,10 +198,12 @@ impl Live {
     /// Sums the cells by conversation, in all and today, and those of the running block.
     fn sum_up(&mut self, input: &LiveInput<'_>) -> BTreeMap<ConversationId, LiveConversation> {
         let blocks = block::blocks(&input.figures.cells, &block::anchors(&input.figures.facts));
-        let running = blocks.last().filter(|block| block.contains(input.now)).copied();
+        // Not the last: a machine whose clock is ahead writes of blocks to come.
+        let running = blocks.iter().rev().find(|block| block.contains(input.now)).copied();
         let mut block_totals = Totals::default();
         let mut prices = Prices::of(input.book);
-        let today = input.zone.start_of(input.zone.date_of(input.now));
+        let date = input.zone.date_of(input.now);
+        let today = input.zone.start_of(date)..input.zone.start_of(date.tomorrow());
         let mut places = ByText::default();
         let mut conversations: Vec<LiveConversation> = Vec::new();
         for cell in &input.figures.cells {
@@ -216,7 +218,7 @@ impl Live {
                 conversations.len() - 1
             });
             let conversation = &mut conversations[place];
-            if key.start >= today {
+            if today.contains(&key.start) {
                 priced.add_to(conversation.today.get_or_insert_default());
             }
             priced.add_to(&mut conversation.totals);
@@ -248,11 +250,12 @@ impl Live {
         input: &LiveInput<'_>,
         conversations: &mut BTreeMap<ConversationId, LiveConversation>,
     ) {
-        let since = input.now.before(BURN_WINDOW);
+        // Clocks differ a little; what lies further ahead is no use of now.
+        let window = input.now.before(BURN_WINDOW)..input.now.after(BURN_WINDOW);
         let mut latest: BTreeMap<&ConversationId, Timestamp> = BTreeMap::new();
         let mut tokens: BTreeMap<&ConversationId, u64> = BTreeMap::new();
         let mut cost = Usd::ZERO;
-        for (event, turn) in input.recent.turns().filter(|(event, _)| event.at >= since) {
+        for (event, turn) in input.recent.turns().filter(|(event, _)| window.contains(&event.at)) {
             let id = &event.owner.conversation;
             *tokens.entry(id).or_default() += turn.usage.total();
             if latest.get(id).is_none_or(|at| *at <= event.at) {

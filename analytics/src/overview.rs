@@ -10,7 +10,9 @@ use session_store::{ConversationId, Date, ModelId, Timestamp, Zone};
 
 use crate::money::Usd;
 use crate::pricing::PriceBook;
-use crate::report::{By, Figures, Filter, Hit, Problems, Report, ReportOptions, Row, Totals, quota_hits};
+use crate::report::{
+    By, Figures, Filter, Hit, Known, Problems, Report, ReportOptions, Row, Totals, projects, quota_hits,
+};
 use crate::sessions::{SessionInfo, Sessions};
 use spread::Spread;
 
@@ -149,6 +151,9 @@ impl Overview {
     ///
     /// `project_of` tells the project of a working folder.
     pub fn build(input: &OverviewInput<'_>, project_of: &dyn Fn(&str) -> String) -> Self {
+        let projects = projects(&input.figures.facts, project_of);
+        let all_hits = quota_hits(&input.figures.facts);
+        let sessions_unknown = Sessions::default();
         let report = |by| {
             let options = ReportOptions {
                 by,
@@ -157,7 +162,8 @@ impl Overview {
                 filter: input.filter.clone(),
                 now: input.now,
             };
-            Report::build(input.figures, input.book, &options, project_of)
+            let facts = Known { hits: &all_hits, projects: &projects };
+            Report::build_from(input.figures, facts, &sessions_unknown, input.book, &options)
         };
         let daily = report(By::Daily);
         let conversations = report(By::Conversation).rows;
@@ -165,7 +171,7 @@ impl Overview {
         let days = days.and_then(|(first, last)| Some((Date::parse(&first.key)?, Date::parse(&last.key)?)));
         let (step, slots) = slots(days);
         let spread = Spread::of(input, &conversations);
-        let hits = hits(input, &conversations);
+        let hits = hits(input, &conversations, &all_hits);
         let mut overview = Self {
             at: input.now,
             zone: input.zone.clone(),
@@ -283,7 +289,7 @@ fn short_id(id: &str) -> &str {
 }
 
 /// Returns the quota hits that are covered; a hit has no model, so one model's figures tell of none, as in reports.
-fn hits(input: &OverviewInput<'_>, conversations: &[Row]) -> Vec<Hit> {
+fn hits(input: &OverviewInput<'_>, conversations: &[Row], all: &[Hit]) -> Vec<Hit> {
     let covered = |hit: &Hit| {
         let id = hit.conversation.as_str();
         input.range.contains(&hit.at)
@@ -291,7 +297,7 @@ fn hits(input: &OverviewInput<'_>, conversations: &[Row]) -> Vec<Hit> {
     };
     match input.filter.model {
         Some(_) => Vec::new(),
-        None => quota_hits(&input.figures.facts).into_iter().filter(covered).collect(),
+        None => all.iter().filter(|hit| covered(hit)).cloned().collect(),
     }
 }
 

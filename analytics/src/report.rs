@@ -301,11 +301,22 @@ impl Report {
             true => projects(&figures.facts, project_of),
             false => BTreeMap::new(),
         };
-        let hits = quota_hits(&figures.facts);
+        let facts = Known { hits: &quota_hits(&figures.facts), projects: &projects };
+        Self::build_from(figures, facts, sessions, book, options)
+    }
+
+    /// Makes a report of facts that are put in order already, for those who make several.
+    pub(crate) fn build_from(
+        figures: &Figures,
+        Known { hits, projects }: Known<'_>,
+        sessions: &Sessions,
+        book: &PriceBook,
+        options: &ReportOptions,
+    ) -> Self {
         let mut builder = Builder {
             options,
             prices: Prices::of(book),
-            projects: &projects,
+            projects,
             sessions,
             blocks: Vec::new(),
             begun: 0,
@@ -320,15 +331,23 @@ impl Report {
         if options.by == By::Block {
             let anchors = block::anchors(&figures.facts);
             builder.blocks = block::blocks(&figures.cells, &anchors);
-            for hit in &hits {
+            for hit in hits {
                 block::add_refused(&mut builder.blocks, hit.at, &anchors);
             }
         }
         builder.count_cells(&figures.cells);
-        builder.count_hits(&hits);
+        builder.count_hits(hits);
         builder.describe(&figures.facts);
         builder.finish()
     }
+}
+
+/// What the facts tell, put in order.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'a> {
+    pub(crate) hits: &'a [Hit],
+    /// Those that are known; a report that is not about projects needs none.
+    pub(crate) projects: &'a BTreeMap<ConversationId, String>,
 }
 
 /// Returns the project of each conversation whose folder is known.

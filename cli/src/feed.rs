@@ -15,6 +15,7 @@ use session_store::{
 use crate::accounts::Accounts;
 use crate::clock::now;
 use crate::context::{Context, figures};
+use crate::coordination::existing_board;
 use crate::error::{CliError, hint_for};
 use crate::forecast::{Lessons, Wanted};
 use crate::heard::Heard;
@@ -197,7 +198,11 @@ impl<'c> Feed<'c> {
             Some(known) if known.0.elapsed() < BURNING => known,
             old => old.insert((Instant::now(), limits::sessions(&self.context.config))),
         };
-        let board = self.place.and_then(Place::board);
+        let board = match self.place {
+            Some(place) => place.board(),
+            // Who takes no part looks all the same at what the others told.
+            None => existing_board(&self.context.config).map(|(_, board)| board),
+        };
         let basis = Basis {
             sums: &Sums::known(&self.store, &figures.facts, &figures.cells, at),
             book: &self.book,
@@ -548,13 +553,7 @@ impl<'c> Feed<'c> {
 /// Reads the turns that a view looks at one by one.
 pub(crate) fn recent(store: &Stores) -> Result<Ledger, CliError> {
     let range = now().before(RECENT)..Timestamp::MAX;
-    Ok(store.events(&Selection {
-        range,
-        turns: true,
-        conversations: false,
-        others: true,
-        conversation: None,
-    })?)
+    Ok(store.events(&Selection { range, turns: true, ..Selection::limit_hits() })?)
 }
 
 fn beside_whom(first: &Member) -> String {

@@ -219,13 +219,7 @@ impl Known {
         let mut accounts = Accounts::of(&context.config);
         accounts.learn(checkpoints);
         let range = at.before(FIVE_HOURS)..Timestamp::MAX;
-        let recent = stores.events(&Selection {
-            range,
-            turns: true,
-            conversations: false,
-            others: true,
-            conversation: None,
-        })?;
+        let recent = stores.events(&Selection { range, turns: true, ..Selection::limit_hits() })?;
         let board = coordination::existing_board(&context.config);
         let facts = facts(stores)?;
         let basis = Basis {
@@ -371,20 +365,23 @@ fn last_answers<'a>(
             break;
         }
     }
-    let mut answered = HashMap::new();
-    for (conversation, mut last) in last {
-        let quarter = last.floor(CELL_WIDTH)..last.floor(CELL_WIDTH).after(CELL_WIDTH);
-        if times[conversation].iter().any(|time| *time > last && quarter.contains(time)) {
-            // The reply may have come before or after the refusal.
-            let mut cuts = times[conversation].clone();
-            cuts.sort_unstable();
-            for cell in sums.stores.cells(quarter, &cuts)? {
-                if cell.key.conversation == *conversation {
-                    last = last.max(cell.key.start);
-                }
+    // A reply of the same quarter hour may have come before or after the refusal.
+    let quarter = |at: Timestamp| at.floor(CELL_WIDTH);
+    let in_doubt = |conversation: &ConversationId, last: Timestamp| {
+        times[conversation].iter().filter(move |time| **time > last && quarter(**time) == quarter(last))
+    };
+    let mut cuts: Vec<Timestamp> =
+        last.iter().flat_map(|(conversation, last)| in_doubt(conversation, *last)).copied().collect();
+    cuts.sort_unstable();
+    let mut answered: HashMap<ConversationId, Timestamp> =
+        last.into_iter().map(|(conversation, last)| (conversation.clone(), last)).collect();
+    if let (Some(first), Some(last)) = (cuts.first(), cuts.last()) {
+        let range = quarter(*first)..quarter(*last).after(CELL_WIDTH);
+        for cell in sums.stores.cells(range, &cuts)? {
+            if let Some(last) = answered.get_mut(&cell.key.conversation) {
+                *last = cell.key.start.max(*last);
             }
         }
-        answered.insert(conversation.clone(), last);
     }
     Ok(answered)
 }

@@ -3,7 +3,7 @@
 use unicode_width::UnicodeWidthStr;
 
 use crate::printable::printable;
-use crate::words::shorten;
+use crate::words::{clip, shorten};
 
 /// The width where there is no terminal.
 const WIDTH_WITHOUT_TERMINAL: usize = 100;
@@ -135,7 +135,7 @@ impl Table {
 
     fn line(&self, out: &mut String, shown: &[(usize, usize)], cells: &[&str], bold: bool) {
         for ((column, width), cell) in shown.iter().zip(cells) {
-            let text = shorten(cell, *width);
+            let text = cut(cell, *width);
             let blank = " ".repeat(width.saturating_sub(text.width()));
             let text = if bold { format!("\x1b[1m{text}\x1b[0m") } else { text };
             match self.columns[*column].align {
@@ -145,6 +145,12 @@ impl Table {
         }
         out.push_str("│\n");
     }
+}
+
+/// Cuts a cell to a width: of a path the end says the most, of anything else the beginning, as of a session its terminal.
+fn cut(cell: &str, width: usize) -> String {
+    let is_path = cell.starts_with(['/', '~', '…']) || cell.get(1..3) == Some(":\\");
+    if is_path { shorten(cell, width) } else { clip(cell, width) }
 }
 
 fn rule(out: &mut String, widths: &[usize], [left, middle, right]: [char; 3]) {
@@ -204,5 +210,12 @@ mod tests {
 └────────────┴───────┘
 ";
         assert_eq!(table().draw(22, false), narrow);
+    }
+
+    #[test]
+    fn what_tells_apart_is_kept() {
+        assert_eq!(cut("pts/1:local:herb:box", 10), "pts/1:loc…");
+        assert_eq!(cut("C:\\src\\printer", 10), shorten("C:\\src\\printer", 10));
+        assert_eq!(cut("/home/dev/shop", 10), "…/dev/shop");
     }
 }

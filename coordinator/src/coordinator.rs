@@ -11,11 +11,12 @@ use session_store::{BoardMember, Figures};
 
 use crate::account::AccountId;
 use crate::bell::{Bell, Heard, Listener, Waker};
+use crate::board::{Cursor, Look, NoticeBoard};
 use crate::clock::uptime;
 use crate::error::{Error, ErrorKind};
 use crate::lease::{Acquire, AcquireError, Lease, Term};
 use crate::life::{Input, Life, LifeOptions, Output, Role};
-use crate::notice::{Cursor, Look, Notice, NoticeBoard};
+use crate::notice::Notice;
 use crate::registry::{Introduction, JoinError, Member, MemberId, MemberRole, Membership, Registry};
 use crate::runtime::{Candidate, FileId, RuntimeDir};
 

@@ -21,6 +21,7 @@ mod journal;
 mod bell;
 mod lease;
 
+mod board;
 mod clock;
 mod notice;
 mod spool;
@@ -40,6 +41,7 @@ pub use advice::{
     Act, Advice, Cause, Policy, Question, STAGGER, WAIT_MAX, WindowStanding, advise, pace_line,
 };
 pub use bell::{Bell, Heard, Listener};
+pub use board::{Cursor, Fate, Look, NoticeBoard};
 pub use brake::{Load, Strain, is_overstrained};
 pub use claim::{Claim, Claims};
 pub use conflict::{Verdict, resolve};
@@ -52,7 +54,7 @@ pub use journal::{Entries, Journal};
 pub use lease::{Acquire, AcquireError, Holder, Lease, Term};
 pub use life::{Input, Life, LifeOptions, Output, Role};
 pub use monitor::{Duty, Monitor, MonitorOptions, Steer, Update};
-pub use notice::{Cursor, Fate, Look, Notice, NoticeBoard, NoticeKind};
+pub use notice::{Notice, NoticeKind};
 pub use priority::{Priorities, Priority, Subject, UnknownPriority};
 pub use registry::{Introduction, JoinError, Member, MemberId, MemberRole, Membership, Presence, Registry};
 pub use runtime::{Candidate, FileId, RuntimeDir, RuntimePlaces};

@@ -10,8 +10,9 @@ use std::time::Duration;
 use session_store::Generation;
 
 use crate::account::AccountId;
+use crate::board::{Cursor, Look};
 use crate::lease::Term;
-use crate::notice::{Cursor, Look, Notice};
+use crate::notice::Notice;
 
 /// How many notices a member remembers, to know them again and to bring them to a board that is new.
 const REMEMBERED: usize = 1024;

@@ -184,9 +184,11 @@ impl RuntimeDir {
                 .map_err(|error| Error::from(error).at(parent))?;
         }
         check_above(parent)?;
-        let parent = parent.canonicalize().map_err(|error| Error::from(error).at(parent))?;
-        check_above(&parent)?;
-        let path = parent.join(name);
+        let real = parent.canonicalize().map_err(|error| Error::from(error).at(parent))?;
+        if real != parent {
+            check_above(&real)?;
+        }
+        let path = real.join(name);
         make_folder(&path)?;
         let metadata = fs::symlink_metadata(&path).map_err(|error| Error::from(error).at(&path))?;
         check_ours(&metadata).map_err(|kind| Error::new(kind).at(&path))?;

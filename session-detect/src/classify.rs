@@ -386,12 +386,13 @@ impl Climb<'_> {
         if passed.pane.is_some() || self.human_terminal(end) {
             return self.only_terminal(end, passed);
         }
-        let evidence = Some(evidence("terminal", "none", Standing::Verified));
-        Finding {
-            leader: self.own_leader(end),
-            evidence,
-            ..self.finding(Kind::Script, "local".into(), passed)
+        let finding = self.finding(Kind::Script, "local".into(), passed);
+        if self.chain.is_empty() {
+            // No process was seen, so none says that there is no terminal.
+            return Finding { confidence: Confidence::Assumed, ..finding };
         }
+        let evidence = Some(evidence("terminal", "none", Standing::Verified));
+        Finding { leader: self.own_leader(end), evidence, ..finding }
     }
 
     fn only_terminal(&self, end: usize, passed: Passed) -> Finding {

@@ -90,6 +90,13 @@ pub trait BoardBackend: Send + Sync + fmt::Debug {
     /// The board cannot be read.
     fn look(&self, after: u64) -> Result<BoardLook, Error>;
 
+    /// Returns the notices of the last so many numbers given, in their order.
+    ///
+    /// # Errors
+    ///
+    /// The board cannot be read.
+    fn newest(&self, count: u64) -> Result<Vec<BoardNotice>, Error>;
+
     /// Adds to a counter.
     ///
     /// # Errors

@@ -35,8 +35,6 @@ mod open_stores;
 mod store;
 #[cfg(feature = "sqlite")]
 mod stores;
-#[cfg(feature = "sqlite")]
-mod summary;
 
 #[cfg(feature = "sqlite")]
 mod retention;
@@ -74,9 +72,7 @@ pub use retention::{Expired, Leftover, LeftoverKind, PrunePlan, Pruned, SessionS
 #[cfg(feature = "sqlite")]
 pub use store::Store;
 #[cfg(feature = "sqlite")]
-pub use stores::{Part, Stores};
-#[cfg(feature = "sqlite")]
-pub use summary::Summaries;
+pub use stores::{Part, Stores, Summaries};
 pub use time::Timestamp;
 #[cfg(feature = "transcript")]
 pub use transcript::{

@@ -5,6 +5,8 @@
 //! them: an event that two stores hold, because a conversation was forked, moved or is just being compacted, counts
 //! once, as if one store held everything.
 
+mod summary;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::fs;
@@ -24,9 +26,10 @@ use crate::join::{Change, Join};
 use crate::ledger::Ledger;
 use crate::open_stores::{Open, open_max};
 use crate::store::{Snapshot, Store};
-use crate::summary::{Files, Summaries, Summary};
 use crate::time::Timestamp;
 use crate::transcript::{Listings, SourceKind};
+
+pub use self::summary::Summaries;
 
 /// The folder of the sessions' stores, beside the archive.
 pub(crate) const SESSIONS: &str = "sessions";
@@ -151,57 +154,6 @@ impl Stores {
         self.state().see = Some(Arc::new(see));
     }
 
-    /// Sums up what the stores of sessions hold, to be given to others; `known` is what was found before. Returns also whether
-    /// all are summed up: one that was just written is left out.
-    ///
-    /// # Errors
-    ///
-    /// A store cannot be read.
-    pub fn summaries(&self, known: &Summaries) -> Result<(Summaries, bool), Error> {
-        let (mut summaries, mut is_complete) = (Summaries::default(), true);
-        for (number, name) in self.sessions()?.iter().enumerate() {
-            let Some(files) = Files::at(&self.path(name)) else { continue };
-            if let Some(known) = known.of(name, files) {
-                summaries.insert(name, known.clone());
-            } else if !files.are_at_rest() {
-                is_complete = false;
-            } else if let Some(store) = self.seen_as(number, name).filter(|store| store.is_kept()) {
-                summaries.insert(name, Summary::of(&store, files)?);
-            }
-        }
-        Ok((summaries, is_complete))
-    }
-
-    /// Takes what another process found in stores for true, as far as their files are what they were then; for one who looks
-    /// once, because nobody says when they change.
-    ///
-    /// What holds nothing is then not opened to be read.
-    pub fn trust(&self, mut summaries: Summaries) {
-        summaries.retain_true(|name| self.path(name));
-        self.state().trusted = summaries;
-    }
-
-    /// Finds out where each conversation is at home, as reading the checkpoints of all stores does.
-    ///
-    /// # Errors
-    ///
-    /// A store cannot be read.
-    pub fn find_homes(&self) -> Result<(), Error> {
-        let trusted = self.state().trusted.clone();
-        let (known, unknown): (Vec<_>, Vec<_>) =
-            self.sessions()?.into_iter().partition(|name| trusted.get(name).is_some());
-        for name in &known {
-            self.settle_homes(name, trusted.get(name).into_iter().flat_map(Summary::homes));
-        }
-        self.open_seen(&unknown);
-        for (number, name) in unknown.iter().enumerate() {
-            if let Some(store) = self.seen_as(number, name) {
-                self.learn_homes(name, &store.checkpoints()?);
-            }
-        }
-        Ok(())
-    }
-
     /// Returns the names of the sessions whose stores may hold something.
     fn sessions_to_read(&self) -> Result<Vec<String>, Error> {
         let mut sessions = self.sessions()?;
@@ -310,6 +262,8 @@ impl Stores {
     /// Opens the store of a session, making it where it is missing.
     pub fn session(&self, name: &str) -> Arc<Store> {
         let mut state = self.state();
+        // Who opens it may write to it.
+        state.trusted.remove(name);
         if let Some(store) = state.open.get(name).filter(|store| store.follow_path()) {
             return store;
         }
@@ -746,8 +700,8 @@ fn latest(checkpoints: impl IntoIterator<Item = Checkpoint>) -> BTreeMap<crate::
 }
 
 /// The time of the file's last change when it was read, and how far it was.
-pub(crate) type Rank = (i64, u64);
+type Rank = (i64, u64);
 
-pub(crate) fn rank(checkpoint: &Checkpoint) -> Rank {
+fn rank(checkpoint: &Checkpoint) -> Rank {
     (checkpoint.stamp.modified_ns, checkpoint.position.offset)
 }

@@ -1,7 +1,7 @@
 //! Moments, in whole milliseconds of UTC.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -14,6 +14,8 @@ const DAY_MS: i64 = 86_400_000;
 /// let at = Timestamp::parse("2026-11-22T17:09:41.874Z").unwrap();
 /// assert_eq!(at.as_millis(), 1_795_367_381_874);
 /// assert_eq!(at.to_string(), "2026-11-22T17:09:41.874Z");
+/// let now = Timestamp::from(std::time::SystemTime::now());
+/// assert!(now > at.before(std::time::Duration::from_secs(86_400 * 3650)));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -90,6 +92,16 @@ impl Timestamp {
     pub fn floor(self, width: Duration) -> Self {
         let width = (width.as_millis() as i64).max(1);
         Self(self.0.saturating_sub(self.0.rem_euclid(width)))
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    /// Takes a moment of the system's clock, or of a file.
+    fn from(at: SystemTime) -> Self {
+        match at.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(since) => Self(0).after(since),
+            Err(error) => Self(0).before(error.duration()),
+        }
     }
 }
 
@@ -172,6 +184,15 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_moment_of_the_system_keeps_its_milliseconds() {
+        let check =
+            |at: SystemTime, millis: i64| assert_eq!(Timestamp::from(at).as_millis(), millis, "{at:?}");
+        check(SystemTime::UNIX_EPOCH + Duration::from_micros(1_795_367_381_874_999), 1_795_367_381_874);
+        check(SystemTime::UNIX_EPOCH, 0);
+        check(SystemTime::UNIX_EPOCH - Duration::from_millis(1500), -1500);
+    }
 
     #[test]
     fn reads_what_is_written_in_transcripts() {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails best where it stands")]
 
 mod history;
+mod live;
 mod story;
 
 #[cfg(target_os = "linux")]

@@ -395,14 +395,17 @@ impl Account {
     }
 
     fn text(&self, context: &Context) -> String {
-        let usage = self.usage();
-        let mut out = format!(
-            "{}: {}, {} tokens, {}\n\n",
-            printable(&self.subject),
-            words::count(self.messages.len() as u64, "message"),
-            Tokens(usage.total()),
-            self.cost()
-        );
+        let mut out = String::new();
+        // A limit speaks for itself; the replies that met it are few, or not known.
+        if !self.messages.is_empty() || self.limits.is_empty() {
+            out.push_str(&format!(
+                "{}: {}, {} tokens, {}\n\n",
+                printable(&self.subject),
+                words::count(self.messages.len() as u64, "message"),
+                Tokens(self.usage().total()),
+                self.cost()
+            ));
+        }
         for limit in &self.limits {
             out.push_str(&limit.text(context, LISTED_MAX));
             out.push('\n');
@@ -419,6 +422,9 @@ impl Account {
             out.push_str(&format!(
                 "{alone:>8} messages are in the archive alone: Claude Code deleted their lines\n"
             ));
+        }
+        if self.messages.is_empty() {
+            return out.trim_end().to_owned() + "\n";
         }
         out.push_str("\nPrices, in dollars per million tokens:\n");
         out.push_str(&self.price_table().draw(terminal_width(), context.config.colors_stdout()));

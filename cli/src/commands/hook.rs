@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use session_analytics::{LimitStatus, Limits, Reading, SAME_RESET};
 use session_coordinator::{
-    AccountId, Act, Advice, Cause, Claim, Claims, Cursor, Fate, Journal, Load, MemberId, NOTICES, Notice,
+    AccountId, Act, Advice, Cause, Claim, Claims, Fate, Journal, Load, MemberId, NOTICES, Notice,
     NoticeBoard, Policy, Question, RuntimeDir, Scope, Strain, Subject, WindowStanding, advise,
     is_overstrained,
 };
@@ -311,10 +311,7 @@ fn standings(board: &NoticeBoard, account: &AccountId, now: Timestamp) -> Option
     let of_account = samples.iter().filter(|it| *it.account == *account.as_str());
     let mut readings: Vec<Reading> = of_account.filter_map(limits::of_board).collect();
     // A hit may be told by a notice alone: one that waits in the spool, or that a monitor posted.
-    let newest = board.board().look(u64::MAX).ok()?.newest;
-    let generation = Some(board.board().generation());
-    let look = board.since(Cursor { generation, seq: newest.saturating_sub(LOOKED_BACK) }).ok()?;
-    let told = look.notices.into_iter().map(|(_, notice)| notice).chain(look.spooled);
+    let told = board.spooled().into_iter().chain(board.newest(LOOKED_BACK).ok()?);
     readings.extend(told.filter(|it| it.account == *account).filter_map(|notice| limits::of_notice(&notice)));
     let hits: Vec<Reading> =
         readings.iter().filter(|it| it.status == LimitStatus::Rejected).cloned().collect();

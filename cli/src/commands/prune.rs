@@ -157,7 +157,7 @@ fn text(context: &Context, work: &Work, dry_run: bool) -> String {
         let gone = work.plan.gone_for_good().count();
         if gone > 0 {
             out.push_str(&format!(
-                "⚠️  {gone} of them lie only here: Claude Code has deleted their transcripts. They are gone for good.\n"
+                "⚠️  {gone} of them lie only here: no transcript read here holds them any more. They are gone for good.\n"
             ));
         }
     }

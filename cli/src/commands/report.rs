@@ -65,7 +65,9 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<(), CliError> 
 
 /// Reads no more than the report needs: blocks depend on what was before them.
 fn figures_for(archive: &Archive, options: &ReportOptions) -> Result<Figures, CliError> {
-    let (conversations, others) = (options.needs_conversations(), options.needs_others());
+    // Who ran what is told among the other facts.
+    let others = options.needs_others() || options.needs_sessions();
+    let conversations = options.needs_conversations();
     let facts = archive.store.events(&Selection { conversations, others, ..Selection::facts() })?;
     let (range, mut cuts) = match options.by {
         By::Block => (Timestamp::MIN..Timestamp::MAX, cuts(&anchors(&facts))),

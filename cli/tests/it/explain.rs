@@ -185,6 +185,8 @@ fn a_limit_comes_with_what_was_told_learned_and_used() {
         assert!(text.contains(part), "`{part}` is not in\n{text}");
     }
     env.run(&["explain", "seven_day"]).fails(1, &["nothing is known of the limit `seven_day`"]);
+    // Where there was no reply there is nothing to price or to list.
+    assert_eq!(env.run(&["explain", "2025-01-01"]).ok(), "2025-01-01: 0 messages, 0 tokens, $0.00\n");
 }
 
 #[test]

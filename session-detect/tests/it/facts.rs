@@ -94,6 +94,12 @@ fn a_verdict_can_be_kept_and_read_again() {
 }
 
 #[test]
+fn of_nothing_nothing_is_verified() {
+    let session = classify(&Facts::default());
+    assert_eq!((session.confidence, session.evidence, session.key), (Confidence::Assumed, Vec::new(), None));
+}
+
+#[test]
 fn containers_that_look_alike_have_different_keys() {
     assert_ne!(session("podman-samehost-A").key, session("podman-samehost-B").key);
 }

@@ -28,6 +28,7 @@ struct State {
 
 impl Memory {
     /// Returns what is kept now; it is copied only if something is added while the copy is in use.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn snapshot(&self) -> Self {
         Self(Mutex::new(self.state().clone()))
     }

@@ -124,6 +124,12 @@ impl BoardBackend for MemoryBoard {
         })
     }
 
+    fn newest(&self, count: u64) -> Result<Vec<BoardNotice>, Error> {
+        let state = self.state();
+        let after = state.newest.saturating_sub(count);
+        Ok(state.notices.range(after.saturating_add(1)..).map(|(_, notice)| notice.clone()).collect())
+    }
+
     fn count(&self, counter: &str, by: u64) -> Result<(), Error> {
         *self.state().counters.entry(counter.to_owned()).or_default() += by;
         Ok(())

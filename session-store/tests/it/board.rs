@@ -143,7 +143,9 @@ fn tell(board: &dyn BoardBackend, step: &Step) -> String {
         }
         Step::Changed => format!("{:?}", board.changed().unwrap()),
         Step::Post(notices) => format!("{:?}", board.post(notices).unwrap()),
-        Step::Look(after) => format!("{:?}", board.look(*after).unwrap()),
+        Step::Look(after) => {
+            format!("{:?} {:?}", board.look(*after).unwrap(), board.newest(*after).unwrap())
+        }
         Step::Count(name, by) => format!("{:?}", board.count(name, *by).unwrap()),
         Step::Publish(term, name, figures) => {
             format!("{}", board.publish(*term, name, figures).unwrap())

@@ -253,11 +253,15 @@ fn summaries_are_trusted_while_the_files_are_what_they_were() {
 
     // Written to since: it has to be opened to be known.
     fs::remove_file(folder.path().join("sessions/s-empty.db")).unwrap();
+    drop(Stores::open(folder.path(), NOW).session("s-empty"));
+    date(folder.path(), at_rest);
     let stores = Stores::open(folder.path(), NOW);
+    stores.trust(stores.summaries(&summaries).unwrap().0);
     owned(&stores, "yours", "s-empty");
     let _ = stores
         .commit(Batch { checkpoints: vec![checkpoint("yours", 7)], ..batch("yours", "msg_2") })
         .unwrap();
+    assert_eq!(stores.turn_ids().unwrap().len(), 2, "its own writing is seen");
     let again = Stores::open(folder.path(), NOW);
     again.trust(summaries);
     again.find_homes().unwrap();

@@ -168,10 +168,10 @@ fn bare_connection(path: &Path, patience: Duration) -> Result<Connection, Error>
     let connection = Connection::open_with_flags(path, flags).map_err(sort)?;
     connection.busy_timeout(patience).map_err(sort)?;
     connection.set_prepared_statement_cache_capacity(32);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false).map_err(sort)?;
     // The log is kept small, because it stands in memory.
     let settings = "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -256; PRAGMA wal_autocheckpoint = 200;
-         PRAGMA journal_size_limit = 1048576; PRAGMA trusted_schema = OFF; PRAGMA mmap_size = 0;
-         PRAGMA temp_store = MEMORY;";
+         PRAGMA journal_size_limit = 1048576; PRAGMA temp_store = MEMORY;";
     connection.execute_batch(settings).map_err(sort)?;
     Ok(connection)
 }
@@ -304,14 +304,19 @@ impl BoardBackend for SqliteBoard {
             if newest <= after {
                 return Ok(look);
             }
-            let mut notices = transaction.prepare_cached(
-                "SELECT seq, dedup, kind, account, project, \"from\", at, \"window\", resets_at, text,
-                        event, role, since, conversation, agent
-                 FROM notice WHERE seq > ? ORDER BY seq",
-            )?;
+            let mut notices = transaction.prepare_cached(&format!("{NOTICES} WHERE seq > ? ORDER BY seq"))?;
             let notices = notices.query_map([integer(after)], read_notice)?;
             let notices = notices.collect::<rusqlite::Result<_>>()?;
             Ok(BoardLook { notices, ..look })
+        })
+    }
+
+    fn newest(&self, count: u64) -> Result<Vec<BoardNotice>, Error> {
+        self.read(|transaction| {
+            let mut notices = transaction.prepare_cached(&format!(
+                "{NOTICES} WHERE seq > (SELECT seq FROM sqlite_sequence WHERE name = 'notice') - ? ORDER BY seq"
+            ))?;
+            notices.query_map([integer(count)], |row| Ok(read_notice(row)?.1))?.collect()
         })
     }
 
@@ -415,6 +420,8 @@ impl BoardBackend for SqliteBoard {
     }
 }
 
+const NOTICES: &str = "SELECT seq, dedup, kind, account, project, \"from\", at, \"window\", resets_at, text, event, role, since,
+    conversation, agent FROM notice";
 const SAMPLES: &str = "SELECT account, \"window\", source, at, resets_at, used, status FROM sample";
 
 fn observe(transaction: &Transaction<'_>, sample: &BoardSample) -> rusqlite::Result<()> {

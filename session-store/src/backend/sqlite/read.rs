@@ -131,12 +131,19 @@ pub(super) fn events(connection: &Connection, selection: &Selection) -> rusqlite
         from,
         to
     ])?;
+    let mut facts = Vec::new();
     while let Some(row) = rows.next()? {
         // A kind that only a newer version knows is passed over.
         if let Some(fact) = row::fact(row.get_ref(1)?.as_str()?) {
-            keep(&mut ledger, selection, event(row, 2, &names, fact)?);
+            let event = event(row, 2, &names, fact)?;
+            facts.extend(selection.holds(&event).then_some(event));
         }
     }
+    // In order they make a ledger at once.
+    if ledger.is_empty() {
+        return Ok(facts.into_iter().collect());
+    }
+    ledger.extend(facts);
     Ok(ledger)
 }
 
@@ -196,7 +203,7 @@ fn read_turns(connection: &Connection, names: &Names, selection: &Selection) -> 
 /// Returns whether a range holds so much of the time of all turns that going through all of them costs less than looking for
 /// each.
 fn is_large_part(connection: &Connection, from: i64, to: i64) -> rusqlite::Result<bool> {
-    const PART: i64 = 8;
+    const PART: i64 = 16;
     const DAY_MS: i64 = 86_400_000;
     if to.saturating_sub(from) <= DAY_MS {
         return Ok(false);
@@ -209,12 +216,6 @@ fn is_large_part(connection: &Connection, from: i64, to: i64) -> rusqlite::Resul
     let Some((first, last)) = ends else { return Ok(false) };
     let inside = to.min(last).saturating_sub(from.max(first));
     Ok(inside > last.saturating_sub(first) / PART)
-}
-
-fn keep(ledger: &mut Ledger, selection: &Selection, event: Event) {
-    if selection.holds(&event) {
-        let _ = ledger.apply(event);
-    }
 }
 
 /// Reads an event from its id in the first column and its time and owner from column `at` on.

@@ -13,8 +13,9 @@ use crate::backend::{EventBackend, Selection};
 use crate::error::Error;
 use crate::id::ConversationId;
 use crate::store::Store;
-use crate::stores::{Rank, rank};
 use crate::transcript::SourceKind;
+
+use super::{Rank, Stores, rank};
 
 /// A store that was written later is not summed up: clocks of files are coarse, and what is written in the same instant as it
 /// is looked at would go unseen.
@@ -38,18 +39,18 @@ pub struct Summaries(BTreeMap<String, Summary>);
 
 /// What one store holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Summary {
+pub(super) struct Summary {
     files: Files,
-    pub(crate) sharing: Option<String>,
+    pub(super) sharing: Option<String>,
     /// The conversations it has read, and how far.
     homes: BTreeMap<String, Rank>,
     /// Whether it holds neither event nor checkpoint.
-    pub(crate) is_empty: bool,
+    pub(super) is_empty: bool,
 }
 
 /// What the files of a store look like; each write changes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Files {
+struct Files {
     id: (u64, u64),
     store: Look,
     /// The log; an empty one is made by who only reads, and is none.
@@ -76,20 +77,24 @@ impl Summaries {
     }
 
     /// Keeps those that are true now; `path` tells where a store lies.
-    pub(crate) fn retain_true(&mut self, path: impl Fn(&str) -> PathBuf) {
+    fn retain_true(&mut self, path: impl Fn(&str) -> PathBuf) {
         self.0.retain(|name, summary| Files::at(&path(name)) == Some(summary.files));
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&Summary> {
+    pub(super) fn get(&self, name: &str) -> Option<&Summary> {
         self.0.get(name)
     }
 
     /// Returns what is known of a store whose files look like this.
-    pub(crate) fn of(&self, name: &str, files: Files) -> Option<&Summary> {
+    fn of(&self, name: &str, files: Files) -> Option<&Summary> {
         self.get(name).filter(|summary| summary.files == files)
     }
 
-    pub(crate) fn insert(&mut self, name: &str, summary: Summary) {
+    pub(super) fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    fn insert(&mut self, name: &str, summary: Summary) {
         self.0.insert(name.to_owned(), summary);
     }
 }
@@ -97,7 +102,7 @@ impl Summaries {
 impl Summary {
     /// Sums a store up whose files were looked at before: what is written meanwhile changes them, so that the summary is not
     /// taken for true.
-    pub(crate) fn of(store: &Store, files: Files) -> Result<Self, Error> {
+    fn of(store: &Store, files: Files) -> Result<Self, Error> {
         let checkpoints = store.checkpoints()?;
         let mut homes = BTreeMap::new();
         for checkpoint in &checkpoints {
@@ -111,13 +116,66 @@ impl Summary {
     }
 
     /// Returns the conversations it has read, and how far.
-    pub(crate) fn homes(&self) -> impl Iterator<Item = (ConversationId, Rank)> {
+    pub(super) fn homes(&self) -> impl Iterator<Item = (ConversationId, Rank)> {
         self.homes.iter().map(|(conversation, rank)| (ConversationId::from(conversation.as_str()), *rank))
     }
 }
 
+impl Stores {
+    /// Sums up what the stores of sessions hold, to be given to others; `known` is what was found before. Returns also whether
+    /// all are summed up: one that was just written is left out.
+    ///
+    /// # Errors
+    ///
+    /// A store cannot be read.
+    pub fn summaries(&self, known: &Summaries) -> Result<(Summaries, bool), Error> {
+        let (mut summaries, mut is_complete) = (Summaries::default(), true);
+        for (number, name) in self.sessions()?.iter().enumerate() {
+            let Some(files) = Files::at(&self.path(name)) else { continue };
+            if let Some(known) = known.of(name, files) {
+                summaries.insert(name, known.clone());
+            } else if !files.are_at_rest() {
+                is_complete = false;
+            } else if let Some(store) = self.seen_as(number, name).filter(|store| store.is_kept()) {
+                summaries.insert(name, Summary::of(&store, files)?);
+            }
+        }
+        Ok((summaries, is_complete))
+    }
+
+    /// Takes what another process found in stores for true, as far as their files are what they were then; for one who looks
+    /// once, because nobody says when they change.
+    ///
+    /// What holds nothing is then not opened to be read.
+    pub fn trust(&self, mut summaries: Summaries) {
+        summaries.retain_true(|name| self.path(name));
+        self.state().trusted = summaries;
+    }
+
+    /// Finds out where each conversation is at home, as reading the checkpoints of all stores does.
+    ///
+    /// # Errors
+    ///
+    /// A store cannot be read.
+    pub fn find_homes(&self) -> Result<(), Error> {
+        let trusted = self.state().trusted.clone();
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            self.sessions()?.into_iter().partition(|name| trusted.get(name).is_some());
+        for name in &known {
+            self.settle_homes(name, trusted.get(name).into_iter().flat_map(Summary::homes));
+        }
+        self.open_seen(&unknown);
+        for (number, name) in unknown.iter().enumerate() {
+            if let Some(store) = self.seen_as(number, name) {
+                self.learn_homes(name, &store.checkpoints()?);
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Files {
-    pub(crate) fn at(path: &Path) -> Option<Self> {
+    fn at(path: &Path) -> Option<Self> {
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
         let log = fs::metadata(log).ok().filter(|log| log.len() > 0);
@@ -130,7 +188,7 @@ impl Files {
     }
 
     /// Returns whether nobody has written to it of late.
-    pub(crate) fn are_at_rest(&self) -> bool {
+    fn are_at_rest(&self) -> bool {
         let written = self.store.1.max(self.log.map_or(0, |(_, at)| at));
         // A clock that went back says nothing.
         nanoseconds(SystemTime::now())
