@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_store::{BoardBackend, BoardLeader, BoardNotice, Figures, Generation, SqliteBoard, Timestamp};
+use session_store::{BoardBackend, BoardLeader, BoardNotice, Figures, Generation, SqliteBoard};
 
 use crate::bell::Bell;
 use crate::clock::uptime;
