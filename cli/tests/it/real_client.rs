@@ -17,14 +17,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::env::PATIENCE;
+
 /// Half a cent, in dollars: sums that differ by less are the same to the cent.
 const HALF_A_CENT: f64 = 0.005;
 
 /// The monitor promises a second; a machine that tests may be busy. What was missed would be found after five minutes.
 pub(crate) const LATENCY_MAX: Duration = Duration::from_secs(10);
-
-/// How long a test waits for what must come, but at no promised moment.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
 fn reports_equal_what_the_client_was_told() {

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use session_coordinator::{Candidate, Claims, Cursor, NoticeBoard, RuntimeDir, STAGGER};
 use session_store::{BoardSample, Deed, Event, LimitSample, LimitWindow, Restraint, Timestamp, Why};
 
-use crate::env::now;
+use crate::env::{PATIENCE, now};
 use crate::hook::written_down;
-use crate::real_client::{LATENCY_MAX, Monitor, PATIENCE, Sandbox};
+use crate::real_client::{LATENCY_MAX, Monitor, Sandbox};
 
 /// The sessions by their conversations, which decide when they start after a reset: B after 0.2 s, C after 8 s.
 pub(crate) const A: &str = "a0000000-0000-4000-8000-000000000000";

@@ -8,7 +8,7 @@ use session_coordinator::{Acquire, Bell, ErrorKind, Heard, Lease, Listener, Memb
 
 use crate::people::{introduction, runtime};
 
-const LONG: Duration = Duration::from_secs(10);
+const LONG: Duration = Duration::from_secs(60);
 
 #[test]
 fn everybody_hears() {

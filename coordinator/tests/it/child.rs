@@ -14,7 +14,7 @@ const NUMBER: &str = "SESSION_COORDINATOR_TEST_NUMBER";
 /// What begins a line that a child says to its parent, among those of the test harness.
 const SAYS: &str = "child says ";
 /// How long a parent waits for a word before it gives up.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A process of this binary that ends with the test.
 pub(crate) struct Running {

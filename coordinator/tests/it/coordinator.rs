@@ -21,7 +21,7 @@ use session_store::Timestamp;
 use crate::child::{self, Running};
 use crate::people::introduction;
 
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(60);
 
 fn options(place: &Path, introduction: Introduction) -> CoordinatorOptions {
     CoordinatorOptions {
