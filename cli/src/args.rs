@@ -38,7 +38,7 @@ pub(crate) struct Cli {
 
 impl Cli {
     /// Reads the command lines by which Claude Code runs us, as `setup` writes them: a command without any option. It waits for
-    /// them, and to describe the whole command line first, as for any other, would take a third of their time.
+    /// them, and to describe the whole command line first, as for any other, would be a third of what they do.
     pub(crate) fn of_call(args: &[OsString]) -> Option<Self> {
         let [_, command] = args else { return None };
         let command = match command.to_str()? {
