@@ -14,8 +14,8 @@ pub use hook::hook_call;
 pub use host::statusline_input;
 use session_store::{
     CellSum, Change, Conversation, CostState, Deed, Event, Fact, Join, LINE_BYTES_MAX, Ledger, LimitCause,
-    LimitHit, LimitWindow, Owner, Position, ProblemKind, Reading, Reset, Restraint, Role, Setting, SourceKind,
-    Tail, Tariff, Timestamp, Turn, Usage, Why, Zone, fold_cells,
+    LimitHit, LimitWindow, Owner, Position, ProblemKind, Reading, Reset, Restraint, Role, Setting,
+    SourceKind, Tail, Tariff, Timestamp, Turn, Usage, Why, Zone, fold_cells,
 };
 
 /// One line of a transcript: reading never fails, stands at the line's end after it, and says of each line what was
