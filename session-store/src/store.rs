@@ -176,6 +176,11 @@ impl Store {
         }
     }
 
+    /// Returns whether it holds facts of a kind that this version does not know.
+    pub(crate) fn holds_unknown(&self) -> Result<bool, Error> {
+        self.state().disk.as_ref().map_or(Ok(false), |disk| disk.holds_unknown())
+    }
+
     /// Returns what the store's session shares with others, in the words it was said in; `None` where nothing was said.
     ///
     /// # Errors

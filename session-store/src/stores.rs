@@ -325,7 +325,8 @@ impl Stores {
     /// Moves what an ended session's store holds into the archive and deletes the store.
     ///
     /// The store is closed first, so that nobody adds to it meanwhile: what comes later goes to the archive. Killed at
-    /// any instant it loses and doubles nothing; compacting again finishes the work. Returns whether there was a store.
+    /// any instant it loses and doubles nothing; compacting again finishes the work. Returns whether there was a store to be
+    /// moved: one that holds facts of a kind that only a newer version knows stays, for that version to move.
     ///
     /// # Errors
     ///
@@ -336,6 +337,9 @@ impl Stores {
             return Ok(false);
         }
         let store = self.session(name);
+        if store.holds_unknown()? {
+            return Ok(false);
+        }
         store.close()?;
         let (ledger, checkpoints) = (store.events(&Selection::all())?, store.checkpoints()?);
         // A checkpoint that the archive has newer must not go back.

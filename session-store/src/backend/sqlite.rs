@@ -155,6 +155,12 @@ impl Sqlite {
         self.located(read::is_closed(&connection))
     }
 
+    /// Returns whether it holds facts of a kind that this version does not know.
+    pub(crate) fn holds_unknown(&self) -> Result<bool, Error> {
+        let connection = self.connection()?;
+        self.located(read::holds_unknown(&connection))
+    }
+
     /// Takes in all that another store holds, also one whose file was removed.
     pub(crate) fn inherit(&self, other: &Self) -> Result<(), Error> {
         let _ = self.expire(other.horizon()?)?;

@@ -311,6 +311,21 @@ fn whose_a_conversation_was_outlives_the_sessions_store() {
     assert_eq!(stores.sessions().unwrap(), Vec::<String>::new());
 }
 
+#[test]
+fn what_only_a_newer_version_knows_is_not_compacted() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = Stores::open(folder.path(), NOW);
+    let _ = stores.session("s-1").commit(batch("mine", "msg_1")).unwrap();
+    let path = folder.path().join("sessions/s-1.db");
+    let newer = "INSERT INTO fact SELECT 'new:1', 'new', 0, 0, 0, id, NULL, '{\"kind\":\"new\"}' FROM conversation LIMIT 1";
+    assert_eq!(rusqlite::Connection::open(&path).unwrap().execute(newer, []).unwrap(), 1);
+    assert!(!stores.compact("s-1").unwrap());
+    assert!(path.exists());
+    assert_eq!(stores.turn_ids().unwrap().len(), 1);
+    let _ = stores.session("s-1").commit(batch("mine", "msg_2")).unwrap();
+    assert_eq!(stores.turn_ids().unwrap().len(), 2, "it is as good as before");
+}
+
 fn turn_of(conversation: &str, id: &str) -> Event {
     let mut event = crate::lines::turn_event(id);
     event.owner.conversation = conversation.into();

@@ -147,6 +147,18 @@ pub(super) fn events(connection: &Connection, selection: &Selection) -> rusqlite
     Ok(ledger)
 }
 
+/// Returns whether there are facts that cannot be read: of a kind that only a newer version knows.
+pub(super) fn holds_unknown(connection: &Connection) -> rusqlite::Result<bool> {
+    let mut select = connection.prepare_cached("SELECT body FROM fact")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        if row::fact(row.get_ref(0)?.as_str()?).is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 pub(super) fn turn_ids(connection: &Connection) -> rusqlite::Result<Vec<EventId>> {
     let mut select = connection.prepare_cached("SELECT id FROM turn ORDER BY id")?;
     let mut rows = select.query([])?;
