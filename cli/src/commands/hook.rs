@@ -206,10 +206,12 @@ impl Hook<'_> {
     fn hit_in_transcript(&self, wait: Duration) -> Option<(Timestamp, LimitHit)> {
         let path = self.call.own_transcript()?;
         let (called, begun) = (now(), Instant::now());
+        let words = self.hit_in_words();
         loop {
             let found = last_hit(&end_of(&path), &self.config.zone);
-            let found = found.filter(|(at, _)| *at > called.before(NEWS));
             // One that was met shortly before may stand there while the one that the call is about does not yet.
+            let is_told = |hit: &LimitHit| words.as_ref().is_none_or(|(_, words)| is_same_time(words, hit));
+            let found = found.filter(|(at, hit)| *at > called.before(NEWS) && is_told(hit));
             let is_surely_it = found.as_ref().is_some_and(|(at, _)| *at > called.before(JUST_NOW));
             if is_surely_it || begun.elapsed() >= wait {
                 return found;
@@ -365,6 +367,15 @@ fn last_hit(lines: &[u8], zone: &Zone) -> Option<(Timestamp, LimitHit)> {
         Fact::LimitHit(hit) if hit.cause == LimitCause::Quota => Some((found.event.at, hit)),
         _ => None,
     })
+}
+
+/// Returns whether two hits may name one reset: words say the hour and the minute, often without the day.
+fn is_same_time(words: &LimitHit, hit: &LimitHit) -> bool {
+    const DAY_MS: i64 = 86_400_000;
+    const MINUTE_MS: i64 = 60_000;
+    let (Some(words), Some(hit)) = (words.resets_at.0, hit.resets_at.0) else { return true };
+    let apart = (hit.as_millis() - words.as_millis()).rem_euclid(DAY_MS);
+    apart <= MINUTE_MS || apart >= DAY_MS - MINUTE_MS
 }
 
 /// Says to a model why its call is refused, until when, and what it can do.
