@@ -278,11 +278,15 @@ fn coordination(status: &Status<'_>) -> String {
     };
     let count = |counter: &str| others.counters.get(counter).copied().unwrap_or(0);
     let counts = [
-        (CONFLICTS_RESOLVED, "conflicts resolved"),
-        (RESOURCES_SHARED, "resources shared"),
-        (NOTICES, "notices"),
+        (CONFLICTS_RESOLVED, "conflict resolved", "conflicts resolved"),
+        (RESOURCES_SHARED, "resource shared", "resources shared"),
+        (NOTICES, "notice", "notices"),
     ];
-    let counts = counts.map(|(counter, name)| format!("{} {name}", count(counter))).join(", ");
+    let told = |(counter, one, many)| match count(counter) {
+        1 => format!("1 {one}"),
+        count => format!("{count} {many}"),
+    };
+    let counts = counts.map(told).join(", ");
     out.push_str(&format!("    {leader}; {counts}\n"));
     out
 }
