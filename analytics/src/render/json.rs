@@ -219,8 +219,8 @@ pub struct LimitOut<'a> {
 
 #[derive(Clone, Debug, Serialize)]
 struct ShareOut<'a> {
-    /// `null` for a conversation whose session has ended.
-    session_id: Option<&'a str>,
+    /// `unknown` for a conversation whose session is not known, as in the report by session.
+    session_id: &'a str,
     conversation_id: Option<&'a str>,
     share: f64,
 }
@@ -251,7 +251,8 @@ impl<'a> LimitOut<'a> {
 
 impl<'a> ShareOut<'a> {
     fn of(share: &'a Share) -> Self {
-        Self { session_id: share.session(), conversation_id: share.conversation(), share: share.part }
+        let session_id = share.session().unwrap_or("unknown");
+        Self { session_id, conversation_id: share.conversation(), share: share.part }
     }
 }
 
