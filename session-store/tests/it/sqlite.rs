@@ -284,7 +284,6 @@ fn a_damaged_store_is_moved_aside_whole() {
     assert_eq!(missing.unwrap_err().kind(), ErrorKind::Unreadable);
 }
 
-/// The log of a damaged store goes with it: beside a fresh one it would be read as part of that.
 /// Many processes find the same damage at the same instant: it is moved aside once, and nobody moves another's fresh store.
 #[test]
 fn damage_that_many_find_is_moved_aside_once() {
@@ -320,6 +319,7 @@ fn child_that_finds_damage() {
     let _ = store.commit(batch([turn("found", u64::from(std::process::id()), 1)])).unwrap();
 }
 
+/// The log of a damaged store goes with it: beside a fresh one it would be read as part of that.
 #[test]
 fn a_log_goes_with_its_store() {
     let (folder, path, _) = filled();

@@ -80,25 +80,53 @@ pub(super) fn file_at(path: &Path) -> Option<(u64, u64)> {
 
 /// Brings the file to the current format, making it where that is wanted.
 fn prepare(path: &Path, missing: Missing) -> Result<Connection, Error> {
-    if missing == Missing::Make {
-        if let Some(folder) = path.parent() {
+    const TRIES: u32 = 16;
+    for _ in 0..TRIES {
+        if missing == Missing::Make
+            && let Some(folder) = path.parent()
+        {
             make_folder(folder)?;
         }
-        make_file(path)?;
-    }
-    let mut connection = connect(path)?;
-    if is_current(&mut connection)? {
+        // Nobody may move a damaged file aside between finding it and reading it: SQLite would read what belongs to the
+        // fresh one in its place, a journal or a log, as a part of this one, and write it there.
+        let stays = if missing == Missing::Make || path.exists() { stay(path) } else { None };
+        if missing == Missing::Make {
+            make_file(path)?;
+        }
+        let file = file_at(path);
+        let mut connection = connect(path)?;
+        if is_current(&mut connection)? {
+            return Ok(connection);
+        }
+        drop(stays);
+        // Two processes that start at the same instant take turns; the second finds the work done.
+        let lock = lock_beside(path)?;
+        lock.lock()?;
+        if file_at(path) != file {
+            continue;
+        }
+        check_free(&mut connection, path)?;
+        // The log is a property of the file: set once, it stays for every later connection. It comes first, because a
+        // store that has its tables is not looked at again.
+        write_ahead(&connection, BUSY_TIMEOUT).map_err(sort)?;
+        migrate(&mut connection)?;
         return Ok(connection);
     }
-    // Two processes that start at the same instant take turns; the second finds the work done.
-    let lock = lock_beside(path)?;
-    lock.lock()?;
-    check_free(&mut connection, path)?;
-    // The log is a property of the file: set once, it stays for every later connection. It comes first, because a
-    // store that has its tables is not looked at again.
-    write_ahead(&connection, BUSY_TIMEOUT).map_err(sort)?;
-    migrate(&mut connection)?;
-    Ok(connection)
+    Err(Error::new(ErrorKind::Busy))
+}
+
+/// Keeps others from moving the file aside; `None` where no lock can be had, or only by waiting long for one who is stopped.
+fn stay(path: &Path) -> Option<File> {
+    const PATIENCE: Duration = Duration::from_millis(100);
+    let lock = lock_beside(path).ok()?;
+    let until = Instant::now() + PATIENCE;
+    while lock.try_lock_shared().is_err() {
+        if Instant::now() >= until {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Some(lock)
 }
 
 /// Turns on the write-ahead log, waiting for others, which SQLite itself does not do here.
