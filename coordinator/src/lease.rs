@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::registry::MemberId;
-use crate::runtime::{FileId, RuntimeDir, make_plain, open_plain};
+use crate::runtime::{FileId, RuntimeDir, is_held, make_plain, open_plain};
 
 /// The lock file.
 pub(crate) const LOCK: &str = "lead.lock";
@@ -159,8 +159,7 @@ impl Lease {
     /// Returns whether somebody holds the lease at this moment.
     pub fn is_held(runtime: &RuntimeDir) -> bool {
         let file = open_plain(File::options().read(true), &runtime.file(LOCK));
-        // Looked at by sharing it: two that merely look do not take each other for a leader.
-        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        file.is_ok_and(|file| is_held(&file))
     }
 
     fn begin(lock: File, path: PathBuf, member: &MemberId) -> Result<Self, Error> {
@@ -212,6 +211,14 @@ impl Lease {
     }
 }
 
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // Closing it would do, but that a process which another thread starts at this instant has the file open too,
+        // until it runs its own program.
+        let _ = self.lock.unlock();
+    }
+}
+
 /// What the lock file says, in one line of JSON.
 #[derive(Serialize, Deserialize)]
 struct HolderText {
@@ -246,7 +253,7 @@ fn try_hold(path: &Path) -> Result<Option<File>, Error> {
         }
         let lock = open_plain(File::options().read(true).write(true), path)?;
         // Between the two another may take it; that one has it then, or the last of all who try at this instant.
-        drop(try_out);
+        let _ = try_out.unlock();
         if !is_taken(&lock, path)? {
             return Ok(None);
         }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use session_store::Timestamp;
 
 use crate::error::{Error, ErrorKind};
-use crate::runtime::{FileId, RuntimeDir, has_ending, open_plain};
+use crate::runtime::{FileId, RuntimeDir, has_ending, is_held, open_plain};
 use crate::scope::{Isolation, Scope};
 use session_detect::IsolationKey;
 
@@ -350,6 +350,8 @@ impl Drop for Membership {
         // Told for those who list members; that the lock is free says all that matters.
         self.text.left = true;
         let _ = self.text.write(&self.file);
+        // Closing it would do, but that a process which another thread starts at this instant has the file open too.
+        let _ = self.file.unlock();
     }
 }
 
@@ -454,18 +456,6 @@ fn hold(path: &Path) -> Result<Option<File>, Error> {
         }
     }
     Ok(None)
-}
-
-/// Returns whether a member holds the lock; those who only look share it among themselves, for an instant.
-fn is_held(file: &File) -> bool {
-    match file.try_lock_shared() {
-        Ok(()) => {
-            let _ = file.unlock();
-            false
-        }
-        Err(TryLockError::WouldBlock) => true,
-        Err(TryLockError::Error(_)) => false,
-    }
 }
 
 fn presence(path: &Path) -> Option<Presence> {

@@ -1,7 +1,7 @@
 //! The runtime folder: where the live sessions of one user on one host meet, and why it can be trusted.
 
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind};
@@ -222,6 +222,18 @@ impl RuntimeDir {
         let metadata = fs::symlink_metadata(&path).map_err(|error| Error::from(error).at(&path))?;
         check_ours(&metadata).map_err(|kind| Error::new(kind).at(&path))?;
         Ok(path)
+    }
+}
+
+/// Returns whether somebody holds the lock of a file; those who only look share it among themselves, for an instant.
+pub(crate) fn is_held(file: &File) -> bool {
+    match file.try_lock_shared() {
+        Ok(()) => {
+            let _ = file.unlock();
+            false
+        }
+        Err(TryLockError::WouldBlock) => true,
+        Err(TryLockError::Error(_)) => false,
     }
 }
 
