@@ -231,6 +231,11 @@ fn current(window: &LimitWindow, readings: Vec<Reading>) -> Option<Told> {
             {
                 dissent.extend(next.moments().filter(|at| Some(*at) > current.last_at()));
             }
+            Some(current) if next.overlaps(current, window) => {
+                dissent.extend(current.moments());
+                dissent.retain(|at| Some(*at) > next.last_at());
+                stands = Some(next);
+            }
             _ => {
                 dissent.clear();
                 stands = Some(next);

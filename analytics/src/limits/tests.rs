@@ -93,6 +93,13 @@ fn of_windows_that_overlap_the_one_told_of_twice_and_last_stands() {
         &[&one[..], &[until(200, refused(-5))]].concat(),
         &[("five_hour", Some(100), Some(200), -5, "rejected")],
     );
+    // Two that contradict a refusal end it, whether their windows are over before that one's or after it.
+    let contradicted = [until(100, refused(-9)), read(-5, 2)];
+    check(&contradicted, &[("five_hour", Some(100), Some(100), -9, "rejected")]);
+    check(
+        &[&contradicted[..], &[until(200, read(-3, 3))]].concat(),
+        &[("five_hour", Some(3), Some(200), -3, "allowed")],
+    );
 }
 
 #[test]
