@@ -64,7 +64,7 @@ impl SqliteBoard {
     /// [`ErrorKind::Unwritable`] or [`ErrorKind::Full`] where it cannot be made, [`ErrorKind::Newer`] for one of a
     /// later format.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        open(path, BUSY_TIMEOUT).and_then(Self::around).map_err(|error| error.at(path))
+        Self::open_within(path, BUSY_TIMEOUT)
     }
 
     /// Opens a board as [`SqliteBoard::open`], for one who waits no longer than this for another process, whatever it
@@ -74,8 +74,7 @@ impl SqliteBoard {
     ///
     /// As [`SqliteBoard::open`].
     pub fn open_within(path: &Path, patience: Duration) -> Result<Self, Error> {
-        let open = || Self::around(hasty(open(path, patience)?)?);
-        open().map_err(|error| error.at(path))
+        open(path, patience).and_then(Self::around).map_err(|error| error.at(path))
     }
 
     fn around(connection: Connection) -> Result<Self, Error> {
@@ -169,17 +168,13 @@ fn bare_connection(path: &Path, patience: Duration) -> Result<Connection, Error>
     connection.busy_timeout(patience).map_err(sort)?;
     connection.set_prepared_statement_cache_capacity(32);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false).map_err(sort)?;
+    // The log stays as it is at the end, though nobody else may have the board open: writing it back costs more than all the
+    // rest of a call and keeps others out meanwhile. Who writes much does it now and then.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(sort)?;
     // The log is kept small, because it stands in memory.
     let settings = "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -256; PRAGMA wal_autocheckpoint = 200;
          PRAGMA journal_size_limit = 1048576; PRAGMA temp_store = MEMORY;";
     connection.execute_batch(settings).map_err(sort)?;
-    Ok(connection)
-}
-
-/// Leaves the log as it is at the end, though nobody else has the board open: writing it back costs more than all the rest,
-/// and who writes much does it now and then.
-fn hasty(connection: Connection) -> Result<Connection, Error> {
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(sort)?;
     Ok(connection)
 }
 
