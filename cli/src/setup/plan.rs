@@ -10,6 +10,9 @@ use crate::host::hook::HookEvent;
 /// How long Claude Code waits for a hook, in seconds. Before tool calls it is longer than any wait of ours.
 const TIMEOUT: u64 = 10;
 const TOOL_TIMEOUT: u64 = 30;
+/// How often Claude Code asks for our status line besides with each answer: a terminal at rest, too, is to tell of a limit that
+/// another one hit. A user's own command stays asked as often as it was.
+const REFRESH_SECONDS: u64 = 5;
 const HOOK: &str = "hook";
 const STATUS_LINE: &str = "statusline";
 
@@ -247,7 +250,8 @@ fn status_line(body: &mut String, program: &Path) -> Result<String, String> {
     let root = text::root(body);
     let Some(there) = text::find(body, &root, "statusLine") else {
         let line = command::status_line(program, None);
-        text::append(body, &root, Some("statusLine"), &json!({"type": "command", "command": line}));
+        let value = json!({"type": "command", "command": line, "refreshInterval": REFRESH_SECONDS});
+        text::append(body, &root, Some("statusLine"), &value);
         return Ok(format!("the status line: {line}"));
     };
     let value = text::read(body, &there.value);
@@ -342,6 +346,9 @@ mod tests {
         let settings = r#"{"statusLine": {"type": "command", "command": "jq -r '.model'", "padding": 0}}"#;
         let value: Value = serde_json::from_str(&installed(settings)).expect("it is JSON");
         assert_eq!(value["statusLine"]["padding"], 0);
+        assert_eq!(value["statusLine"].get("refreshInterval"), None, "it is asked as often as before");
+        let alone: Value = serde_json::from_str(&installed("{}")).expect("it is JSON");
+        assert_eq!(alone["statusLine"]["refreshInterval"], REFRESH_SECONDS);
         let line = value["statusLine"]["command"].as_str().expect("it is a text");
         assert_eq!(command::former(line).as_deref(), Some("jq -r '.model'"));
         // One of another kind is not ours to replace.
