@@ -238,14 +238,14 @@ impl Ingestor {
         if self.has_asked {
             return Ok(search(&self.config_dirs, &self.listings));
         }
-        self.listings = self.store.listings()?;
-        let Self { store, config_dirs, listings, .. } = self;
+        let store = &*self.store;
         let (checkpoints, found) = thread::scope(|scope| {
-            let checkpoints = scope.spawn(|| checkpoints_of(&**store));
-            let found = search(config_dirs, listings);
+            let checkpoints = scope.spawn(|| checkpoints_of(store));
+            let found = store.listings().map(|listings| (search(&self.config_dirs, &listings), listings));
             (checkpoints.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), found)
         });
-        (self.known, self.has_asked) = (checkpoints?, true);
+        let (found, listings) = found?;
+        (self.known, self.listings, self.has_asked) = (checkpoints?, listings, true);
         Ok(found)
     }
 

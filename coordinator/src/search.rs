@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,6 +11,8 @@ use session_store::{Candidate, Folder, FolderStamp, Listed, Listing, Listings, L
 
 /// Fewer folders or files than these are looked at sooner than a thread starts.
 const PARALLEL_MIN: usize = 64;
+/// Into how many parts for each thread work is divided.
+const PARTS_A_THREAD: usize = 8;
 /// Folders that had to be listed for it to be worth keeping what all of them held.
 const KEEP_MIN: usize = 16;
 /// After this everything is listed again, so that a file system which fails to tell of a change does no lasting harm.
@@ -211,22 +214,33 @@ fn tells_of_changes(_path: &Path) -> bool {
     false
 }
 
-/// Does the same to each part of some items, with a thread for each part where that pays.
+/// Does the same to each part of some items, with several threads where that pays; returns what came of the parts in their
+/// order.
 fn in_parts<Item: Sync, Out: Send>(items: &[Item], each: impl Fn(&[Item]) -> Out + Sync) -> Vec<Out> {
     if items.len() < PARALLEL_MIN {
         return vec![each(items)];
     }
-    let each = &each;
-    let mut parts = items.chunks(items.len().div_ceil(crate::threads()));
-    let first = parts.next().unwrap_or_default();
-    thread::scope(|scope| {
-        let threads: Vec<_> = parts.map(|part| scope.spawn(move || each(part))).collect();
-        let join = |thread: thread::ScopedJoinHandle<'_, Out>| thread.join();
-        let others = |thread| join(thread).unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        let mut done = vec![each(first)];
-        done.extend(threads.into_iter().map(others));
+    // More parts than threads: one that starts late, or shares its core with others, takes fewer of them.
+    let parts: Vec<&[Item]> = items.chunks(items.len().div_ceil(crate::threads() * PARTS_A_THREAD)).collect();
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let mut done = Vec::new();
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(part) = parts.get(place) else { return done };
+            done.push((place, each(part)));
+        }
+    };
+    let mut done = thread::scope(|scope| {
+        let others: Vec<_> = (1..crate::threads()).map(|_| scope.spawn(take)).collect();
+        let mut done = take();
+        for other in others {
+            done.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
         done
-    })
+    });
+    done.sort_unstable_by_key(|(place, _)| *place);
+    done.into_iter().map(|(_, out)| out).collect()
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -279,10 +279,11 @@ impl Stores {
         const MANY: usize = 8;
         let is_closed = |name: &&String| !self.state().open.holds(name);
         let closed: Vec<&String> = names.iter().take(open_max()).filter(is_closed).collect();
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(4);
-        if closed.len() < MANY || threads == 1 {
+        if closed.len() < MANY {
             return;
         }
+        // Asking reads several files each time.
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(4);
         thread::scope(|scope| {
             for part in closed.chunks(closed.len().div_ceil(threads)) {
                 scope.spawn(move || {
