@@ -4,6 +4,7 @@
 //! one place, [`escape_html`].
 
 mod chart;
+mod coordination;
 mod day;
 mod markup;
 mod outlook;
@@ -18,6 +19,7 @@ use crate::forecast::Prediction;
 use crate::limits::Limit;
 use crate::overview::Overview;
 use crate::recommend::Recommendation;
+use crate::restraint::Coordination;
 use crate::score::Effort;
 use markup::Markup;
 
@@ -32,6 +34,8 @@ pub struct Page<'a> {
     pub limits: &'a [Limit],
     /// Forecasts for them.
     pub predictions: &'a [Prediction],
+    /// What hooks did about the limits.
+    pub coordination: &'a Coordination,
     /// What a user can do, the greatest impact first.
     pub recommendations: &'a [Recommendation],
     /// How efficient sessions were, by the names of [`crate::Sessions`].
@@ -58,6 +62,7 @@ pub fn report_html(page: &Page<'_>) -> String {
     out.raw("</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#figures\">To the figures</a>\n<main>\n");
     section::header(&mut out, page);
     outlook::limits(&mut out, page);
+    coordination::section(&mut out, page);
     if overview.totals.sum.messages > 0 {
         section::spend(&mut out, overview);
     }

@@ -14,6 +14,7 @@ use crate::money::Usd;
 use crate::pricing::{PriceBook, Prices};
 use crate::printable::printable;
 use crate::report::{Figures, projects, quota_hits};
+use crate::restraint::Restraints;
 
 /// What metrics are made of.
 #[derive(Debug)]
@@ -169,7 +170,30 @@ fn limits(out: &mut Exposition, input: &MetricsInput<'_>) {
             seconds(limit.observed_at),
         );
     }
+    restraints(out, input);
     forecasts(out, input);
+}
+
+/// What hooks did about limits, and what was only due.
+fn restraints(out: &mut Exposition, input: &MetricsInput<'_>) {
+    let sum = Restraints::of(&input.figures.facts, &(Timestamp::MIN..Timestamp::MAX));
+    let name = "claudewatch_restrained_calls_total";
+    let help =
+        "Tool calls that hooks acted on for a limit, by what they did; `_due` is what was only observed.";
+    out.family(name, Kind::Counter, help);
+    for (deed, calls) in [
+        ("waited", sum.waits),
+        ("refused", sum.refusals),
+        ("told", sum.told),
+        ("released", sum.released),
+        ("wait_due", sum.waits_due),
+        ("refusal_due", sum.refusals_due),
+    ] {
+        out.sample(name, &[("deed", deed)], calls as f64);
+    }
+    let name = "claudewatch_waited_seconds_total";
+    out.family(name, Kind::Counter, "How long tool calls waited for a limit, by the clock.");
+    out.sample(name, NO_LABELS, sum.waited_ms as f64 / 1e3);
 }
 
 /// When limits run out, and how well such forecasts did.

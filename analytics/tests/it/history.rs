@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_analytics::{
-    Effort, Figures, Filter, ForecastInput, Learned, LimitSource, Limits, Overview, OverviewInput, Page,
-    Prediction, PriceBook, Reading, RecommendInput, Recommendation, SessionContext, SessionInfo, Sessions,
-    WindowState, efforts, recommendations, told_samples,
+    Coordination, Effort, Figures, Filter, ForecastInput, Learned, LimitSource, Limits, Overview,
+    OverviewInput, Page, Prediction, PriceBook, Reading, RecommendInput, Recommendation, SessionContext,
+    SessionInfo, Sessions, WindowState, efforts, recommendations, told_samples,
 };
 use session_store::{
-    Conversation, Event, Fact, Ledger, LimitCause, LimitHit, LimitSample, LimitWindow, Owner, Reset, Role,
-    Setting, Timestamp, Turn, Usage, Zone,
+    Conversation, ConversationId, Deed, Event, Fact, Ledger, LimitCause, LimitHit, LimitSample, LimitWindow,
+    Owner, Reset, Restraint, Role, Setting, Timestamp, Turn, Usage, Why, Zone,
 };
 
 /// The moment of all pages here.
@@ -117,8 +117,36 @@ impl History {
                     resets_at: Reset(Some(at.after(Duration::from_secs(3600 + dice.below(5400))))),
                     window: LimitWindow::FiveHour,
                 };
+                self.restrain(&hit, at, &owner.conversation);
                 self.put(format!("error:{id}"), at, &owner, Fact::LimitHit(hit));
             }
+        }
+    }
+
+    /// Holds calls back before a limit is hit, and refuses some after that.
+    fn restrain(&mut self, hit: &LimitHit, at: Timestamp, conversation: &ConversationId) {
+        let waited = Deed::Waited { due_ms: 20_000, waited_ms: 20_004 };
+        let deeds = [
+            (40, waited, Why::AheadOfPace),
+            (25, waited, Why::AheadOfPace),
+            (0, Deed::Refused, Why::LimitHit),
+        ];
+        for (minutes, deed, why) in deeds {
+            let restraint = Restraint {
+                deed,
+                done: true,
+                why,
+                window: hit.window.clone(),
+                resets_at: hit.resets_at.0,
+                used_hundredths: Some(if why == Why::LimitHit { 10_000 } else { 8_600 }),
+                tool: "Agent".into(),
+                priority: "normal".into(),
+            };
+            let _ = self.ledger.apply(restraint.event(
+                conversation,
+                at.before(Duration::from_secs(minutes * 60)),
+                7,
+            ));
         }
     }
 
@@ -189,6 +217,7 @@ pub(crate) struct Told {
     overview: Overview,
     limits: Limits,
     predictions: Vec<Prediction>,
+    coordination: Coordination,
     recommendations: Vec<Recommendation>,
     efforts: BTreeMap<Option<Arc<str>>, Effort>,
     contexts: BTreeMap<Arc<str>, SessionContext>,
@@ -249,7 +278,10 @@ impl Told {
             zone: &zone,
             now,
         };
+        let all = Timestamp::MIN..Timestamp::MAX;
+        let account = |_: &ConversationId| Some("~/.claude".into());
         Self {
+            coordination: Coordination::of(&history.ledger, &all, &zone, &account, now),
             overview: Overview::build(&input, &|folder| folder.to_owned()),
             predictions: limits.limits.iter().map(predict).collect(),
             recommendations: recommendations(&advice),
@@ -264,6 +296,7 @@ impl Told {
             overview: &self.overview,
             limits: &self.limits.limits,
             predictions: &self.predictions,
+            coordination: &self.coordination,
             recommendations: &self.recommendations,
             efforts: &self.efforts,
             contexts: &self.contexts,

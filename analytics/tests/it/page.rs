@@ -110,6 +110,18 @@ fn little_is_told_where_little_is_known() {
     }
 }
 
+#[test]
+fn what_was_held_back_is_told() {
+    let told = Told::of(&history(30, 160, &[]));
+    let totals = told.page().coordination.totals;
+    assert!(totals.waits > 1 && totals.refusals > 1, "{totals:?}");
+    let page = report_html(&told.page());
+    assert!(page.contains("<a href=\"#coordination\">Held back</a>"), "it is linked");
+    assert!(page.contains(&format!("<p>{} calls waited, ", totals.waits)));
+    assert!(page.contains(&format!("; {} calls were refused.</p>", totals.refusals)));
+    assert!(!report_html(&Told::of(&history(1, 3, &[])).page()).contains("id=\"coordination\""));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 24, ..ProptestConfig::default() })]
 

@@ -214,6 +214,11 @@ fn what_hooks_did_is_kept_and_reported() {
     env.run(&["export", "report.json", "--quiet"]).ok();
     let export = parse(&fs::read_to_string(env.path("work/report.json")).unwrap());
     assert_eq!(export["coordination_stats"]["limits"]["totals"], *totals);
+    let metrics = env.run(&["metrics"]).ok();
+    for sample in ["{deed=\"refused\"} 1", "{deed=\"refusal_due\"} 1", "{deed=\"waited\"} 0"] {
+        assert!(metrics.contains(&format!("claudewatch_restrained_calls_total{sample}\n")), "{metrics}");
+    }
+    assert!(metrics.contains("\nclaudewatch_waited_seconds_total 0\n"), "{metrics}");
     assert_eq!(env.json(&["status"])["coordination"]["last_day"]["refusals"], 1);
 }
 

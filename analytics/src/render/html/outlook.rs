@@ -131,7 +131,7 @@ fn outlook(it: &Prediction, zone: &Zone, now: Timestamp) -> String {
 }
 
 /// Writes the clock, with the day where it is another one.
-fn moment(zone: &Zone, at: Timestamp, now: Timestamp) -> String {
+pub(super) fn moment(zone: &Zone, at: Timestamp, now: Timestamp) -> String {
     let (hour, minute) = zone.clock_of(at);
     let (date, today) = (zone.date_of(at), zone.date_of(now));
     if date == today {
@@ -196,7 +196,7 @@ impl Display for Percent {
     }
 }
 
-fn capital(text: &str) -> String {
+pub(super) fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }

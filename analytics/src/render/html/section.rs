@@ -3,7 +3,7 @@
 use super::chart::{self, Chart, percent};
 use super::day;
 use super::markup::{Markup, Short};
-use super::{Page, outlook, sessions, timeline};
+use super::{Page, coordination, outlook, sessions, timeline};
 use crate::human::{Grouped, Tokens};
 use crate::money::Usd;
 use crate::overview::{Overview, Step, UNKNOWN};
@@ -72,6 +72,7 @@ fn links(out: &mut Markup, page: &Page<'_>) {
     let used = overview.totals.sum.messages > 0;
     let parts = [
         ("limits", "Limits", !page.limits.is_empty()),
+        ("coordination", "Held back", coordination::is_told(page)),
         ("spend", "Spend", used),
         ("windows", "Windows", timeline::is_told(overview)),
         ("sessions", "Sessions", sessions::is_told(page)),

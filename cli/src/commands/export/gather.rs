@@ -105,6 +105,7 @@ impl Gathered {
             overview: &self.overview,
             limits: &self.limits,
             predictions: &self.predictions,
+            coordination: &self.coordination,
             recommendations: &self.recommendations,
             efforts: &self.efforts,
             contexts: &self.contexts,
