@@ -2,8 +2,11 @@
 
 mod account;
 
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
+#[cfg(unix)]
+use std::{fs, path::Path};
 
 use session_store::Timestamp;
 use session_store::corpus::{Corpus, Live};
@@ -20,12 +23,25 @@ use account::Account;
 const HISTORY_BYTES: u64 = 6_000_000;
 const HISTORY_DAYS: u32 = 14;
 /// How often the removal of the scratch folder is tried.
+#[cfg(unix)]
 const REMOVALS_MAX: usize = 100;
 
-pub(crate) fn run(mut config: Config) -> Result<u8, CliError> {
+pub(crate) fn run(config: Config) -> Result<u8, CliError> {
     let cannot = |error| CliError::store("cannot make the scratch folder").because(error);
+    let signals = Signals::of(&config)?;
     let scratch = tempfile::Builder::new().prefix("claudewatch-demo-").tempdir().map_err(cannot)?;
-    remove_on_signal(&scratch, &config)?;
+    let ending = Arc::new(Mutex::new(()));
+    signals.remove(&scratch, &ending)?;
+    let result = shown(config, &scratch);
+    // Where a signal has begun to remove the folder, it also ends the program.
+    let _ended_here = ending.lock();
+    drop(scratch);
+    result
+}
+
+/// The monitor over a history in `scratch`, until it ends.
+fn shown(mut config: Config, scratch: &TempDir) -> Result<u8, CliError> {
+    let cannot = |error| CliError::store("cannot write the generated history").because(error);
     let claude_dir = scratch.path().join("claude");
     let seed = now().as_millis().unsigned_abs();
     let start = now().as_millis();
@@ -60,33 +76,63 @@ fn go_on_live(mut live: Live, mut account: Account) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Removes the scratch folder when a signal ends the program, which then runs no destructors.
+/// The signals that end the program, heeded from before there is a scratch folder: a program ended by one runs no
+/// destructors.
 #[cfg(unix)]
-fn remove_on_signal(scratch: &TempDir, config: &Config) -> Result<(), CliError> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    if monitor::is_full_screen(config) {
-        // The full screen ends in good order by itself.
-        return Ok(());
-    }
-    let cannot = |error| CliError::store("cannot handle signals").because(error);
-    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(cannot)?;
-    let path = scratch.path().to_owned();
-    let end = move || {
-        if let Some(signal) = signals.forever().next() {
-            // The threads at work may put a file into a folder that is just being emptied.
-            for _ in 0..REMOVALS_MAX {
-                if std::fs::remove_dir_all(&path).is_ok() {
-                    break;
-                }
-            }
-            let _ = signal_hook::low_level::emulate_default_handler(signal);
+struct Signals(Option<signal_hook::iterator::Signals>);
+
+#[cfg(unix)]
+impl Signals {
+    fn of(config: &Config) -> Result<Self, CliError> {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        if monitor::is_full_screen(config) {
+            // The full screen ends in good order by itself.
+            return Ok(Self(None));
         }
-    };
-    thread::Builder::new().name("signals".into()).spawn(end).map_err(cannot)?;
-    Ok(())
+        let cannot = |error| CliError::store("cannot handle signals").because(error);
+        Ok(Self(Some(signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(cannot)?)))
+    }
+
+    /// From now on a signal removes the folder, holding `ending`, and ends the program.
+    fn remove(self, scratch: &TempDir, ending: &Arc<Mutex<()>>) -> Result<(), CliError> {
+        let Some(mut signals) = self.0 else { return Ok(()) };
+        let cannot = |error| CliError::store("cannot handle signals").because(error);
+        let path = scratch.path().to_owned();
+        let ending = ending.clone();
+        let end = move || {
+            if let Some(signal) = signals.forever().next() {
+                let _ending = ending.lock();
+                remove(&path);
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
+            }
+        };
+        thread::Builder::new().name("signals".into()).spawn(end).map_err(cannot)?;
+        Ok(())
+    }
+}
+
+/// Removes a folder that threads at work may put files into, or make anew.
+#[cfg(unix)]
+fn remove(path: &Path) {
+    for _ in 0..REMOVALS_MAX {
+        // A file of its name keeps the folder from being made anew.
+        if fs::remove_dir_all(path).is_ok() && fs::File::create_new(path).is_ok() {
+            let _ = fs::remove_file(path);
+            return;
+        }
+    }
 }
 
 #[cfg(not(unix))]
-fn remove_on_signal(_: &TempDir, _: &Config) -> Result<(), CliError> {
-    Ok(())
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn of(_: &Config) -> Result<Self, CliError> {
+        Ok(Self)
+    }
+
+    fn remove(self, _: &TempDir, _: &Arc<Mutex<()>>) -> Result<(), CliError> {
+        Ok(())
+    }
 }
