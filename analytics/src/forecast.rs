@@ -323,7 +323,7 @@ impl Prediction {
             (self.resets_first, self.turns_left) = (Some(false), Some(0));
             return Ok(Method::Hit);
         }
-        let length = window::length(&self.window).ok_or(Lack::NoWindow)?;
+        let length = self.window.length().ok_or(Lack::NoWindow)?;
         let here = load.usd(resets_at.before(length), input.state.observed_at);
         let by_window = (used >= 5.0 && here > 0.0).then(|| here / used);
         let percent = limit.percent.map(|percent| percent.usd).or(by_window).ok_or(Lack::NoPercentCost)?;
@@ -345,7 +345,7 @@ impl Prediction {
 
 /// Returns how many quarter hours the windows of a limit have.
 fn steps(kind: &LimitWindow) -> Option<usize> {
-    window::length(kind).map(|length| (length.as_secs() / 900) as usize)
+    kind.length().map(|length| (length.as_secs() / 900) as usize)
 }
 
 /// Returns when what is left is used up: the early end of the interval, the time, the late end, each `None` where it lies

@@ -98,7 +98,7 @@ impl Limits {
 impl Limit {
     /// Returns when the window began, where that is known.
     pub fn began_at(&self) -> Option<Timestamp> {
-        Some(self.resets_at?.before(length(&self.window)?))
+        Some(self.resets_at?.before(self.window.length()?))
     }
 
     /// Returns the part used at this moment in hundredths of a percent: none, once the window is over.
@@ -114,7 +114,7 @@ impl Limit {
 
     /// Returns how much of the window has passed, 0 to 1, where its length is known.
     pub fn elapsed(&self, now: Timestamp) -> Option<f64> {
-        let whole = length(&self.window)?.as_secs_f64();
+        let whole = self.window.length()?.as_secs_f64();
         Some((now.since(self.began_at()?).as_secs_f64() / whole).clamp(0.0, 1.0))
     }
 
@@ -158,19 +158,6 @@ impl Limit {
     pub fn shares(&self, spends: &[Spend]) -> (Vec<Share>, f64) {
         let from = self.began_at().unwrap_or(Timestamp::MIN);
         share::divide(&self.course, from, spends)
-    }
-}
-
-/// Returns how long a window lasts, where that is known.
-pub(crate) fn length(window: &LimitWindow) -> Option<Duration> {
-    const HOUR: u64 = 3600;
-    match window {
-        LimitWindow::FiveHour => Some(Duration::from_secs(5 * HOUR)),
-        LimitWindow::SevenDay | LimitWindow::SevenDayOpus | LimitWindow::SevenDaySonnet => {
-            Some(Duration::from_secs(7 * 24 * HOUR))
-        }
-        LimitWindow::Other(name) if name.starts_with("seven_day") => Some(Duration::from_secs(7 * 24 * HOUR)),
-        _ => None,
     }
 }
 
@@ -256,7 +243,7 @@ impl Told {
 
     fn held(&self, window: &LimitWindow, at: Timestamp) -> bool {
         let Some(end) = self.resets_at else { return false };
-        at < end && length(window).is_none_or(|length| at >= end.before(length))
+        at < end && window.length().is_none_or(|length| at >= end.before(length))
     }
 
     fn moments(&self) -> impl Iterator<Item = Timestamp> {
@@ -266,7 +253,7 @@ impl Told {
     /// Returns whether this window begins before an earlier one ends, which cannot be true of both. Told of after that end,
     /// it can: a window may be cut short.
     fn overlaps(&self, earlier: &Self, window: &LimitWindow) -> bool {
-        match (self.resets_at, earlier.resets_at, length(window)) {
+        match (self.resets_at, earlier.resets_at, window.length()) {
             (Some(end), Some(before), Some(length)) => {
                 end.before(length) < before.before(SAME_RESET) && self.moments().any(|at| at < before)
             }
@@ -293,9 +280,9 @@ impl Told {
         let shown = standing.unwrap_or(last);
         let used = standing.and_then(Reading::value);
         let end =
-            self.resets_at.unwrap_or_else(|| last.at.after(length(&window).unwrap_or(share::FIVE_HOURS)));
+            self.resets_at.unwrap_or_else(|| last.at.after(window.length().unwrap_or(share::FIVE_HOURS)));
         let is_over = end <= now;
-        if is_over && now.since(end) > length(&window).unwrap_or(share::FIVE_HOURS) {
+        if is_over && now.since(end) > window.length().unwrap_or(share::FIVE_HOURS) {
             return None;
         }
         let told =

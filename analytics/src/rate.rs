@@ -7,7 +7,6 @@ use session_store::{CELL_WIDTH, Cell, LimitWindow, Timestamp};
 
 use crate::money::Usd;
 use crate::pricing::{PriceBook, Prices};
-use crate::window;
 
 /// Quarter hours in an hour.
 pub(crate) const QUARTERS_PER_HOUR: f64 = 4.0;
@@ -72,7 +71,7 @@ impl Load {
         let mut prices = Prices::of(book);
         // Cells come in the order of their times, many to a quarter hour.
         let mut runs: Vec<(i64, Usd, u64)> = Vec::new();
-        for cell in cells.iter().filter(|cell| window::counts(kind, &cell.key.model)) {
+        for cell in cells.iter().filter(|cell| kind.counts(cell.key.model.as_str())) {
             let price = prices.price(&cell.key.model, cell.key.start, cell.key.class);
             let cost = price.map_or(Usd::ZERO, |price| price.cost(&cell.sum.usage));
             let at = quarter_of(cell.key.start);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use session_store::{Cell, Fact, Ledger, LimitCause, LimitWindow, ModelId, Timestamp};
+use session_store::{Cell, Fact, Ledger, LimitCause, LimitWindow, Timestamp};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -42,44 +42,13 @@ impl Window {
     }
 }
 
-/// Returns how long the windows of a limit are: five hours, or seven days; `None` for limits that are no windows
-/// (paid use, limits of unknown kind).
-pub fn length(kind: &LimitWindow) -> Option<Duration> {
-    let name = kind.name();
-    if name.starts_with("five_hour") {
-        Some(5 * HOUR)
-    } else if name.starts_with("seven_day") {
-        Some(7 * DAY)
-    } else {
-        None
-    }
-}
-
-/// Tells whether a model's use counts in a limit: all models but in the weeks of one model alone.
-///
-/// The week that Claude Code names `seven_day_overage_included` is that of the Fable models; any other `seven_day_x` is taken
-/// as the week of models whose name holds `x`.
-pub fn counts(kind: &LimitWindow, model: &ModelId) -> bool {
-    let model = model.as_str();
-    match kind {
-        LimitWindow::SevenDayOpus => model.contains("opus"),
-        LimitWindow::SevenDaySonnet => model.contains("sonnet"),
-        LimitWindow::Other(name) => match name.strip_prefix("seven_day_") {
-            Some("overage_included") => model.contains("fable"),
-            Some(family) => model.contains(family),
-            None => true,
-        },
-        _ => true,
-    }
-}
-
 /// Returns the windows of a kind that official resets fix, in order and without overlap.
 ///
 /// A reset at R says that the window is the five hours or seven days before R. Resets within a minute are one; where
 /// windows overlap, which two accounts can cause, the earlier one stands. `resets` are known from elsewhere, such as
 /// samples of a status line.
 pub fn official(kind: &LimitWindow, facts: &Ledger, resets: &[Timestamp]) -> Vec<Window> {
-    let Some(length) = length(kind) else { return Vec::new() };
+    let Some(length) = kind.length() else { return Vec::new() };
     let told = facts.iter().filter_map(|event| reset_of(&event.fact, kind));
     let mut resets: Vec<Timestamp> = told.chain(resets.iter().copied()).collect();
     // Most samples repeat the reset of the one before, and there are many more samples than windows.
@@ -113,9 +82,9 @@ fn reset_of(fact: &Fact, kind: &LimitWindow) -> Option<Timestamp> {
 ///
 /// Limits: inferring sees the use of this machine alone, so use from elsewhere moves the true windows.
 pub fn windows(kind: &LimitWindow, cells: &[Cell], official: &[Window]) -> Vec<Window> {
-    let Some(length) = length(kind) else { return Vec::new() };
+    let Some(length) = kind.length() else { return Vec::new() };
     let mut windows: Vec<Window> = Vec::new();
-    for cell in cells.iter().filter(|cell| counts(kind, &cell.key.model)) {
+    for cell in cells.iter().filter(|cell| kind.counts(cell.key.model.as_str())) {
         let at = cell.key.start;
         if windows.last().is_some_and(|window| window.contains(at)) {
             continue;

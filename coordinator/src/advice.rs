@@ -211,35 +211,19 @@ pub fn advise(question: Question<'_>) -> Advice {
     }
 }
 
-/// Returns how much of the pace line's side a window allows at a moment, in hundredths of a percent; `None` for a window
-/// of unknown length or end.
+/// Returns how much of a window the pace line allows to be used by a moment, in hundredths of a percent; `None` for a window
+/// of unknown length.
 pub fn pace_line(window: &LimitWindow, resets_at: Timestamp, now: Timestamp) -> Option<u64> {
-    let length = length_of(window)?;
+    let length = window.length()?;
     let left = resets_at.since(now).min(length);
     let elapsed = WHOLE - (left.as_millis() * u128::from(WHOLE) / length.as_millis()) as u64;
     Some(HEAD_START + (WHOLE - HEAD_START) * elapsed / WHOLE)
 }
 
-/// Returns whether a limit binds whoever uses a model.
+/// Returns whether a limit binds whoever uses a model; whom one concerns that nobody has described is not known.
 fn binds(window: &LimitWindow, model: Option<&str>) -> bool {
-    let uses = |family: &str| model.is_some_and(|model| model.contains(family));
-    match window {
-        LimitWindow::SevenDayOpus => uses("opus"),
-        LimitWindow::SevenDaySonnet => uses("sonnet"),
-        LimitWindow::Other(_) => false,
-        _ => true,
-    }
-}
-
-fn length_of(window: &LimitWindow) -> Option<Duration> {
-    const HOUR: u64 = 3600;
-    match window {
-        LimitWindow::FiveHour => Some(Duration::from_secs(5 * HOUR)),
-        LimitWindow::SevenDay | LimitWindow::SevenDayOpus | LimitWindow::SevenDaySonnet => {
-            Some(Duration::from_secs(7 * 24 * HOUR))
-        }
-        _ => None,
-    }
+    let is_known = !matches!(window, LimitWindow::Other(_)) || window.length().is_some();
+    is_known && window.counts(model.unwrap_or_default())
 }
 
 fn holds(standing: &WindowStanding, now: Timestamp) -> bool {
@@ -362,16 +346,21 @@ mod tests {
 
     #[test]
     fn the_limit_of_one_model_binds_those_who_use_it() {
-        let opus = WindowStanding { window: LimitWindow::SevenDayOpus, ..spent(HOUR) };
-        let ask = |model| {
-            let (standings, act) = (std::slice::from_ref(&opus), Act::Work);
+        let ask_of = |window: &str, model| {
+            let window = LimitWindow::from_name(window);
+            let (standings, act) = ([WindowStanding { window, ..spent(HOUR) }], Act::Work);
+            let standings = &standings;
             let question =
                 Question { now: NOW, standings, priority: Priority::Background, act, model, seed: "" };
             matches!(advise(question), Advice::Refuse(_))
         };
+        let ask = |model| ask_of("seven_day_opus", model);
         assert!(ask(Some("claude-opus-5-5")));
         assert!(!ask(Some("claude-haiku-5-5")));
         assert!(!ask(None), "where the model is not known, nobody is stopped");
+        assert!(ask_of("seven_day_overage_included", Some("claude-fable-5-2")));
+        assert!(!ask_of("seven_day_overage_included", Some("claude-opus-5-5")));
+        assert!(!ask_of("a_new_kind", Some("claude-opus-5-5")), "nor by what nobody has described");
     }
 
     #[test]

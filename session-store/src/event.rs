@@ -1,7 +1,9 @@
 //! The model: what can be known from a transcript, each fact with a stable identity.
 
 use std::cmp::Ordering;
+use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::id::{AgentId, ConversationId, EventId, ModelId};
 use crate::join::{Change, Join, keep_greatest, keep_least};
@@ -52,23 +54,26 @@ pub enum Role {
 }
 
 /// What an event tells.
+///
+/// Records of one event may be of several kinds where an error line was understood better by one reader than by another;
+/// of these the kind that comes later here wins: the reader who found a limit in the line understood it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Fact {
     /// A reply of a model, with what it used.
     Turn(Turn),
-    /// A request refused for a limit.
-    LimitHit(LimitHit),
+    /// A reply that came to nothing.
+    Failure(Failure),
     /// The state of a limit without a refusal.
     LimitSample(LimitSample),
+    /// A request refused for a limit.
+    LimitHit(LimitHit),
     /// Claude Code's own running totals.
     CostState(CostState),
     /// The context was compacted.
     Compaction(Compaction),
     /// What is known of a conversation as a whole.
     Conversation(Conversation),
-    /// A reply that came to nothing.
-    Failure(Failure),
     /// A session ran a conversation.
     Ownership(Ownership),
     /// A call was held back for a limit, or would have been.
@@ -184,6 +189,29 @@ impl LimitWindow {
             Self::SevenDaySonnet => "seven_day_sonnet",
             Self::Overage => "overage",
             Self::Other(name) => name,
+        }
+    }
+
+    /// Returns how long its windows last: five hours, or seven days; `None` for limits that are no windows (paid use) or
+    /// whose kind is not known.
+    pub fn length(&self) -> Option<Duration> {
+        const HOUR: u64 = 3600;
+        match self.name() {
+            name if name.starts_with("five_hour") => Some(Duration::from_secs(5 * HOUR)),
+            name if name.starts_with("seven_day") => Some(Duration::from_secs(7 * 24 * HOUR)),
+            _ => None,
+        }
+    }
+
+    /// Tells whether a model's use counts in it: that of all models but in the weeks of one model alone.
+    ///
+    /// The week that Claude Code names `seven_day_overage_included` is that of the Fable models; any other `seven_day_x` is
+    /// taken as the week of models whose name holds `x`.
+    pub fn counts(&self, model: &str) -> bool {
+        match self.name().strip_prefix("seven_day_") {
+            Some("overage_included") => model.contains("fable"),
+            Some(family) => model.contains(family),
+            None => true,
         }
     }
 }
@@ -428,11 +456,18 @@ impl Ord for Turn {
 }
 
 impl Join for Event {
-    /// Merges a record of the same event.
+    /// Merges a record of the same event; of records of two kinds the one of the greater kind stands as it is.
     ///
     /// The caller sees to it that the ids are equal; [`crate::Ledger`] does.
     fn join(&mut self, other: Self) -> Change {
         debug_assert_eq!(self.id, other.id, "only records of one event join");
+        if mem::discriminant(&self.fact) != mem::discriminant(&other.fact) {
+            if other.fact < self.fact {
+                return Change::Unchanged;
+            }
+            *self = other;
+            return Change::Grew;
+        }
         keep_least(&mut self.at, other.at)
             .or(keep_least(&mut self.owner, other.owner))
             .or(self.fact.join(other.fact))

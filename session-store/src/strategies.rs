@@ -212,17 +212,16 @@ pub fn facts() -> impl Strategy<Value = Fact> {
     ]
 }
 
-/// Makes events with ids from a small pool; records with one id are of one kind, as in transcripts.
+/// Makes events with ids from a small pool; records with one id are of one kind but for error lines, as in transcripts.
 pub fn events() -> impl Strategy<Value = Event> {
     (0..IDS_PER_KIND, timestamps(), owners(), facts()).prop_map(|(number, at, owner, fact)| {
         let kind = match fact {
             Fact::Turn(_) => "msg_",
-            // An error line tells either of a refusal or of a state.
-            Fact::LimitHit(_) | Fact::LimitSample(_) => "error:",
+            // An error line tells of a refusal, of a state or of neither, as far as its reader understands it.
+            Fact::LimitHit(_) | Fact::LimitSample(_) | Fact::Failure(_) => "error:",
             Fact::CostState(_) => "cost-state:",
             Fact::Compaction(_) => "compaction:",
             Fact::Conversation(_) => "conversation:",
-            Fact::Failure(_) => "failure:",
             Fact::Ownership(_) => "owner:",
             Fact::Restraint(_) => "restraint:",
         };
@@ -230,11 +229,18 @@ pub fn events() -> impl Strategy<Value = Event> {
     })
 }
 
-/// Makes several records of one event: same id, same kind of fact.
+/// Makes several records of one event: same id, and same kind of fact but for error lines.
 pub fn records(count: usize) -> impl Strategy<Value = Vec<Event>> {
     let of_one_kind = prop_oneof![
         4 => vec(turns().prop_map(Fact::Turn), count),
-        2 => vec(limit_hits().prop_map(Fact::LimitHit), count),
+        2 => vec(
+            prop_oneof![
+                limit_hits().prop_map(Fact::LimitHit),
+                limit_samples().prop_map(Fact::LimitSample),
+                failures().prop_map(Fact::Failure),
+            ],
+            count,
+        ),
         1 => vec(cost_states().prop_map(Fact::CostState), count),
         2 => vec(conversations().prop_map(Fact::Conversation), count),
         1 => vec(restraints().prop_map(Fact::Restraint).boxed(), count),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use session_store::{LimitCause, LimitHit, LimitSample, LimitWindow, Timestamp};
 
-use super::{WHOLE, length};
+use super::WHOLE;
 
 /// Clocks of one machine and its API may differ by this much.
 const CLOCKS_APART: Duration = Duration::from_secs(600);
@@ -177,7 +177,7 @@ impl Reading {
         if !self.at.is_plausible() || self.at > now.after(CLOCKS_APART) {
             return Err(Refusal::AbsurdTime);
         }
-        let latest = self.at.after(length(&self.window).unwrap_or(LONGEST)).after(CLOCKS_APART);
+        let latest = self.at.after(self.window.length().unwrap_or(LONGEST)).after(CLOCKS_APART);
         let is_absurd = self.resets_at.is_some_and(|reset| !reset.is_plausible() || reset > latest);
         match (is_absurd, self.is_refusal()) {
             (false, _) => Ok(self),

@@ -10,7 +10,6 @@ use session_store::{CELL_WIDTH, LimitWindow, Timestamp};
 use super::{Evidence, Finding, Kind, Saving, View};
 use crate::history::Blocked;
 use crate::money::Usd;
-use crate::window;
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// The share of a window from which on scripts are called its eaters.
@@ -56,7 +55,7 @@ fn spent_windows<'a>(view: &'a View<'_>) -> Vec<Spent<'a>> {
         windows.entry((kind, reset)).or_default().push(blocked);
     }
     let spent = |((kind, reset), blocked): ((LimitWindow, Timestamp), Vec<&'a Blocked>)| {
-        let length = window::length(&kind)?;
+        let length = kind.length()?;
         let hit_at = blocked.iter().map(|it| it.range.start).min()?;
         Some(Spent { kind, range: reset.before(length)..reset, hit_at, blocked })
     };
@@ -68,7 +67,7 @@ impl Spent<'_> {
     fn by_session(&self, view: &View<'_>) -> BTreeMap<Option<Arc<str>>, Usd> {
         let mut costs: BTreeMap<Option<Arc<str>>, Usd> = BTreeMap::new();
         let inside = view.history.replies_in(self.range.start..self.hit_at);
-        for reply in inside.iter().filter(|reply| window::counts(&self.kind, reply.model)) {
+        for reply in inside.iter().filter(|reply| self.kind.counts(reply.model.as_str())) {
             *costs.entry(reply.session.clone()).or_default() += reply.cost;
         }
         costs

@@ -183,7 +183,7 @@ fn weeks_keep_the_step_of_the_nearest_official_reset() {
 #[test]
 fn only_the_models_of_a_limit_count_in_it() {
     let check = |kind: &str, model: &str, counts| {
-        assert_eq!(window::counts(&LimitWindow::from_name(kind), &model.into()), counts, "{kind} {model}");
+        assert_eq!(LimitWindow::from_name(kind).counts(model), counts, "{kind} {model}");
     };
     check("five_hour", "claude-opus-5-5", true);
     check("seven_day", "anything", true);
@@ -211,12 +211,12 @@ proptest! {
         let official = window::official(&kind, &ledger, &resets);
         let figures = Figures::of_divided(&ledger, &session_analytics::cuts(&official));
         let windows = window::windows(&kind, &figures.cells, &official);
-        let length = window::length(&kind).unwrap();
+        let length = kind.length().unwrap();
         for window in &windows {
             prop_assert!(window.start < window.end && window.end.since(window.start) <= length);
             prop_assert!(!window.anchored || window.end.since(window.start) == length);
         }
-        for cell in figures.cells.iter().filter(|cell| window::counts(&kind, &cell.key.model)) {
+        for cell in figures.cells.iter().filter(|cell| kind.counts(cell.key.model.as_str())) {
             let holding = windows.iter().filter(|window| window.contains(cell.key.start)).count();
             prop_assert_eq!(holding, 1);
         }

@@ -78,7 +78,7 @@ fn used_of(known: &Known, window: &str, turns: &Ledger, facts: &Ledger, accounts
         rows().map(|row| &row.limit).filter(|limit| account == Some(&limit.account)).any(|limit| {
             let is_in = limit.began_at().is_some_and(|began| (began..known.at).contains(&event.at));
             match &event.fact {
-                Fact::Turn(turn) => is_in && session_analytics::window::counts(&limit.window, &turn.model),
+                Fact::Turn(turn) => is_in && limit.window.counts(turn.model.as_str()),
                 Fact::LimitHit(hit) => hit.window == limit.window,
                 Fact::LimitSample(sample) => sample.window == limit.window,
                 _ => false,

@@ -1,6 +1,7 @@
 //! The join laws: order, repetition and grouping of records make no difference, and `Change` tells the truth.
 
 use std::fmt::Debug;
+use std::mem;
 
 use proptest::prelude::*;
 use proptest::sample::subsequence;
@@ -69,8 +70,19 @@ proptest! {
             });
             prop_assert_eq!(Some(turn.usage.output), outputs.max(), "a placeholder never hides the bill");
         }
-        prop_assert_eq!(Some(joined.at), records.iter().map(|record| record.at).min());
-        prop_assert_eq!(Some(&joined.owner), records.iter().map(|record| &record.owner).min());
+        let is_like = |record: &&Event| mem::discriminant(&record.fact) == mem::discriminant(&joined.fact);
+        let alike = || records.iter().filter(is_like);
+        prop_assert_eq!(Some(joined.at), alike().map(|record| record.at).min());
+        prop_assert_eq!(Some(&joined.owner), alike().map(|record| &record.owner).min());
+    }
+
+    /// Who found a limit in an error line understood it; what others made of the line leaves no trace.
+    #[test]
+    fn a_limit_in_an_error_line_stands(records in strategies::records(4)) {
+        let is_hit = |record: &&Event| matches!(record.fact, Fact::LimitHit(_));
+        let hits: Ledger = records.iter().filter(is_hit).cloned().collect();
+        let all: Ledger = records.into_iter().collect();
+        prop_assert!(hits.is_empty() || hits == all);
     }
 
     /// However the records of a ledger are shuffled, repeated and dealt to two readers, they come to the same.
