@@ -43,7 +43,7 @@ pub struct ForecastInput<'a> {
 /// # Method
 ///
 /// 1. What a percent costs: [`crate::PercentCost`], else the dollars used in this window by its percentage (from 5 % on).
-/// 2. What is left: `100 − used − use since the sample`, in dollars.
+/// 2. What is left, in dollars: `(100 − used) · p − use since the sample`, where `p` is the dollars of one percent.
 /// 3. What will be used: the recent rate, giving way to the habit of the hour, half after one hour, the habit scaled by how the last
 ///    eight hours compared to it. Summed up until what is left is used, with the quotients that past forecasts of the same reach missed by: their median makes the time, their 10th and
 ///    90th percentile the interval.

@@ -27,8 +27,8 @@ const SLOTS: usize = 48;
 
 /// What was learned of an account, for storing and sharing.
 ///
-/// It holds dollars, percents and hours, nothing of any conversation, so that sessions with
-/// [shared learning](https://docs.rs/claudewatch) may exchange it. Whoever must learn from its own sessions alone gives only
+/// It holds dollars, percents and hours, nothing of any conversation, so that sessions that share
+/// what they learn, but not what they use, may exchange it. Whoever must learn from its own sessions alone gives only
 /// their figures to [`crate::ForecastInput::learn`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Learned {

@@ -127,7 +127,8 @@ impl Limit {
         (hours >= 1.0 / 12.0 && !self.is_over).then(|| used / hours)
     }
 
-    /// Returns when it will be used up at this pace, if that is before its reset.
+    /// Returns when it will be used up should the window's mean use go on, if that is before its reset: a straight line, for where a
+    /// [`crate::Prediction`] would take too long.
     pub fn runs_out_at(&self, now: Timestamp) -> Option<Timestamp> {
         let (pace, used, reset) = (self.pace(now)?, self.used?, self.resets_at?);
         let hours = f64::from(WHOLE.saturating_sub(used)) / pace;

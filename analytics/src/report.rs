@@ -1,4 +1,4 @@
-//! Figures by day, week, month, conversation, project, model or block.
+//! Figures by day, week, month, conversation, project, model, block, session, its type, user or host.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;

@@ -15,7 +15,7 @@ const SAME_RESET: Duration = Duration::from_secs(60);
 pub struct Window {
     /// Its first moment.
     pub start: Timestamp,
-    /// The first moment after it. Earlier than the start and the length of its kind say where an official window begins before.
+    /// The first moment after it: earlier than its length would have it where the next official window begins before.
     pub end: Timestamp,
     /// Whether an official reset fixes it; otherwise it is inferred from use.
     pub anchored: bool,

@@ -14,7 +14,7 @@ use session_coordinator::{Policy, Priority};
 #[derive(Debug, Default, Parser)]
 #[command(name = "claudewatch", version, max_term_width = 100)]
 #[command(
-    after_help = "These options can also be set by a variable (--data-dir: CLAUDEWATCH_DATA_DIR) and in config.toml \
+    after_help = "These options, but --config, can also be set by a variable (--data-dir: CLAUDEWATCH_DATA_DIR) and in config.toml \
                         (data_dir). Exit codes: 0 done, 1 nothing found or a check failed, 2 wrong usage, 3 a store or \
                         source could not be read or written, 4 wait timed out, 10 a limit is near, 11 a limit is hit \
                         (limits --check)."
@@ -71,10 +71,12 @@ pub(crate) struct GlobalArgs {
     /// A Claude Code config folder; may be repeated [default: CLAUDE_CONFIG_DIR, else ~/.config/claude and ~/.claude].
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) claude_dir: Vec<PathBuf>,
-    /// Where the archive is kept [default: $XDG_DATA_HOME/claudewatch].
+    /// Where the archive and the sessions' stores are kept [default: $XDG_DATA_HOME/claudewatch, else
+    /// ~/.local/share/claudewatch].
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Where live monitors meet [default: $XDG_RUNTIME_DIR/claudewatch].
+    /// Where live sessions meet [default: $XDG_RUNTIME_DIR/claudewatch, else /run/user/UID/claudewatch, else
+    /// claudewatch-UID in $TMPDIR or /tmp].
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) runtime_dir: Option<PathBuf>,
     /// The configuration file [default: $XDG_CONFIG_HOME/claudewatch/config.toml].
@@ -116,8 +118,8 @@ pub(crate) struct CoordinationArgs {
     /// Do not show it.
     #[arg(long, global = true)]
     pub(crate) no_cross_session_notify: bool,
-    /// Use less where many sessions run: viewers watch nothing themselves, wake up less often, and ended sessions are
-    /// moved into the archive at once.
+    /// Use less where many sessions run: viewers watch nothing themselves, all look every three seconds instead of each,
+    /// and ended sessions are moved into the archive at once.
     #[arg(long, global = true)]
     pub(crate) optimize_resources: bool,
 }
@@ -209,7 +211,7 @@ pub(crate) struct ExportArgs {
 pub(crate) enum ExportFormat {
     /// The report, on disk with its two companions.
     Json,
-    /// A row for each day, session and model.
+    /// A row for each day, session, conversation and model.
     Csv,
     /// One self-contained page.
     Html,

@@ -1,4 +1,4 @@
-//! What Claude Code says to the commands that it runs: the forms of its standard input.
+//! What Claude Code says to the commands that it runs, on their standard input, and what it keeps of the account.
 //!
 //! They are internal to Claude Code and may change with any release, so every field may be missing or of another type.
 

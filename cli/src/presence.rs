@@ -11,7 +11,7 @@ use session_detect::{IsolationKey, Kind};
 use session_store::{ConversationId, Stores, Timestamp};
 
 use crate::context::Context;
-use crate::load::{self, Load};
+use crate::footprint::{self, Footprint};
 use crate::others::Others;
 use crate::owners;
 use crate::sight::Sight;
@@ -30,7 +30,7 @@ pub(crate) struct Participant {
     /// What its conversation used; for a monitor, what its session did.
     pub(crate) used: Used,
     /// What it takes of the machine, where it is a Claude Code.
-    pub(crate) load: Option<Load>,
+    pub(crate) footprint: Option<Footprint>,
 }
 
 /// What was used, as far as this session may see it.
@@ -63,11 +63,11 @@ impl Presence {
             participants.retain(|it| Path::new(&it.project).starts_with(&scope));
         }
         participants.sort_by(|a, b| (&a.key, a.role, a.pid).cmp(&(&b.key, b.role, b.pid)));
-        let loads = load::of(participants.iter().filter(|it| it.role == CLAUDE).map(|it| it.pid));
+        let footprints = footprint::of(participants.iter().filter(|it| it.role == CLAUDE).map(|it| it.pid));
         let mut presence = Self { participants, used: BTreeMap::new() };
         presence.sum_up(&Sight::new(context.config.isolation), stores, &live, others);
         for participant in presence.participants.iter_mut().filter(|it| it.role == CLAUDE) {
-            participant.load = loads.get(&participant.pid).copied();
+            participant.footprint = footprints.get(&participant.pid).copied();
         }
         presence
     }
@@ -196,7 +196,7 @@ fn of_claude(
             .max(claimed.and_then(|(_, at)| timestamp(*at)))
             .or(started_at),
         used: known.map(|it| Used::of(it)).unwrap_or_default(),
-        load: None,
+        footprint: None,
     })
 }
 
@@ -214,7 +214,7 @@ fn of_member(member: &Member) -> Participant {
         started_at: Some(member.started_at),
         last_activity: Some(member.started_at),
         used: Used::default(),
-        load: None,
+        footprint: None,
     }
 }
 

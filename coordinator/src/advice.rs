@@ -98,7 +98,7 @@ pub struct WindowStanding {
     pub window: LimitWindow,
     /// How much is used, in hundredths of a percent.
     pub used_hundredths: Option<u32>,
-    /// When it is reset.
+    /// When it is reset; where that is not known a refusal is believed for five minutes.
     pub resets_at: Option<Timestamp>,
     /// Whether a request was refused for it.
     pub hit: bool,

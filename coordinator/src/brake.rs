@@ -21,12 +21,12 @@ pub struct Strain {
     /// When it began.
     pub at: Timestamp,
     /// What it was.
-    pub load: Load,
+    pub burden: Burden,
 }
 
 /// The sort of strain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Load {
+pub enum Burden {
     /// It waits so long.
     Wait(Duration),
     /// It was refused.
@@ -38,11 +38,11 @@ pub enum Load {
 /// Returns whether a conversation is to be left alone.
 ///
 /// ```
-/// use session_coordinator::{Load, Strain, is_overstrained};
+/// use session_coordinator::{Burden, Strain, is_overstrained};
 /// use session_store::Timestamp;
 /// use std::time::Duration;
 /// let now = Timestamp::from_seconds(1_795_367_381);
-/// let wait = Strain { at: now, load: Load::Wait(Duration::from_secs(20)) };
+/// let wait = Strain { at: now, burden: Burden::Wait(Duration::from_secs(20)) };
 /// assert!(!is_overstrained(&[wait; 14], now));
 /// assert!(is_overstrained(&[wait; 15], now));
 /// assert!(!is_overstrained(&[wait; 15], now.after(Duration::from_secs(601))));
@@ -51,10 +51,10 @@ pub fn is_overstrained(strains: &[Strain], now: Timestamp) -> bool {
     let recent = strains.iter().filter(|it| it.at > now.before(SPAN) && it.at <= now.after(SPAN));
     let (mut waited, mut refused) = (Duration::ZERO, 0);
     for strain in recent {
-        match strain.load {
-            Load::Wait(wait) => waited = waited.saturating_add(wait),
-            Load::Refusal => refused += 1,
-            Load::Told(_) => {}
+        match strain.burden {
+            Burden::Wait(wait) => waited = waited.saturating_add(wait),
+            Burden::Refusal => refused += 1,
+            Burden::Told(_) => {}
         }
     }
     waited >= WAITED_MAX || refused >= REFUSED_MAX
@@ -64,10 +64,10 @@ impl fmt::Display for Strain {
     /// Writes the line of a file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = self.at.as_millis();
-        match self.load {
-            Load::Wait(wait) => writeln!(f, "{at} wait {}", wait.as_millis()),
-            Load::Refusal => writeln!(f, "{at} refuse 0"),
-            Load::Told(reset) => writeln!(f, "{at} tell {}", reset.as_millis()),
+        match self.burden {
+            Burden::Wait(wait) => writeln!(f, "{at} wait {}", wait.as_millis()),
+            Burden::Refusal => writeln!(f, "{at} refuse 0"),
+            Burden::Told(reset) => writeln!(f, "{at} tell {}", reset.as_millis()),
         }
     }
 }
@@ -79,13 +79,13 @@ pub(crate) fn parse(bytes: &[u8]) -> Vec<Strain> {
         let mut words = line.split(' ');
         let at = Timestamp::from_millis(words.next()?.parse().ok()?);
         let (name, number) = (words.next()?, words.next()?.parse::<i64>().ok()?);
-        let load = match name {
-            "wait" => Load::Wait(Duration::from_millis(number.try_into().ok()?)),
-            "refuse" => Load::Refusal,
-            "tell" => Load::Told(Timestamp::from_millis(number)),
+        let burden = match name {
+            "wait" => Burden::Wait(Duration::from_millis(number.try_into().ok()?)),
+            "refuse" => Burden::Refusal,
+            "tell" => Burden::Told(Timestamp::from_millis(number)),
             _ => return None,
         };
-        Some(Strain { at, load })
+        Some(Strain { at, burden })
     };
     text.lines().filter_map(line).collect()
 }
@@ -98,17 +98,17 @@ mod tests {
 
     #[test]
     fn many_refusals_in_a_row_end() {
-        let refusal = Strain { at: NOW, load: Load::Refusal };
+        let refusal = Strain { at: NOW, burden: Burden::Refusal };
         assert!(!is_overstrained(&vec![refusal; REFUSED_MAX - 1], NOW));
         assert!(is_overstrained(&vec![refusal; REFUSED_MAX], NOW));
-        let told = Strain { at: NOW, load: Load::Told(NOW) };
+        let told = Strain { at: NOW, burden: Burden::Told(NOW) };
         assert!(!is_overstrained(&[told; 1000], NOW));
     }
 
     #[test]
     fn lines_are_read_back() {
-        let loads = [Load::Wait(Duration::from_millis(1500)), Load::Refusal, Load::Told(NOW)];
-        let strains = loads.map(|load| Strain { at: NOW, load });
+        let burdens = [Burden::Wait(Duration::from_millis(1500)), Burden::Refusal, Burden::Told(NOW)];
+        let strains = burdens.map(|burden| Strain { at: NOW, burden });
         let text: String = strains.iter().map(ToString::to_string).collect();
         assert_eq!(parse(text.as_bytes()), strains);
         assert_eq!(parse(b"x\n1 wait\n1 wait -1\n\xff\n1 run 1\n"), []);

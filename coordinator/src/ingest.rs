@@ -211,7 +211,7 @@ impl Ingestor {
 
     /// Looks at every source and reads what is new, telling `progress` now and then from the reading threads.
     ///
-    /// Blocks until done: about 10 µs a source, and a second for 2 to 4 GB to read.
+    /// Blocks until done: about 10 µs a source, and a second for 1 to 2 GB to read.
     ///
     /// # Errors
     ///

@@ -42,7 +42,7 @@ pub use advice::{
 };
 pub use bell::{Bell, Heard, Listener};
 pub use board::{Cursor, Fate, Look, NoticeBoard};
-pub use brake::{Load, Strain, is_overstrained};
+pub use brake::{Burden, Strain, is_overstrained};
 pub use claim::{Claim, Claims};
 pub use conflict::{Verdict, resolve};
 pub use coordinator::{

@@ -97,6 +97,10 @@ enum Wake {
 
 impl Monitor {
     /// Starts the thread; `tell` is called from it, and with progress from the threads that read.
+    ///
+    /// # Errors
+    ///
+    /// The system starts no further thread. What cannot be read or watched later is told.
     pub fn start(
         ingestor: Ingestor,
         options: MonitorOptions,

@@ -50,7 +50,7 @@ pub struct Facts {
     /// The kernel's release, which names WSL and gVisor.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub kernel: String,
-    /// The real and the effective user.
+    /// The real user.
     #[serde(deserialize_with = "maybe_number")]
     pub uid: Option<u32>,
     /// The effective user.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use session_analytics::{LimitStatus, Limits, Reading, SAME_RESET};
 use session_coordinator::{
-    AccountId, Act, Advice, Cause, Claim, Claims, Fate, Journal, Load, MemberId, NOTICES, Notice,
+    AccountId, Act, Advice, Burden, Cause, Claim, Claims, Fate, Journal, MemberId, NOTICES, Notice,
     NoticeBoard, Policy, Question, RuntimeDir, Scope, Strain, Subject, WindowStanding, advise,
     is_overstrained,
 };
@@ -267,13 +267,13 @@ impl Hook<'_> {
             let event = restraint.event(&self.claim.conversation.as_str().into(), at, std::process::id());
             Journal::of(&self.config.data_dir).add(&event)
         };
-        let load = match &advice {
+        let burden = match &advice {
             Advice::Proceed => return None,
-            Advice::Tell(_) => Load::Told(cause.resets_at.unwrap_or_default()),
-            Advice::Wait(wait, _) => Load::Wait(*wait),
-            Advice::Refuse(_) => Load::Refusal,
+            Advice::Tell(_) => Burden::Told(cause.resets_at.unwrap_or_default()),
+            Advice::Wait(wait, _) => Burden::Wait(*wait),
+            Advice::Refuse(_) => Burden::Refusal,
         };
-        if matches!(load, Load::Told(_)) && strains.iter().any(|it| it.load == load) {
+        if matches!(burden, Burden::Told(_)) && strains.iter().any(|it| it.burden == burden) {
             return None;
         }
         if enforced && is_overstrained(&strains, at) {
@@ -281,8 +281,8 @@ impl Hook<'_> {
             return None;
         }
         // What cannot be accounted for is not done.
-        if enforced || matches!(load, Load::Told(_)) {
-            self.claims.strain(&self.claim.conversation, Strain { at, load }).ok()?;
+        if enforced || matches!(burden, Burden::Told(_)) {
+            self.claims.strain(&self.claim.conversation, Strain { at, burden }).ok()?;
         }
         match advice {
             Advice::Proceed => None,

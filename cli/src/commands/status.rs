@@ -144,7 +144,7 @@ fn notices(live: &Live) -> String {
     out
 }
 
-/// The live sessions, in the guide's form, and those whose monitor ended without a word.
+/// The live sessions, a line each, and those whose monitor ended without a word.
 fn sessions(context: &Context, presence: &Presence) -> String {
     if presence.participants.is_empty() {
         return "No Claude Code and no monitor runs now.\n\n".to_owned();
@@ -163,8 +163,8 @@ fn sessions(context: &Context, presence: &Presence) -> String {
         let projects = session.iter().map(|it| it.project.as_str()).filter(|project| !project.is_empty());
         let projects: BTreeSet<&str> = projects.collect();
         let used = presence.used_by(&session[0].key);
-        let loads: Vec<_> = session.iter().filter_map(|it| it.load).collect();
-        let load = |text: String| if loads.is_empty() { String::new() } else { text };
+        let footprints: Vec<_> = session.iter().filter_map(|it| it.footprint).collect();
+        let footprint = |text: String| if footprints.is_empty() { String::new() } else { text };
         let ended = if session.iter().any(|it| it.is_alive) { "" } else { " (ended)" };
         table.row(vec![
             format!("{}{ended}", presence.shown_id(&session[0].key)),
@@ -173,8 +173,11 @@ fn sessions(context: &Context, presence: &Presence) -> String {
             used.rate_limit_events.to_string(),
             who(session),
             Tokens(used.total_tokens).to_string(),
-            load(format!("{:.1} %", loads.iter().map(|load| load.cpu_percent).sum::<f64>())),
-            load(memory(loads.iter().map(|load| load.memory_bytes).sum())),
+            footprint(format!(
+                "{:.1} %",
+                footprints.iter().map(|footprint| footprint.cpu_percent).sum::<f64>()
+            )),
+            footprint(memory(footprints.iter().map(|footprint| footprint.memory_bytes).sum())),
         ]);
     }
     let drawn = table.draw(terminal_width(), context.config.colors_stdout());

@@ -7,15 +7,16 @@ use ratatui::widgets::{Block, BorderType, Clear, Padding, Paragraph, Widget};
 
 use super::paint::{Kind, Palette};
 
-const KEYS: [(&str, &str); 9] = [
+const KEYS: [(&str, &str); 10] = [
     ("↑ ↓  k j", "select a conversation"),
     ("PgUp PgDn", "a page up or down"),
-    ("Home End", "the first, the last"),
+    ("Home End  g G", "the first, the last"),
     ("Enter  d", "show it in full, or not"),
     ("s", "order: latest, cost, tokens, project"),
     ("/", "only projects and models that contain …"),
     ("Esc", "a step back; at the end, quit"),
     ("Ctrl-L", "draw everything anew"),
+    ("Ctrl-Z", "to the background"),
     ("q  Ctrl-C", "quit"),
 ];
 
@@ -48,7 +49,7 @@ pub(crate) fn draw(palette: Palette, buffer: &mut Buffer, area: Rect) {
 
 fn lines<'a>(palette: Palette) -> Vec<Line<'a>> {
     let pair = |(name, meaning): (&'static str, &'static str)| {
-        Line::from(vec![Span::styled(format!("{name:<12}"), palette.strong()), Span::raw(meaning)])
+        Line::from(vec![Span::styled(format!("{name:<15}"), palette.strong()), Span::raw(meaning)])
     };
     let kinds = Kind::ALL.into_iter().flat_map(|kind| {
         [

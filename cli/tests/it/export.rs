@@ -1,4 +1,4 @@
-//! `export`: the files of the guide with the shapes of the contract, whole or not at all.
+//! `export`: the files with the shapes of their schemas, whole or not at all.
 
 use std::fs;
 use std::path::Path;
@@ -70,7 +70,7 @@ fn three_files_with_the_shapes_of_the_contract() {
     }
 }
 
-/// The guide's form of the command does the same; only the moment differs.
+/// The option in place of the command does the same; only the moment differs.
 #[test]
 fn the_option_is_the_command() {
     let (env, _) = Env::with_corpus(74, 200_000);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use session_coordinator::{Claim, Claims, Journal, Load, RuntimeDir, Strain};
+use session_coordinator::{Burden, Claim, Claims, Journal, RuntimeDir, Strain};
 use session_detect::ProcessId;
 use session_store::{Deed, Ledger, LimitWindow, Restraint, Timestamp, Why};
 
@@ -58,7 +58,8 @@ fn names_that_lead_elsewhere_are_refused() {
 fn strains_of_many_calls_are_all_kept() {
     let place = tempfile::tempdir().unwrap();
     let claims = Claims::open(&RuntimeDir::open(&place.path().join("run")).unwrap()).unwrap();
-    let strain = |at| Strain { at: Timestamp::from_millis(at), load: Load::Wait(Duration::from_millis(7)) };
+    let strain =
+        |at| Strain { at: Timestamp::from_millis(at), burden: Burden::Wait(Duration::from_millis(7)) };
     std::thread::scope(|scope| {
         for thread in 0..8 {
             let claims = &claims;

@@ -331,7 +331,7 @@ fn connections_of_every_form() {
     }
 }
 
-/// The table of keys of the guide, and the id of its report, with a process id as a number.
+/// A key of each sort.
 #[test]
 fn the_printed_ids_of_the_guide_parse() {
     for (text, place, link) in [
@@ -343,7 +343,7 @@ fn the_printed_ids_of_the_guide_parse() {
         ("script:local:user:host:4711", "script", "local"),
         ("pts/1:local:herb:workstation:12345", "pts/1", "local"),
     ] {
-        let id: SessionId = text.parse().expect("an id of the guide");
+        let id: SessionId = text.parse().expect("an id");
         assert_eq!((id.to_string().as_str(), id.place(), id.link()), (text, place, link));
     }
     for text in [

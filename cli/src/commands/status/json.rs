@@ -132,8 +132,8 @@ pub(in crate::commands) fn session_out(participant: &Participant) -> SessionOut<
         rate_limit_events: participant.used.rate_limit_events,
         total_tokens: participant.used.total_tokens,
         cost_usd: participant.used.cost.as_dollars(),
-        cpu_percent: participant.load.map(|load| (load.cpu_percent * 10.0).round() / 10.0),
-        memory_bytes: participant.load.map(|load| load.memory_bytes),
+        cpu_percent: participant.footprint.map(|footprint| (footprint.cpu_percent * 10.0).round() / 10.0),
+        memory_bytes: participant.footprint.map(|footprint| footprint.memory_bytes),
     }
 }
 
