@@ -49,7 +49,7 @@ pub use live::{Live, LiveConversation, LiveInput, LiveNotice, SourceState, State
 pub use money::Usd;
 pub use overview::{Detail, Overview, OverviewInput, Series, SessionLine, Step};
 pub use pricing::{Price, PriceBook, PriceBookError, TokenRates};
-pub use printable::{is_unprintable, printable, printable_json, printable_json_pretty};
+pub use printable::{is_unprintable, printable, printable_json, printable_json_pretty, printable_line};
 pub use rate::{BurnRate, Load};
 pub use recommend::{
     Evidence, Impact, Kind, LOOKED_AT, RecommendInput, Recommendation, Saving, Subject, recommendations,

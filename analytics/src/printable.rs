@@ -45,7 +45,7 @@ pub fn is_unprintable(char: char) -> bool {
 ///
 /// The value cannot be written as JSON, such as a map whose keys are no texts.
 pub fn printable_json(value: &impl Serialize) -> String {
-    escaped(serde_json::to_string(value).expect("because it holds texts, numbers and lists of them"))
+    printable_line(serde_json::to_string(value).expect("because it holds texts, numbers and lists of them"))
 }
 
 /// The same on several lines, indented.
@@ -54,11 +54,13 @@ pub fn printable_json(value: &impl Serialize) -> String {
 ///
 /// As [`printable_json`].
 pub fn printable_json_pretty(value: &impl Serialize) -> String {
-    escaped(serde_json::to_string_pretty(value).expect("because it holds texts, numbers and lists of them"))
+    printable_line(
+        serde_json::to_string_pretty(value).expect("because it holds texts, numbers and lists of them"),
+    )
 }
 
-/// Escapes what serde_json leaves as it is; outside of texts JSON is ASCII.
-fn escaped(json: String) -> String {
+/// Escapes the same in JSON that is written already; outside of texts that is ASCII.
+pub fn printable_line(json: String) -> String {
     let is_left = |char: char| char > '~' && is_unprintable(char);
     if !json.contains(is_left) {
         return json;

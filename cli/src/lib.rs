@@ -58,9 +58,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) if error.use_stderr() && is_meant_for_hook(&args) => return ExitCode::from(exit::DONE),
         Err(error) => {
             // Help and version come this way too, and count as success.
-            let code = if error.use_stderr() { exit::USAGE } else { exit::DONE };
-            let _ = error.print();
-            return ExitCode::from(code);
+            let is_usage = error.use_stderr();
+            return match error.print().map_err(CliError::from) {
+                _ if is_usage => ExitCode::from(exit::USAGE),
+                printed => ended(printed.map(|()| exit::DONE)),
+            };
         }
     };
     if let Some(args::Command::Statusline) = cli.command {
@@ -74,8 +76,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         start_log(config.debug);
         commands::run(cli, config)
     });
+    if is_hook { ExitCode::from(exit::DONE) } else { ended(result) }
+}
+
+/// Says what went wrong and returns the code to end with.
+fn ended(result: Result<u8, CliError>) -> ExitCode {
     match result {
-        _ if is_hook => ExitCode::from(exit::DONE),
         Ok(code) => ExitCode::from(code),
         Err(error) if error.is_closed_pipe() => ExitCode::from(exit::DONE),
         Err(error) => {

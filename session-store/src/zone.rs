@@ -67,7 +67,8 @@ impl Zone {
     /// Returns the zone of the machine (`TZ`, then the system's setting), UTC where there is none.
     pub fn system() -> Self {
         let said = std::env::var_os("TZ").map_or_else(localtime, |name| name.into_string().ok());
-        Self(said.and_then(|name| of_file(&name)).unwrap_or_else(TimeZone::system))
+        let found = || Some(TimeZone::system()).filter(|zone| !zone.is_unknown());
+        Self(said.and_then(|name| of_file(&name)).or_else(found).unwrap_or(TimeZone::UTC))
     }
 
     /// Returns the IANA name, where the zone has one.

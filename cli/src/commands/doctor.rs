@@ -35,6 +35,13 @@ enum Health {
     Fail,
 }
 
+#[derive(Serialize)]
+struct DoctorOut {
+    schema_version: u32,
+    ok: bool,
+    checks: Vec<Check>,
+}
+
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
 struct Check {
@@ -74,8 +81,7 @@ pub(crate) fn run(context: &Context) -> Result<(), CliError> {
         context.end_with(exit::NOTHING);
     }
     if config.json {
-        let out = serde_json::json!({"schema_version": 1, "ok": ok, "checks": checks});
-        return print_json(&out);
+        return print_json(&DoctorOut { schema_version: 1, ok, checks });
     }
     print(&checks.iter().map(shown).collect::<String>())
 }

@@ -15,7 +15,7 @@ use crate::clock::now;
 use crate::context::{Context, print};
 use crate::error::{CliError, exit, hint_for};
 use crate::output::Output;
-use crate::printable::{printable, printable_json};
+use crate::printable::{printable, printable_json, printable_line};
 
 /// Events in one transaction, and in memory at a time.
 const BATCH: usize = 10_000;
@@ -45,13 +45,7 @@ fn export(context: &Context, file: &Path, span: &SpanArgs) -> Result<(), CliErro
 }
 
 fn write_events<'a>(out: &mut Output, mut events: impl Iterator<Item = &'a Event>) -> Result<(), CliError> {
-    events.try_for_each(|event| {
-        out.text(&format!(
-            "{}
-",
-            exchange::line(event)
-        ))
-    })
+    events.try_for_each(|event| out.text(&(printable_line(exchange::line(event)) + "\n")))
 }
 
 /// Joins lines into the store; needs neither transcripts nor a Claude Code on this host.

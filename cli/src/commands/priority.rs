@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde::Serialize;
 use session_coordinator::Priority;
 use tempfile::NamedTempFile;
 
@@ -30,14 +30,33 @@ fn scoped(scope: &str) -> String {
     absolute.and_then(|path| path.to_str().map(str::to_owned)).unwrap_or_else(|| scope.to_owned())
 }
 
+#[derive(Serialize)]
+struct RulesOut<'a> {
+    schema_version: u32,
+    policy: &'a str,
+    priorities: Vec<RuleOut<'a>>,
+}
+
+#[derive(Serialize)]
+struct SetOut<'a> {
+    schema_version: u32,
+    #[serde(flatten)]
+    rule: RuleOut<'a>,
+}
+
+#[derive(Serialize)]
+struct RuleOut<'a> {
+    scope: &'a str,
+    priority: &'a str,
+}
+
 fn show(context: &Context) -> Result<(), CliError> {
     let config = &context.config;
     let rules = config.priorities.rules();
     if config.json {
-        let rules: Vec<_> =
-            rules.iter().map(|(scope, level)| json!({"scope": scope, "priority": level.name()})).collect();
-        let out = json!({"schema_version": 1, "policy": config.policy.name(), "priorities": rules});
-        return print_json(&out);
+        let rules = rules.iter().map(|(scope, level)| RuleOut { scope, priority: level.name() });
+        let (policy, priorities) = (config.policy.name(), rules.collect());
+        return print_json(&RulesOut { schema_version: 1, policy, priorities });
     }
     let mut out = format!("Policy: {}\n", config.policy.name());
     if rules.is_empty() {
@@ -68,8 +87,8 @@ fn set(context: &Context, scope: &str, level: Priority) -> Result<(), CliError> 
     write(&path, &changed)
         .map_err(|error| CliError::store(format!("cannot write {}", path.display())).because(error))?;
     if context.config.json {
-        let out = json!({"schema_version": 1, "scope": scope, "priority": level.name()});
-        return print_json(&out);
+        let rule = RuleOut { scope, priority: level.name() };
+        return print_json(&SetOut { schema_version: 1, rule });
     }
     if !context.config.quiet {
         print(&format!("{} is {level} now.\n", printable(scope)))?;

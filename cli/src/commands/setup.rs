@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
-use serde_json::json;
+use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use crate::args::{Cli, SetupArgs};
@@ -17,6 +17,20 @@ use crate::setup::plugin;
 
 /// Settings are some KiB; what is larger than this is none.
 const BYTES_MAX: u64 = 64 << 20;
+
+#[derive(Serialize)]
+struct SetupOut {
+    schema_version: u32,
+    files: Vec<FileOut>,
+}
+
+#[derive(Serialize)]
+struct FileOut {
+    path: String,
+    changed: bool,
+    changes: Vec<String>,
+    remarks: Vec<String>,
+}
 
 pub(crate) fn run(context: &Context, args: &SetupArgs) -> Result<(), CliError> {
     let program = program()?;
@@ -54,13 +68,15 @@ pub(crate) fn run(context: &Context, args: &SetupArgs) -> Result<(), CliError> {
             .iter()
             .map(|(file, planned)| {
                 let planned = planned.clone().unwrap_or_default();
-                json!({
-                    "path": file.path, "changed": is_done && file.differs(&planned),
-                    "changes": planned.changes, "remarks": planned.remarks,
-                })
+                FileOut {
+                    path: file.path.display().to_string(),
+                    changed: is_done && file.differs(&planned),
+                    changes: planned.changes,
+                    remarks: planned.remarks,
+                }
             })
             .collect();
-        return print_json(&json!({"schema_version": 1, "files": files}));
+        return print_json(&SetupOut { schema_version: 1, files });
     }
     if args.dry_run && !wanted.is_empty() {
         print("Nothing was changed.\n")?;

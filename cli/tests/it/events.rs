@@ -94,6 +94,18 @@ fn a_span_is_a_part_of_the_history() {
     env.run(&["events", "export", "--since", "tomorrow"]).fails(2, &["--since"]);
 }
 
+/// Names come as they were, but a terminal the lines are looked at in is safe from them.
+#[test]
+fn names_of_folders_do_no_harm() {
+    let (there, here) = (Env::new(), Env::new());
+    there.write("c", &[Reply::new("msg_1", "2026-11-20T10:00:00Z").folder("/p/\u{9b}31m\u{202e}")]);
+    let lines = there.run(&["events", "export"]).ok();
+    assert!(lines.is_ascii() && lines.contains(r"\u009b31m\u202e"), "{lines}");
+    import(&here, &lines);
+    let project = |env: &Env| env.json(&["report", "project"])["rows"][0]["key"].clone();
+    assert_eq!(project(&here), project(&there));
+}
+
 #[test]
 fn what_cannot_be_read_or_written_is_said() {
     let env = Env::new();

@@ -367,9 +367,11 @@ fn an_output_that_cannot_be_written_is_said() {
         return;
     }
     let (env, _) = filled();
-    let full = File::options().write(true).open(full).unwrap();
-    let output = env.command(&["report"]).stdout(full).stderr(Stdio::piped()).output().unwrap();
-    assert_eq!(output.status.code(), Some(3));
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(stderr.contains("cannot write the output") && stderr.contains("No space left"), "{stderr}");
+    for args in [&["report"][..], &["--help"], &["--version"], &["completions", "bash"]] {
+        let full = File::options().write(true).open(full).unwrap();
+        let output = env.command(args).stdout(full).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!(output.status.code(), Some(3), "{args:?}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.contains("cannot write the output") && stderr.contains("No space left"), "{stderr}");
+    }
 }
