@@ -113,29 +113,32 @@ fn divided_quarters(range: &Range<Timestamp>, cuts: &[Timestamp]) -> Vec<i64> {
 }
 
 pub(super) fn events(connection: &Connection, selection: &Selection) -> rusqlite::Result<Ledger> {
-    let names = Names::read(connection)?;
+    let mut names = None;
     let mut ledger = match selection.turns {
-        true => read_turns(connection, &names, selection)?,
+        true => read_turns(connection, names_once(&mut names, connection)?, selection)?,
         false => Ledger::default(),
     };
-    let mut select = connection.prepare_cached(
-        "SELECT id, body, at, role, since, conversation, agent FROM fact
-         WHERE CASE kind WHEN ?1 THEN ?2 ELSE (?3 OR kind = ?4) AND at >= ?5 AND at < ?6 END",
-    )?;
     let (from, to) = (selection.range.start.as_millis(), selection.range.end.as_millis());
-    let mut rows = select.query(params![
-        row::CONVERSATION,
-        selection.conversations,
-        selection.others,
-        row::LIMIT_HIT,
-        from,
-        to
-    ])?;
+    let mut select = connection.prepare_cached(match selection.conversations || selection.others {
+        true => FACTS,
+        false => LIMIT_HITS,
+    })?;
+    let mut rows = match selection.conversations || selection.others {
+        true => select.query(params![
+            from,
+            to,
+            row::CONVERSATION,
+            selection.conversations,
+            selection.others,
+            row::LIMIT_HIT
+        ])?,
+        false => select.query([from, to])?,
+    };
     let mut facts = Vec::new();
     while let Some(row) = rows.next()? {
         // A kind that only a newer version knows is passed over.
         if let Some(fact) = row::fact(row.get_ref(1)?.as_str()?) {
-            let event = event(row, 2, &names, fact)?;
+            let event = event(row, 2, names_once(&mut names, connection)?, fact)?;
             facts.extend(selection.holds(&event).then_some(event));
         }
     }
@@ -176,15 +179,19 @@ pub(super) fn turns_of(connection: &Connection, ids: &[EventId]) -> rusqlite::Re
     for id in ids {
         let mut rows = select.query([id.as_str()])?;
         if let Some(row) = rows.next()? {
-            let names = match &mut names {
-                Some(names) => names,
-                none => none.insert(Names::read(connection)?),
-            };
-            let _ = ledger.apply(turn_event(row, names)?);
+            let _ = ledger.apply(turn_event(row, names_once(&mut names, connection)?)?);
         }
     }
     Ok(ledger)
 }
+
+/// Facts of any sort.
+const FACTS: &str = "SELECT id, body, at, role, since, conversation, agent FROM fact
+                     WHERE CASE kind WHEN ?3 THEN ?4 ELSE (?5 OR kind = ?6) AND at >= ?1 AND at < ?2 END";
+/// Limit hits alone, few among thousands of facts, by the index that [`super::write::settle`] makes: written out, because
+/// SQLite takes it for no parameter.
+const LIMIT_HITS: &str = "SELECT id, body, at, role, since, conversation, agent FROM fact
+                          WHERE kind = 'limit_hit' AND at >= ?1 AND at < ?2";
 
 /// The columns that [`turn_event`] reads.
 const TURNS: &str =
@@ -246,6 +253,14 @@ struct Names {
     models: Vec<(i64, ModelId)>,
 }
 
+/// Reads the names where that has not been done: most that look for a few events find none.
+fn names_once<'n>(names: &'n mut Option<Names>, connection: &Connection) -> rusqlite::Result<&'n Names> {
+    Ok(match names {
+        Some(names) => names,
+        none => none.insert(Names::read(connection)?),
+    })
+}
+
 impl Names {
     fn read(connection: &Connection) -> rusqlite::Result<Self> {
         let mut conversations = connection.prepare_cached("SELECT id, name FROM conversation ORDER BY id")?;
@@ -285,4 +300,27 @@ fn named<Name: Clone>(names: &[(i64, Name)], number: i64) -> Option<Name> {
         _ => &names[names.binary_search_by_key(&number, |(number, _)| *number).ok()?],
     };
     Some(name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{OpenMode, Sqlite};
+    use super::*;
+    use crate::backend::EventBackend;
+
+    #[test]
+    fn limit_hits_are_found_by_their_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&folder.path().join("archive.db"), OpenMode::ReadWrite).unwrap();
+        let plan = |sql: &str| {
+            let connection = store.connection().unwrap();
+            let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let mut rows = explain.query([0, 1]).unwrap();
+            rows.next().unwrap().unwrap().get::<_, String>(3).unwrap()
+        };
+        assert!(plan(LIMIT_HITS).starts_with("SCAN fact"), "a first import goes without");
+        store.settle().unwrap();
+        assert!(plan(LIMIT_HITS).contains("INDEX limit_hit_at"), "{}", plan(LIMIT_HITS));
+        assert!(LIMIT_HITS.contains(row::LIMIT_HIT));
+    }
 }

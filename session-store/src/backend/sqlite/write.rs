@@ -66,8 +66,8 @@ pub(super) fn listings(connection: &Connection, listings: &Listings) -> rusqlite
     connection.execute("INSERT OR REPLACE INTO listing VALUES (1, ?1)", [listings.pack()]).map(drop)
 }
 
-/// Refuses every later commit, by whichever process.
-/// Marks the store as closed, in the file itself: a mark in its log alone would go with the log.
+/// Marks the store as closed, so that every later commit is refused, whoever's: in the file itself, because a mark in its log
+/// alone would go with the log.
 pub(super) fn close(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("INSERT INTO closed VALUES (1) ON CONFLICT DO NOTHING")?;
     // Others who are reading may keep some of the log from being moved; then the mark stays in it.
@@ -82,9 +82,12 @@ pub(super) fn set_sharing(connection: &Connection, level: &str) -> rusqlite::Res
     upsert.execute([level]).map(drop)
 }
 
-/// Makes the index by time, which a first import is faster without.
+/// Makes the indexes by time, of turns and of limit hits, which a first import is faster without.
 pub(super) fn settle(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch("CREATE INDEX IF NOT EXISTS turn_at ON turn (at)")
+    connection.execute_batch(
+        "CREATE INDEX IF NOT EXISTS turn_at ON turn (at);
+         CREATE INDEX IF NOT EXISTS limit_hit_at ON fact (at) WHERE kind = 'limit_hit'",
+    )
 }
 
 struct Writer<'t> {
