@@ -33,8 +33,8 @@ const RECENT: Duration = Duration::from_secs(6 * 3600);
 /// The shortest time between two views; thirty sessions at work bring more changes than anyone can read.
 const SHOW_EVERY: Duration = Duration::from_millis(250);
 /// The shortest time between two views where nothing but samples of limits was told: the sessions of an account tell some each
-/// second, and each view that a leader publishes wakes everybody.
-const SAMPLED_EVERY: Duration = Duration::from_secs(1);
+/// second, and each view that a leader publishes wakes everybody. All monitors are to show a sample within a second.
+const SAMPLED_EVERY: Duration = Duration::from_millis(500);
 /// How long a view stays while something burns, because rates fall without any event.
 const BURNING: Duration = Duration::from_secs(10);
 /// How often is asked at rest whether time alone changed the view: days end, blocks end, limits reset.

@@ -30,7 +30,6 @@ mod backend;
 #[cfg(feature = "sqlite")]
 pub mod exchange;
 #[cfg(feature = "sqlite")]
-mod open_stores;
 #[cfg(feature = "sqlite")]
 mod store;
 #[cfg(feature = "sqlite")]

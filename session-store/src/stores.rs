@@ -5,7 +5,9 @@
 //! them: an event that two stores hold, because a conversation was forked, moved or is just being compacted, counts
 //! once, as if one store held everything.
 
+mod open;
 mod summary;
+mod union;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -18,18 +20,20 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::backend::{Batch, Checkpoint, EventBackend, Selection};
-use crate::cell::{Cell, CellKey, CellSum, fold_cells};
+use crate::cell::Cell;
 use crate::error::{Error, ErrorKind};
-use crate::event::{Event, Fact, Ownership};
+use crate::event::Ownership;
 use crate::id::{ConversationId, EventId};
-use crate::join::{Change, Join};
+use crate::join::Change;
 use crate::ledger::Ledger;
-use crate::open_stores::{Open, open_max};
+
 use crate::store::{Snapshot, Store};
 use crate::time::Timestamp;
 use crate::transcript::{Listings, SourceKind};
 
+use self::open::{Open, open_max};
 pub use self::summary::Summaries;
+use self::union::{joined, united_cells, united_events};
 
 /// The folder of the sessions' stores, beside the archive.
 pub(crate) const SESSIONS: &str = "sessions";
@@ -617,79 +621,6 @@ impl EventBackend for Stores {
     fn turns_of(&self, ids: &[EventId]) -> Result<Ledger, Error> {
         self.read(|stores| joined(stores.iter().map(|store| store.turns_of(ids))))
     }
-}
-
-/// Joins before it selects: a copy outside the selection may give an event another time or owner.
-fn united_events(stores: &[Snapshot], selection: &Selection) -> Result<Ledger, Error> {
-    let Selection { conversations, others, .. } = *selection;
-    let facts = Selection { conversations, others, ..Selection::facts() };
-    let facts = joined(stores.iter().map(|store| store.events(&facts)))?;
-    let mut union: Ledger = facts.into_iter().filter(|event| selection.holds(event)).collect();
-    if selection.turns {
-        let whole = joined(copies(stores)?.into_iter().map(Ok))?;
-        for store in stores {
-            let turns = store.events(&Selection { conversations: false, ..selection.clone() })?;
-            let single =
-                |event: &Event| matches!(event.fact, Fact::Turn(_)) && whole.get(&event.id).is_none();
-            union.extend(turns.into_iter().filter(single));
-        }
-        union.extend(whole.into_iter().filter(|event| selection.holds(event)));
-    }
-    Ok(union)
-}
-
-fn joined(ledgers: impl Iterator<Item = Result<Ledger, Error>>) -> Result<Ledger, Error> {
-    let mut union = Ledger::default();
-    for ledger in ledgers {
-        let _ = union.join(ledger?);
-    }
-    Ok(union)
-}
-
-fn united_cells(
-    stores: &[Snapshot],
-    range: Range<Timestamp>,
-    cuts: &[Timestamp],
-) -> Result<Vec<Cell>, Error> {
-    let mut sums: BTreeMap<CellKey, CellSum> = BTreeMap::new();
-    for store in stores {
-        for cell in store.cells(range.clone(), cuts)? {
-            sums.entry(cell.key).or_default().add(&cell.sum);
-        }
-    }
-    let mut joined = Ledger::default();
-    for copy in copies(stores)? {
-        for cell in fold_cells(&copy, range.clone(), cuts) {
-            sums.entry(cell.key).or_default().subtract(&cell.sum);
-        }
-        let _ = joined.join(copy);
-    }
-    for cell in fold_cells(&joined, range, cuts) {
-        sums.entry(cell.key).or_default().add(&cell.sum);
-    }
-    let present = sums.into_iter().filter(|(_, sum)| sum.messages > 0);
-    Ok(present.map(|(key, sum)| Cell { key, sum }).collect())
-}
-
-/// Returns the turns that more than one store holds, as each of these stores has them.
-fn copies(stores: &[Snapshot]) -> Result<Vec<Ledger>, Error> {
-    let Some((archive, sessions)) = stores.split_first() else { return Ok(Vec::new()) };
-    let mut seen: BTreeSet<EventId> = BTreeSet::new();
-    let mut shared: BTreeSet<EventId> = BTreeSet::new();
-    for session in sessions {
-        for id in session.turn_ids()? {
-            if !seen.insert(id.clone()) {
-                shared.insert(id);
-            }
-        }
-    }
-    let seen: Vec<EventId> = seen.into_iter().collect();
-    shared.extend(archive.turns_of(&seen)?.into_iter().map(|event| event.id));
-    let shared: Vec<EventId> = shared.into_iter().collect();
-    if shared.is_empty() {
-        return Ok(Vec::new());
-    }
-    stores.iter().map(|store| store.turns_of(&shared)).collect()
 }
 
 /// Keeps for each source the checkpoint that is of the latest state of the file, then the farthest.
