@@ -2,41 +2,20 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use session_store::Timestamp;
 
 use crate::course::Course;
-use crate::forecast::crossings;
-use crate::learn::{Hopes, LearnedLimit, quantile};
+use crate::hopes::Hopes;
+use crate::learn::{Backtest, LearnedLimit, quantile};
 use crate::rate::{quarter_of, share_inside, start_of};
 use crate::window::Window;
 
-/// Cases without which nothing is told of a method, and no forecast is made.
-pub const SAMPLES_MIN: u32 = 20;
 /// How much of the past is tried.
 const TRIED: Duration = Duration::from_secs(90 * 86_400);
 /// Learning anew for every case would look at all of the past each time.
 const LEARN_EVERY: Duration = Duration::from_secs(7 * 86_400);
 /// Windows that must lie before the first that is tried.
 const WINDOWS_BEFORE: usize = 3;
-
-/// How well a method did on the past.
-///
-/// Limits are seldom hit, so it is tried on imagined ones: the median and the 80th percentile of what the windows before
-/// used. At the quarter hours soon after work, in the windows of the last 90 days, the method is asked when the imagined limit is
-/// reached, with what was known then and no more. A case counts where the limit was reached before the reset, or the
-/// method said so.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Backtest {
-    /// How many cases; those of one window hang together, so they say less than as many windows would.
-    pub samples: u32,
-    /// In which share of them the truth lay within the 80 % interval, 0 to 1. A limit that was not reached lies behind the reset.
-    pub coverage: f64,
-    /// The median distance of time and truth in minutes; who is behind the reset is taken to be at it.
-    pub median_error_minutes: f64,
-    /// The same of a plain line: the mean rate since the window began, continued.
-    pub linear_error_minutes: f64,
-}
 
 /// Tries the method on the past; `None` where there is nothing to try it on. `course` lays the load out.
 pub(crate) fn backtest(windows: &[Window], course: &Course, now: Timestamp) -> Option<Backtest> {
@@ -102,7 +81,7 @@ impl Trial<'_> {
 
     fn ask(&mut self, window: &Window, known: &Known<'_>, now: Timestamp, budget: f64, used: f64) {
         let left = budget - used;
-        let Some([low, time, high]) = crossings(&known.hopes, &known.quotients, now, window.end, left) else {
+        let Some([low, time, high]) = known.hopes.crossings(&known.quotients, now, window.end, left) else {
             return;
         };
         let truth = reached(self.course, now, window.end, left);

@@ -9,6 +9,8 @@ use crate::rate::{Load, quarter_of, share_inside, start_of};
 
 /// How many past quarter hours the recent use looks at: a day.
 const LOOK_BACK: i64 = 96;
+/// How much of the past is learned from: eight weeks, so that habits that changed are forgotten.
+pub(crate) const LEARNED_FROM: Duration = Duration::from_secs(56 * 86_400);
 /// What a quarter hour of age takes from the weight of a past one, and a quarter hour ahead from the weight of the recent rate:
 /// half of it is left after an hour (2^(-1/4)).
 pub(crate) const FADING: f64 = 0.840_896_415_253_714_5;
@@ -197,6 +199,7 @@ fn slots(zone: &Zone, from: i64, to: i64) -> Vec<Place> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn hours_of_the_week_are_those_of_the_clock() {
@@ -210,6 +213,26 @@ mod tests {
                 let weekend = if zone.date_of(at).weekday() >= 5 { 24 } else { 0 };
                 assert_eq!(course.slot(quarter), zone.clock_of(at).0 as usize + weekend, "{name} {at}");
             }
+        }
+    }
+
+    /// A Monday.
+    const FROM: i64 = 1_790_553_600_000 / 900_000;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_course_sums_like_its_load(
+            used in proptest::collection::vec((0..400i64, 0.0..3.0f64), 0..60),
+            from in 0..400_000_000i64,
+            length in 0..100_000_000i64,
+        ) {
+            let load = Load::of_dollars(used.into_iter().map(|(quarter, usd)| (start_of(FROM + quarter), usd)));
+            let course = Course::of(&load, &Zone::utc(), FROM, FROM + 500);
+            let from = Timestamp::from_millis(start_of(FROM).as_millis() + from);
+            let to = Timestamp::from_millis(from.as_millis() + length);
+            prop_assert!((course.usd(from, to) - load.usd(from, to)).abs() < 1e-9);
         }
     }
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use session_store::{CELL_WIDTH, Cell, LimitWindow, Timestamp, Zone};
 
-use crate::backtest::{Backtest, SAMPLES_MIN, backtest};
+use crate::backtest::backtest;
 use crate::course::Course;
-use crate::learn::{Hopes, Learned, LearnedLimit, PercentCost, WindowState};
+use crate::hopes::Hopes;
+use crate::learn::{Backtest, Learned, LearnedLimit, PercentCost, SAMPLES_MIN, WindowState};
 use crate::pricing::PriceBook;
-use crate::rate::{BurnRate, Load, quarter_of, start_of};
+use crate::rate::{BurnRate, Load, quarter_of};
 use crate::window::{self, Window};
 
 /// How far apart the moments are that forecasts are made of while nothing happens.
@@ -335,7 +336,7 @@ impl Prediction {
             return Err(Lack::ShortHistory);
         }
         let hopes = Hopes::of(&course, limit.habit.as_ref());
-        let times = crossings(&hopes, &limit.all_quotients(steps), now, resets_at, left);
+        let times = hopes.crossings(&limit.all_quotients(steps), now, resets_at, left);
         let times = times.ok_or(Lack::ShortHistory)?;
         [self.low, self.runs_out_at, self.high] = times;
         self.resets_first = Some(self.runs_out_at.is_none());
@@ -346,45 +347,4 @@ impl Prediction {
 /// Returns how many quarter hours the windows of a limit have.
 fn steps(kind: &LimitWindow) -> Option<usize> {
     kind.length().map(|length| (length.as_secs() / 900) as usize)
-}
-
-/// Returns when what is left is used up: the early end of the interval, the time, the late end, each `None` where it lies
-/// behind the reset; `None` where it is not known how far forecasts miss. `quotients` are those of
-/// each of the quarter hours ahead.
-pub(crate) fn crossings(
-    hopes: &Hopes<'_>,
-    quotients: &[[f64; 3]],
-    now: Timestamp,
-    resets_at: Timestamp,
-    left_usd: f64,
-) -> Option<[Option<Timestamp>; 3]> {
-    let farthest = quotients.last()?;
-    let from = quarter_of(now);
-    let steps = usize::try_from(quarter_of(resets_at) - from + 1).unwrap_or(0);
-    let mut used = 0.0;
-    let mut before = [0.0; 3];
-    let mut times = [None; 3];
-    for (step, usd) in hopes.way(from).take(steps).enumerate() {
-        used += usd;
-        let quotients = quotients.get(step).unwrap_or(farthest);
-        // A high quotient makes an early time.
-        for (time, quotient) in [2, 1, 0].into_iter().enumerate() {
-            let reached = (used * quotients[quotient]).max(before[time]);
-            if times[time].is_none() && reached >= left_usd {
-                let part = if reached > before[time] {
-                    (left_usd - before[time]) / (reached - before[time])
-                } else {
-                    0.0
-                };
-                // The path starts now, not at the quarter hour.
-                let since = start_of(1).as_millis() as f64 * (step as f64 + part.clamp(0.0, 1.0));
-                times[time] = Some(Timestamp::from_millis(now.as_millis() + since as i64));
-            }
-            before[time] = reached;
-        }
-        if times.iter().all(Option::is_some) {
-            break;
-        }
-    }
-    Some(times.map(|time| time.filter(|at| *at < resets_at)))
 }

@@ -6,24 +6,18 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use session_store::{Event, Fact, LimitWindow, Timestamp};
 
-use crate::backtest::Backtest;
-use crate::course::{Course, FADING, running_sums};
+use crate::course::{Course, FADING, LEARNED_FROM};
+use crate::hopes::{Habit, Hopes};
 use crate::rate::{Load, quarter_of};
 
-/// How much of the past is learned from: eight weeks, so that habits that changed are forgotten.
-const LEARNED_FROM: Duration = Duration::from_secs(56 * 86_400);
 /// The least rise between two samples that tells what a percent costs; meters are whole percents.
 const RISE_MIN: f64 = 2.0;
 /// Pairs of samples without which no cost of a percent is told.
 const PAIRS_MIN: u32 = 3;
-/// Days of history without which no habit is told.
-const DAYS_MIN: u32 = 7;
 /// Cases without which no spread of a horizon is told.
 const SPREAD_MIN: u32 = 20;
-/// How many quarter hours tell how this day compares to a usual one.
-const LEVEL_FROM: i64 = 32;
-/// Hours of a working day, then those of a day at the weekend.
-const SLOTS: usize = 48;
+/// Cases without which nothing is told of a method, and no forecast is made.
+pub const SAMPLES_MIN: u32 = 20;
 
 /// What was learned of an account, for storing and sharing.
 ///
@@ -70,17 +64,6 @@ pub struct PercentCost {
     pub pairs: u32,
 }
 
-/// When an account works: mean dollars in a quarter hour, by the hour of a working day and of a weekend's day.
-///
-/// Times blocked by the limit do not count. An hour without enough days leans on the mean of all: as if one more day of that mean had been seen.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Habit {
-    /// 24 hours of Monday to Friday, then 24 of Saturday and Sunday, in the zone of the report.
-    pub usd_per_quarter: Vec<f64>,
-    /// How many days it rests on.
-    pub days: u32,
-}
-
 /// How the true use compared to the expected, over one horizon.
 ///
 /// The quotients of past forecasts, true use by expected use; where little was expected they scatter widely, and so does the
@@ -112,6 +95,24 @@ pub struct WindowState {
     pub resets_at: Option<Timestamp>,
     /// When it was so.
     pub observed_at: Timestamp,
+}
+
+/// How well a method did on the past.
+///
+/// Limits are seldom hit, so it is tried on imagined ones: the median and the 80th percentile of what the windows before
+/// used. At the quarter hours soon after work, in the windows of the last 90 days, the method is asked when the imagined limit is
+/// reached, with what was known then and no more. A case counts where the limit was reached before the reset, or the
+/// method said so.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Backtest {
+    /// How many cases; those of one window hang together, so they say less than as many windows would.
+    pub samples: u32,
+    /// In which share of them the truth lay within the 80 % interval, 0 to 1. A limit that was not reached lies behind the reset.
+    pub coverage: f64,
+    /// The median distance of time and truth in minutes; who is behind the reset is taken to be at it.
+    pub median_error_minutes: f64,
+    /// The same of a plain line: the mean rate since the window began, continued.
+    pub linear_error_minutes: f64,
 }
 
 impl Learned {
@@ -158,32 +159,6 @@ impl LearnedLimit {
     }
 }
 
-impl Habit {
-    fn learn(course: &Course, now: Timestamp) -> Option<Self> {
-        let to = quarter_of(now);
-        let from = course.begin()?.max(quarter_of(now.before(LEARNED_FROM)));
-        let days = u32::try_from((to - from).max(0) / 96).unwrap_or(0);
-        if days < DAYS_MIN {
-            return None;
-        }
-        let mut sums = [0.0; SLOTS];
-        let mut counts = [0u32; SLOTS];
-        for quarter in (from..to).filter(|quarter| !course.is_blocked(*quarter)) {
-            let slot = course.slot(quarter);
-            sums[slot] += course.at(quarter);
-            counts[slot] += 1;
-        }
-        let mean = sums.iter().sum::<f64>() / f64::from(counts.iter().sum::<u32>().max(1));
-        // A day more of the mean: four quarter hours in each slot.
-        let usual = |slot: usize| (sums[slot] + 4.0 * mean) / (f64::from(counts[slot]) + 4.0);
-        Some(Self { usd_per_quarter: (0..SLOTS).map(usual).collect(), days })
-    }
-
-    fn at(&self, slot: usize) -> f64 {
-        self.usd_per_quarter.get(slot).copied().unwrap_or(0.0)
-    }
-}
-
 /// Measures how forecasts of the past compared to what came, at quarter hours soon after work, by horizon.
 fn spreads(hopes: &Hopes<'_>, now: Timestamp, quarters_max: usize) -> Vec<Spread> {
     let course = hopes.course;
@@ -227,91 +202,6 @@ fn spreads(hopes: &Hopes<'_>, now: Timestamp, quarters_max: usize) -> Vec<Spread
         })
     };
     horizons.into_iter().zip(quotients).filter_map(spread).collect()
-}
-
-/// What is expected to be used, by the recent rate and the habit.
-///
-/// The recent rate (a mean of the last day that fades with age, half in an hour) gives way to the habit of the hour, half
-/// after an hour; the habit is scaled by how the last eight hours compared to it. Without a habit the recent rate stays. Times
-/// blocked by the limit count in none of them. Every value grows with the load.
-pub(crate) struct Hopes<'a> {
-    course: &'a Course,
-    habit: Option<HabitSums>,
-}
-
-/// A habit laid out over the stretch of a course, with its sums.
-struct HabitSums {
-    habit: Habit,
-    busiest_hour: f64,
-    /// The usual use before each quarter hour, and in all of them; the same of those that no limit blocked.
-    sums: Vec<f64>,
-    free_sums: Vec<f64>,
-    /// From each quarter hour on, the usual use to the end of the stretch, which fades with the way there.
-    faded: Vec<f64>,
-}
-
-impl<'a> Hopes<'a> {
-    pub(crate) fn of(course: &'a Course, habit: Option<&Habit>) -> Self {
-        let sums = |habit: &Habit| {
-            let usual: Vec<f64> = course.hours().map(|(slot, _)| habit.at(slot)).collect();
-            let free = usual.iter().zip(course.hours());
-            let free = free.map(|(usual, (_, is_blocked))| if is_blocked { 0.0 } else { *usual });
-            let mut faded = vec![0.0; usual.len() + 1];
-            for (place, usual) in usual.iter().enumerate().rev() {
-                faded[place] = usual + FADING * faded[place + 1];
-            }
-            HabitSums {
-                habit: habit.clone(),
-                busiest_hour: 4.0 * habit.usd_per_quarter.iter().copied().fold(0.0, f64::max),
-                free_sums: running_sums(free),
-                sums: running_sums(usual.iter().copied()),
-                faded,
-            }
-        };
-        Self { course, habit: habit.map(sums) }
-    }
-
-    /// Returns the expected use of each of the next quarter hours, in dollars, without end.
-    pub(crate) fn way(&self, from: i64) -> impl Iterator<Item = f64> + '_ {
-        let recent = self.course.recent(from);
-        let habit = self.habit.as_ref().map(|sums| (&sums.habit, sums.level(self.course, from)));
-        let mut weight = 1.0;
-        (from..).map(move |at| {
-            let usual = habit.map_or(recent, |(habit, level)| habit.at(self.course.slot(at)) * level);
-            let usd = recent * weight + usual * (1.0 - weight);
-            weight *= FADING;
-            usd
-        })
-    }
-
-    /// Returns the sums of that way until each of some horizons within the stretch; `weights` are those of the recent rate.
-    fn sums<'b>(
-        &'b self,
-        from: i64,
-        horizons: impl Iterator<Item = &'b usize> + 'b,
-        weights: &'b [f64],
-    ) -> impl Iterator<Item = f64> + 'b {
-        let recent = self.course.recent(from);
-        let habit = self.habit.as_ref().map(|sums| (sums, sums.level(self.course, from)));
-        horizons.map(move |&horizon| {
-            let Some((sums, level)) = habit else { return recent * horizon as f64 };
-            let to = from + horizon as i64;
-            let faded = |at: i64| sums.faded[self.course.place_of(at)];
-            let usual = self.course.between(&sums.sums, from, to);
-            let replaced = faded(from) - weights[horizon] * faded(to);
-            recent * (1.0 - weights[horizon]) / (1.0 - FADING) + level * (usual - replaced)
-        })
-    }
-}
-
-impl HabitSums {
-    /// Returns how this day compares to a usual one: the use of the last eight hours by the usual use of these hours, to each of
-    /// which one busiest hour is added, so that a quiet night decides nothing. Grows with the load.
-    fn level(&self, course: &Course, from: i64) -> f64 {
-        let was = self.busiest_hour + course.free_sum(from - LEVEL_FROM, from);
-        let usual = self.busiest_hour + course.between(&self.free_sums, from - LEVEL_FROM, from);
-        if usual > 0.0 { was / usual } else { 1.0 }
-    }
 }
 
 /// Returns a quantile of sorted values, between neighbours in proportion; zero of none.
@@ -423,37 +313,10 @@ pub fn told_samples<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rate::start_of;
     use proptest::prelude::*;
-    use session_store::Zone;
-
-    /// A Monday.
-    const FROM: i64 = 1_790_553_600_000 / 900_000;
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-        #[test]
-        fn sums_of_hopes_are_those_of_the_way(
-            used in proptest::collection::vec((0..1_500i64, 0.0..3.0f64), 1..200),
-            blocked in proptest::collection::vec((0..1_500i64, 1..60i64), 0..4),
-            from in 800..1_500i64,
-            has_habit: bool,
-        ) {
-            let at = |quarter: i64| start_of(FROM + quarter);
-            let load = Load::of_dollars(used.into_iter().map(|(quarter, usd)| (at(quarter), usd)));
-            let load = load.blocked_in(blocked.into_iter().map(|(from, length)| at(from)..at(from + length)));
-            let course = Course::of(&load, &Zone::utc(), FROM, FROM + 2_200);
-            let habit = Habit::learn(&course, at(1_500)).filter(|_| has_habit);
-            let horizons = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 672];
-            let hopes = Hopes::of(&course, habit.as_ref());
-            let weights: Vec<f64> = (0..700).map(|quarters| FADING.powi(quarters)).collect();
-            let hoped = hopes.sums(FROM + from, horizons.iter(), &weights);
-            for (horizon, hoped) in horizons.into_iter().zip(hoped) {
-                let way: f64 = hopes.way(FROM + from).take(horizon).sum();
-                prop_assert!((way - hoped).abs() <= 1e-6 * (1.0 + way), "{horizon}: {way} {hoped}");
-            }
-        }
 
         #[test]
         fn quantiles_need_no_order(
@@ -465,17 +328,5 @@ mod tests {
             prop_assert_eq!(found.to_bits(), quantile(&values, share).to_bits());
         }
 
-        #[test]
-        fn a_course_sums_like_its_load(
-            used in proptest::collection::vec((0..400i64, 0.0..3.0f64), 0..60),
-            from in 0..400_000_000i64,
-            length in 0..100_000_000i64,
-        ) {
-            let load = Load::of_dollars(used.into_iter().map(|(quarter, usd)| (start_of(FROM + quarter), usd)));
-            let course = Course::of(&load, &Zone::utc(), FROM, FROM + 500);
-            let from = Timestamp::from_millis(start_of(FROM).as_millis() + from);
-            let to = Timestamp::from_millis(from.as_millis() + length);
-            prop_assert!((course.usd(from, to) - load.usd(from, to)).abs() < 1e-9);
-        }
     }
 }

@@ -19,6 +19,7 @@ mod forecast;
 mod learn;
 
 mod history;
+mod hopes;
 mod recommend;
 mod score;
 
@@ -36,11 +37,13 @@ mod words;
 
 mod render;
 
-pub use backtest::{Backtest, SAMPLES_MIN};
 pub use block::{BLOCK_LENGTH, Block, anchors, blocks, cuts};
 pub use forecast::{ForecastInput, Lack, Lesson, Method, Prediction};
+pub use hopes::Habit;
 pub use human::{Elapsed, Grouped, Tokens};
-pub use learn::{Habit, Learned, LearnedLimit, PercentCost, Spread, WindowState, told_samples};
+pub use learn::{
+    Backtest, Learned, LearnedLimit, PercentCost, SAMPLES_MIN, Spread, WindowState, told_samples,
+};
 pub use limits::{
     Limit, LimitSource, LimitStatus, LimitUse, Limits, NEAR, Reading, Refusal, SAME_RESET, Share, Spend,
     THRESHOLDS, Verdict, WHOLE,

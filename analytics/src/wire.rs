@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use session_store::{CellSum, ConversationId, LimitWindow, ModelId, Timestamp, Usage};
 
-use crate::backtest::Backtest;
 use crate::block::Block;
 use crate::forecast::{Method, Prediction};
+use crate::learn::Backtest;
 use crate::limits::{Limit, LimitSource, LimitStatus, LimitUse, Share};
 use crate::live::{Live, LiveConversation, State};
 use crate::money::Usd;

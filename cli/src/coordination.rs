@@ -1,9 +1,9 @@
-//! Where the monitors of this user and host meet.
+//! Where the monitors of this user and host meet, and what a session says that it shares.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
-use session_coordinator::{AccountId, Candidate, NoticeBoard, RuntimeDir, RuntimePlaces};
+use session_coordinator::{AccountId, Candidate, Isolation, NoticeBoard, RuntimeDir, RuntimePlaces};
 
 use crate::config::{Config, SessionMode};
 
@@ -58,4 +58,9 @@ fn uid() -> u32 {
 #[cfg(not(unix))]
 fn uid() -> u32 {
     0
+}
+
+/// Reads what a session said of its sharing; a word of a newer version is taken for the strictest level.
+pub(crate) fn level(said: Option<&str>) -> Isolation {
+    said.map_or(Isolation::Unified, |name| name.parse().unwrap_or(Isolation::Complete))
 }

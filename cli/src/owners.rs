@@ -10,7 +10,7 @@ use session_store::{ConversationId, Stores};
 
 use crate::config::{Config, SessionMode};
 use crate::coordination::candidates;
-use crate::sight::level;
+use crate::coordination::level;
 
 /// How long after its last line an ended session keeps its store.
 const KEPT: Duration = Duration::from_secs(86_400);

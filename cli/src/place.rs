@@ -22,10 +22,10 @@ use session_store::{EventBackend, Fact, Figures, Selection, Stores, Summaries};
 
 use crate::clock::now;
 use crate::config::{Config, SessionMode};
+use crate::coordination::level;
 use crate::coordination::{account, candidates};
 use crate::heard::Heard;
 use crate::projects::Projects;
-use crate::sight::level;
 
 /// The name under which the leader publishes the view of all projects.
 const LIVE: &str = "live";

@@ -9,6 +9,7 @@ use session_coordinator::{Asset, Isolation};
 use session_detect::IsolationKey;
 use session_store::{Part, Stores};
 
+use crate::coordination::level;
 use crate::others::Others;
 
 /// This session's place among those whose usage may be seen.
@@ -60,9 +61,4 @@ impl Sight {
     fn own(&self) -> Option<&IsolationKey> {
         self.own.get_or_init(|| session_detect::detect().key).as_ref()
     }
-}
-
-/// Reads what a session said of its sharing; a word of a newer version is taken for the strictest level.
-pub(crate) fn level(said: Option<&str>) -> Isolation {
-    said.map_or(Isolation::Unified, |name| name.parse().unwrap_or(Isolation::Complete))
 }

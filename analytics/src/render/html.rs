@@ -11,6 +11,7 @@ mod outlook;
 mod section;
 mod sessions;
 mod timeline;
+mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

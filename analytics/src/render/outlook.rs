@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::backtest::Backtest;
 use crate::forecast::Prediction;
+use crate::learn::Backtest;
 use crate::recommend::{Evidence, Recommendation};
 
 /// A prediction in its JSON shape.

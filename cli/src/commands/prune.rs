@@ -13,11 +13,11 @@ use crate::args::PruneArgs;
 use crate::clock::now;
 use crate::context::{Context, print};
 use crate::coordination::candidates;
+use crate::coordination::level;
 use crate::error::CliError;
 use crate::others::Place;
 use crate::owners;
 use crate::printable::{printable, printable_json};
-use crate::sight::level;
 use crate::table::{Column, Table, terminal_width};
 
 /// After how long without a change the folder of another run of the system is left over; one of another host that shares the

@@ -3,7 +3,7 @@
 use super::Page;
 use super::chart::percent;
 use super::markup::Markup;
-use super::section::{cost_text, folder};
+use super::words::{cost_text, folder};
 use crate::human::{Grouped, Tokens};
 use crate::overview::SessionLine;
 use crate::score::Effort;
