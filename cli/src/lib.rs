@@ -10,6 +10,7 @@ mod commands;
 mod config;
 mod context;
 mod coordination;
+mod ending;
 mod error;
 mod feed;
 mod footprint;

@@ -111,6 +111,11 @@ pub(crate) enum Shared {
 }
 
 impl Place {
+    /// Leaves it, so that nobody takes it for one whose process died.
+    pub(crate) fn leave(&self) {
+        self.coordinator.leave();
+    }
+
     /// Takes a place for this session; `None` where coordination is not wanted or nothing identifies the session.
     pub(crate) fn take(
         config: &Config,

@@ -76,13 +76,16 @@ pub(crate) struct Settings {
 
 /// Shows the monitor until the user quits or a signal comes, and gives the terminal back in every case.
 ///
+/// `at_end` is called when the terminal is given back and signals, of which a terminal that closes sends several, do no
+/// harm yet.
+///
 /// Blocks. The threads it started end with the process: the one that reads keys waits in the kernel for a key that
 /// may never come, so nobody waits for it. After the return SIGINT, SIGTERM, SIGHUP and SIGTSTP act as usual.
 ///
 /// # Errors
 ///
 /// If the terminal cannot be set up, drawn on or read from.
-pub(crate) fn run(messages: Receiver<Message>, settings: Settings) -> io::Result<()> {
+pub(crate) fn run(messages: Receiver<Message>, settings: Settings, at_end: impl FnOnce()) -> io::Result<()> {
     let (sender, events) = mpsc::channel();
     #[cfg(unix)]
     let _signals = signals::Watch::start(&sender)?;
@@ -96,6 +99,7 @@ pub(crate) fn run(messages: Receiver<Message>, settings: Settings) -> io::Result
     let mut app = App::new(settings, screen.size()?);
     let result = show(&mut app, &mut screen, &events);
     drop(screen);
+    at_end();
     for failure in &app.failures {
         // Where even this cannot be written, the terminal is gone, and with it the reader.
         let _ = writeln!(io::stderr(), "{failure}");

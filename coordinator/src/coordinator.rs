@@ -131,7 +131,7 @@ pub enum News {
 pub struct Coordinator {
     commands: Sender<Command>,
     shared: Arc<Mutex<Shared>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Debug)]
@@ -190,7 +190,7 @@ impl Coordinator {
         runner.handle(Input::Time);
         let shared = runner.shared.clone();
         let thread = thread::Builder::new().name("coordinator".into()).spawn(move || runner.run())?;
-        Ok(Self { commands, shared, thread: Some(thread) })
+        Ok(Self { commands, shared, thread: Mutex::new(Some(thread)) })
     }
 
     /// Tells the other members of an account something; it is kept until it can be told.
@@ -301,6 +301,14 @@ impl Coordinator {
         self.shared().board.clone()
     }
 
+    /// Leaves its place and ends its thread, as when it is dropped: for one that others hold as well. It cannot be undone.
+    pub fn leave(&self) {
+        self.command(Command::Stop);
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = thread.join();
+        }
+    }
+
     fn command(&self, command: Command) {
         let _ = self.commands.send(command);
         // Without a place the thread waits for commands alone.
@@ -316,9 +324,6 @@ impl Coordinator {
 
 impl Drop for Coordinator {
     fn drop(&mut self) {
-        self.command(Command::Stop);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.leave();
     }
 }

@@ -2,11 +2,11 @@
 
 mod account;
 
+use std::fs;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
-#[cfg(unix)]
-use std::{fs, path::Path};
 
 use session_store::Timestamp;
 use session_store::corpus::{Corpus, Live};
@@ -16,6 +16,7 @@ use super::monitor::{self, Mode};
 use crate::clock::now;
 use crate::config::{Config, SessionMode};
 use crate::context::Context;
+use crate::ending::Endings;
 use crate::error::CliError;
 use account::Account;
 
@@ -23,15 +24,22 @@ use account::Account;
 const HISTORY_BYTES: u64 = 6_000_000;
 const HISTORY_DAYS: u32 = 14;
 /// How often the removal of the scratch folder is tried.
-#[cfg(unix)]
 const REMOVALS_MAX: usize = 100;
 
 pub(crate) fn run(config: Config) -> Result<u8, CliError> {
     let cannot = |error| CliError::store("cannot make the scratch folder").because(error);
-    let signals = Signals::of(&config)?;
+    // The full screen ends in good order by itself.
+    let endings = if monitor::is_full_screen(&config) { None } else { Some(Endings::heed()?) };
     let scratch = tempfile::Builder::new().prefix("claudewatch-demo-").tempdir().map_err(cannot)?;
     let ending = Arc::new(Mutex::new(()));
-    signals.remove(&scratch, &ending)?;
+    if let Some(endings) = endings {
+        let (path, ending) = (scratch.path().to_owned(), ending.clone());
+        endings.at_first(move || {
+            // Held until the program is no more.
+            std::mem::forget(ending.lock());
+            remove(&path);
+        })?;
+    }
     let result = shown(config, &scratch);
     // Where a signal has begun to remove the folder, it also ends the program.
     let _ended_here = ending.lock();
@@ -76,43 +84,7 @@ fn go_on_live(mut live: Live, mut account: Account) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The signals that end the program, heeded from before there is a scratch folder: a program ended by one runs no
-/// destructors.
-#[cfg(unix)]
-struct Signals(Option<signal_hook::iterator::Signals>);
-
-#[cfg(unix)]
-impl Signals {
-    fn of(config: &Config) -> Result<Self, CliError> {
-        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-        if monitor::is_full_screen(config) {
-            // The full screen ends in good order by itself.
-            return Ok(Self(None));
-        }
-        let cannot = |error| CliError::store("cannot handle signals").because(error);
-        Ok(Self(Some(signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(cannot)?)))
-    }
-
-    /// From now on a signal removes the folder, holding `ending`, and ends the program.
-    fn remove(self, scratch: &TempDir, ending: &Arc<Mutex<()>>) -> Result<(), CliError> {
-        let Some(mut signals) = self.0 else { return Ok(()) };
-        let cannot = |error| CliError::store("cannot handle signals").because(error);
-        let path = scratch.path().to_owned();
-        let ending = ending.clone();
-        let end = move || {
-            if let Some(signal) = signals.forever().next() {
-                let _ending = ending.lock();
-                remove(&path);
-                let _ = signal_hook::low_level::emulate_default_handler(signal);
-            }
-        };
-        thread::Builder::new().name("signals".into()).spawn(end).map_err(cannot)?;
-        Ok(())
-    }
-}
-
 /// Removes a folder that threads at work may put files into, or make anew.
-#[cfg(unix)]
 fn remove(path: &Path) {
     for _ in 0..REMOVALS_MAX {
         // A file of its name keeps the folder from being made anew.
@@ -120,19 +92,5 @@ fn remove(path: &Path) {
             let _ = fs::remove_file(path);
             return;
         }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn of(_: &Config) -> Result<Self, CliError> {
-        Ok(Self)
-    }
-
-    fn remove(self, _: &TempDir, _: &Arc<Mutex<()>>) -> Result<(), CliError> {
-        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use session_analytics::{Live, LiveNotice, PriceBook, Tokens, live_json};
@@ -13,6 +13,7 @@ use session_store::{ConversationId, Stores};
 use crate::clock::now;
 use crate::config::{Config, home, is_dumb_terminal};
 use crate::context::{Context, print};
+use crate::ending::Endings;
 use crate::error::CliError;
 use crate::feed::{Feed, Show};
 use crate::heard::Heard;
@@ -41,7 +42,26 @@ pub(crate) fn run(context: &Context, mode: Mode) -> Result<(), CliError> {
     let lines = Lines { json: context.config.json, quiet: context.config.quiet, ..Lines::default() };
     let (hear, heard) = channel();
     let mut printer = Printer::start(lines, hear.clone())?;
-    watch(context, book, scope, (hear, &heard), &mut printer)
+    let seat = Seat::default();
+    if mode == Mode::Watch {
+        let seat = seat.clone();
+        Endings::heed()?.at_first(move || seat.leave())?;
+    }
+    let result = watch(context, book, scope, (hear, &heard), &mut printer, &seat);
+    seat.leave();
+    result
+}
+
+/// The place among the others, once there is one, for who ends the program while other threads hold it.
+#[derive(Clone, Default)]
+struct Seat(Arc<OnceLock<Arc<Place>>>);
+
+impl Seat {
+    fn leave(&self) {
+        if let Some(place) = self.0.get() {
+            place.leave();
+        }
+    }
 }
 
 /// Takes a place among the others, reads or lets another read, and shows what comes of it until the screen ends.
@@ -51,9 +71,10 @@ fn watch(
     scope: Option<String>,
     (hear, heard): (Sender<Heard>, &Receiver<Heard>),
     screen: &mut (impl Show + Send),
+    seat: &Seat,
 ) -> Result<(), CliError> {
     let place = Place::take(&context.config, &session_detect::detect(), scope.as_deref(), hear.clone());
-    let place = place.map(Arc::new);
+    let place = place.map(|place| seat.0.get_or_init(|| Arc::new(place)).clone());
     let (stores, ingestor) = match &place {
         // Another one reads; should it end before it is done, this one goes on where it was.
         Some(place) if place.duty() == Duty::Rest => context.archive_unread(),
@@ -145,12 +166,13 @@ fn full_screen(
         priority: priority(&context.config),
     };
     let (sender, messages) = channel();
-    let config = context.config.clone();
+    let (config, seat) = (context.config.clone(), Seat::default());
+    let taken = seat.clone();
     thread::Builder::new()
         .name("feed".into())
         .spawn(move || {
             let mut screen = Screen(sender.clone());
-            if let Err(error) = fill(config, book, scope, &mut screen) {
+            if let Err(error) = fill(config, book, scope, &mut screen, &taken) {
                 screen.note(error.to_string());
                 // Kept open so that the note stays readable until the user quits.
                 loop {
@@ -159,7 +181,7 @@ fn full_screen(
             }
         })
         .map_err(|error| CliError::store("cannot start a thread").because(error))?;
-    Ok(tui::run(messages, settings)?)
+    Ok(tui::run(messages, settings, || seat.leave())?)
 }
 
 /// Returns how much sessions in the working folder matter.
@@ -169,9 +191,15 @@ fn priority(config: &Config) -> Priority {
     config.priority.unwrap_or_else(|| config.priorities.of(subject))
 }
 
-fn fill(config: Config, book: PriceBook, scope: Option<String>, screen: &mut Screen) -> Result<(), CliError> {
+fn fill(
+    config: Config,
+    book: PriceBook,
+    scope: Option<String>,
+    screen: &mut Screen,
+    seat: &Seat,
+) -> Result<(), CliError> {
     let (hear, heard) = channel();
-    watch(&Context::of_monitor(config), book, scope, (hear, &heard), screen)
+    watch(&Context::of_monitor(config), book, scope, (hear, &heard), screen, seat)
 }
 
 /// The full screen, at the other end of a channel.

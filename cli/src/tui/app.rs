@@ -291,7 +291,11 @@ pub(crate) fn update(app: &mut App, event: Event) -> Effect {
 
 fn take_in(app: &mut App, message: Message) {
     match message {
-        Message::Live(live) => app.learn(live),
+        Message::Live(live) => {
+            // What is shown is of everything read: another one's reading is over, and the own would say how far it is.
+            app.progress = None;
+            app.learn(live);
+        }
         Message::Note(note) => app.note = note,
         Message::Alert(_) => {}
         Message::Progress { done, total } => app.progress = (done < total).then_some((done, total)),

@@ -1,6 +1,7 @@
 //! The terminal: taken over, drawn on, and given back whatever happens.
 
 use std::io::{self, BufWriter, Stdout, Write};
+use std::mem::ManuallyDrop;
 use std::panic::{self, PanicHookInfo};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -22,7 +23,9 @@ type PanicHook = dyn Fn(&PanicHookInfo<'_>) + Send + Sync;
 
 /// The terminal in full-screen mode; dropping it gives the terminal back.
 pub(crate) struct Screen {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    /// Never dropped: it would tell standard error that the cursor of a terminal that is gone cannot be shown, and panic where
+    /// standard error was that terminal.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
     hook: Arc<PanicHook>,
 }
 
@@ -33,7 +36,7 @@ impl Screen {
     /// up the screen: it is sent as an event, to be told in the footer now and in full at the end.
     pub(crate) fn open(sender: &Sender<Event>) -> io::Result<Self> {
         let output = BufWriter::with_capacity(BUFFER_BYTES, io::stdout());
-        let terminal = Terminal::new(CrosstermBackend::new(output))?;
+        let terminal = ManuallyDrop::new(Terminal::new(CrosstermBackend::new(output))?);
         let hook: Arc<PanicHook> = Arc::from(panic::take_hook());
         // Made before the terminal is touched: a failure half-way is undone by its drop.
         let mut screen = Self { terminal, hook: Arc::clone(&hook) };

@@ -136,6 +136,11 @@ impl Env {
         Outcome::of(&mut self.command(args))
     }
 
+    /// Counts monitors of which others say that they died.
+    pub(crate) fn ended_without_a_word(&self) -> usize {
+        self.run(&["status"]).ok().matches("(ended)").count()
+    }
+
     /// Runs a command with `--json`, which must do, and returns what it printed.
     pub(crate) fn json(&self, args: &[&str]) -> Value {
         self.run(&[args, &["--json"]].concat()).json()

@@ -190,6 +190,7 @@ fn sigterm_ends_it() {
     monitor.signal(nix::sys::signal::Signal::SIGTERM);
     let (status, _) = monitor.end();
     assert_eq!(status.signal(), Some(15));
+    assert_eq!(env.ended_without_a_word(), 0);
     // What it had read is in the archive.
     fs::remove_dir_all(env.projects()).unwrap();
     assert_eq!(env.json(&["report"])["totals"]["messages"], 1);

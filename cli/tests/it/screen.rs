@@ -9,8 +9,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::fcntl::OFlag;
 use nix::libc;
-use nix::pty::{Winsize, openpty};
+use nix::pty::{Winsize, grantpt, openpty, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, tcgetattr};
 use nix::unistd::{Pid, setsid};
@@ -76,12 +77,8 @@ impl Screen {
         self.keys.write_all(keys.as_bytes()).unwrap();
     }
 
-    #[expect(unsafe_code, reason = "no safe function sets the size of a terminal")]
     fn resize(&self, rows: u16, columns: u16) {
-        let size = size(rows, columns);
-        // SAFETY: the descriptor is open, and the request takes a pointer to this very type.
-        let result = unsafe { libc::ioctl(self.terminal.as_raw_fd(), libc::TIOCSWINSZ, &size) };
-        assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+        resize(&self.terminal, rows, columns);
     }
 
     fn signal(&self, signal: Signal) {
@@ -120,6 +117,14 @@ fn size(rows: u16, columns: u16) -> Winsize {
     Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
 }
 
+#[expect(unsafe_code, reason = "no safe function sets the size of a terminal")]
+fn resize(terminal: &impl AsRawFd, rows: u16, columns: u16) {
+    let size = size(rows, columns);
+    // SAFETY: the descriptor is open, and the request takes a pointer to this very type.
+    let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &size) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+}
+
 /// Makes standard input the terminal of the program, which the kernel then tells of every resize.
 #[expect(unsafe_code, reason = "only between fork and exec can a process change its session")]
 fn give_terminal(command: &mut std::process::Command) {
@@ -151,7 +156,35 @@ fn q_quits_and_gives_the_terminal_back() {
         screen.press(keys);
         let (status, _) = screen.end();
         assert_eq!(status.code(), Some(0), "{keys:?}");
+        assert_eq!(env.ended_without_a_word(), 0);
     }
+}
+
+/// Standard error is the same terminal, so that there is nobody left to tell anything.
+#[test]
+fn a_terminal_that_closes_is_a_quiet_end() {
+    let env = filled();
+    // No other process, such as those of other tests, holds it open: they inherit what `openpty` opens.
+    let terminal = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let other_side = File::options().read(true).write(true).open(ptsname_r(&terminal).unwrap()).unwrap();
+    resize(&other_side, 24, 80);
+    let end = || Stdio::from(other_side.try_clone().unwrap());
+    let mut command = env.command(&[]);
+    command.env("TERM", "xterm-256color").env_remove("COLUMNS").stdin(end()).stdout(end()).stderr(end());
+    give_terminal(&mut command);
+    let mut child = command.spawn().unwrap();
+    drop((command, other_side));
+    let (mut terminal, mut seen) = (File::from(OwnedFd::from(terminal)), String::new());
+    while !seen.contains("frontend") {
+        let mut bytes = [0; 4096];
+        let count = terminal.read(&mut bytes).unwrap();
+        seen.push_str(&String::from_utf8_lossy(&bytes[..count]));
+    }
+    drop(terminal);
+    assert_eq!(wait(&mut child).expect("the program ends").code(), Some(0));
+    assert_eq!(env.ended_without_a_word(), 0);
 }
 
 #[test]
@@ -162,6 +195,7 @@ fn signals_give_the_terminal_back() {
         screen.until("frontend");
         screen.signal(signal);
         screen.end();
+        assert_eq!(env.ended_without_a_word(), 0);
     }
 }
 
