@@ -1,6 +1,7 @@
 //! What a monitor shows: the conversations as they are now.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::Duration;
 
 use session_store::{CellKey, CellSum, ConversationId, Fact, LimitWindow, ModelId, Timestamp, Usage, Zone};
@@ -32,6 +33,13 @@ pub struct LiveInput<'a> {
     pub zone: &'a Zone,
     /// The moment.
     pub now: Timestamp,
+}
+
+impl LiveInput<'_> {
+    fn today(&self) -> Range<Timestamp> {
+        let date = self.zone.date_of(self.now);
+        self.zone.start_of(date)..self.zone.start_of(date.tomorrow())
+    }
 }
 
 /// How the main transcript of a conversation stands.
@@ -151,6 +159,12 @@ impl Live {
             let new = || LiveConversation::new(hit.conversation.clone());
             let conversation = conversations.entry(hit.conversation.clone()).or_insert_with(new);
             conversation.totals.rate_limit_events += 1;
+            if input.today().contains(&hit.at) {
+                conversation.today.get_or_insert_default().rate_limit_events += 1;
+            }
+            if let Some((_, totals)) = live.block.as_mut().filter(|(block, _)| block.contains(hit.at)) {
+                totals.rate_limit_events += 1;
+            }
         }
         describe(&mut conversations, input, &projects);
         live.burn(input, &mut conversations);
@@ -202,8 +216,7 @@ impl Live {
         let running = blocks.iter().rev().find(|block| block.contains(input.now)).copied();
         let mut block_totals = Totals::default();
         let mut prices = Prices::of(input.book);
-        let date = input.zone.date_of(input.now);
-        let today = input.zone.start_of(date)..input.zone.start_of(date.tomorrow());
+        let today = input.today();
         let mut places = ByText::default();
         let mut conversations: Vec<LiveConversation> = Vec::new();
         for cell in &input.figures.cells {

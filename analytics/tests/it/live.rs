@@ -32,3 +32,15 @@ fn a_reply_of_years_ahead_is_neither_of_today_nor_of_now() {
     story.reply(now.after(MINUTE), &Reply::default());
     assert!(view(&story, now).tokens_per_minute > right.tokens_per_minute);
 }
+
+#[test]
+fn hits_count_where_they_happened() {
+    let now = at(MONDAY);
+    let mut story = Story::default();
+    story.reply(now.before(MINUTE), &Reply::default());
+    story.hit(now, "of now", now.after(HOUR));
+    story.hit(now.before(DAY * 3), "of then", now.before(DAY * 3 - HOUR));
+    let seen = view(&story, now);
+    assert_eq!((seen.totals.rate_limit_events, seen.today.rate_limit_events), (2, 1));
+    assert_eq!(seen.block.map(|(_, totals)| totals.rate_limit_events), Some(1));
+}

@@ -364,8 +364,10 @@ fn no_damage_is_too_much() {
         // It goes on in memory, or says that it must be opened afresh, which then works.
         match store.commit(batch([turn("z", 1, 1)])) {
             Ok(_) => {}
+            // One flip in the page of the mark that closes a store makes it one; others then take what it would have.
+            Err(error) if error.kind() == ErrorKind::Closed => {}
             Err(error) => {
-                prop_assert_eq!(error.kind(), ErrorKind::Corrupt);
+                prop_assert_eq!(error.kind(), ErrorKind::Corrupt, "{}", error);
                 drop(store);
                 let fresh = Store::open_afresh(&path, NOW).unwrap();
                 prop_assert!(fresh.commit(batch([turn("z", 1, 1)])).is_ok());
