@@ -2,7 +2,7 @@
 
 use std::cell::Cell as StdCell;
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use session_analytics::{Figures, PriceBook, anchors, cuts};
 use session_coordinator::{Ingestor, Lease, Progress, Scan};
-use session_store::{ErrorKind, EventBackend, Selection, Store, Stores, Timestamp};
+use session_store::{ErrorKind, EventBackend, ProblemKind, Selection, Store, Stores, Timestamp};
 
 use crate::accounts::Accounts;
 use crate::clock::now;
@@ -23,6 +23,9 @@ use crate::owners::{self, Retire};
 use crate::printable::{printable, printable_json};
 use crate::projects::{Projects, ReadingScope};
 use crate::sight::Sight;
+
+/// The way out where Claude Code's files may not be read.
+pub(crate) const READABLE_HINT: &str = "give the folder to your user, or name another one with --claude-dir";
 
 /// What the commands share.
 pub(crate) struct Context {
@@ -86,7 +89,21 @@ impl Context {
             self.remark(&format!("there is no folder {}; the archive's figures are shown", dir.display()));
         }
         self.tell_trouble(&archive.store);
+        self.tell_unread(&archive.scan);
         Ok(archive)
+    }
+
+    /// Says so where there are transcripts and not one of them could be read; single ones are counted in reports.
+    fn tell_unread(&self, scan: &Scan) {
+        let is_unreadable = |(kind, _): &&(ProblemKind, PathBuf)| *kind == ProblemKind::Unreadable;
+        if scan.sources > 0 {
+            return;
+        }
+        if let Some((_, path)) = scan.files_skipped.iter().find(is_unreadable) {
+            self.code.set(exit::STORE);
+            self.warn(&format!("cannot read {}; what is new there is missing", path.display()));
+            self.warn(READABLE_HINT);
+        }
     }
 
     /// Opens the archive and reads what is new.
@@ -174,6 +191,11 @@ impl Context {
         if dirs.iter().any(|dir| holds_something(dir)) || self.config.data_dir.join("archive.db").exists() {
             return Ok(());
         }
+        if let Some((dir, error)) = dirs.iter().find_map(|dir| Some((dir, unreadable(dir)?))) {
+            return Err(CliError::store(format!("cannot read {}", dir.display()))
+                .because(error)
+                .hinted(READABLE_HINT));
+        }
         let mut error = CliError::nothing("no Claude Code data found").hinted("looked in:");
         for dir in dirs {
             error = error.hinted(format!("  {}", dir.display()));
@@ -260,6 +282,12 @@ pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), CliError> {
     out.write_all(bytes)?;
     out.flush()?;
     Ok(())
+}
+
+/// Returns why a folder cannot be read, if it is there.
+pub(crate) fn unreadable(dir: &Path) -> Option<io::Error> {
+    let absent = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
+    dir.read_dir().err().filter(|error| !absent.contains(&error.kind()))
 }
 
 fn holds_something(dir: &Path) -> bool {

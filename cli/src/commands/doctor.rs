@@ -12,7 +12,7 @@ use session_store::{EventBackend, ProblemKind};
 
 use crate::clock::now;
 use crate::config::{Config, SessionMode};
-use crate::context::{Context, print, print_json};
+use crate::context::{Context, READABLE_HINT, print, print_json, unreadable};
 use crate::coordination::candidates;
 use crate::error::{CliError, exit};
 use crate::host::hook::HookEvent;
@@ -100,6 +100,10 @@ fn shown(check: &Check) -> String {
 }
 
 fn sources(config: &Config) -> Check {
+    let shut = |dir: &PathBuf| unreadable(dir).or_else(|| unreadable(&dir.join("projects")));
+    if let Some((dir, error)) = config.claude_dirs.iter().find_map(|dir| Some((dir, shut(dir)?))) {
+        return Check::fail("sources", format!("cannot read {}: {error}", dir.display()), READABLE_HINT);
+    }
     let holds = |dir: &&PathBuf| dir.join("projects").is_dir();
     let there: Vec<String> =
         config.claude_dirs.iter().filter(holds).map(|dir| dir.display().to_string()).collect();

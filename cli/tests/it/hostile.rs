@@ -348,6 +348,25 @@ fn unreadable_files_and_folders_are_counted() {
     assert_eq!((&report["totals"]["messages"], &report["problems"]["files_skipped"]), (&json!(3), &json!(0)));
 }
 
+/// Nothing would be counted, and nobody would know why.
+#[test]
+fn a_folder_of_which_nothing_can_be_read_is_said() {
+    let env = Env::new();
+    env.write("c", &[good(1)]);
+    let Some(env) = env.bound_by_modes() else { return };
+    let set = |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let config = env.projects().parent().unwrap().to_owned();
+    set(&config, 0o000);
+    env.run(&["report"]).fails(3, &["cannot read", "Permission denied", "--claude-dir"]);
+    let doctor = env.run(&["doctor"]);
+    assert!(doctor.code == Some(1) && doctor.stdout.contains("✘ sources"), "{}", doctor.stdout);
+    set(&config, 0o700);
+    set(&env.projects(), 0o000);
+    env.run(&["report"]).fails(3, &["what is new there is missing", "--claude-dir"]);
+    set(&env.projects(), 0o700);
+    assert_eq!(env.json(&["report"])["totals"]["messages"], 1);
+}
+
 #[test]
 fn deep_nesting_ends_nothing() {
     let env = Env::new();
