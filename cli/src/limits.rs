@@ -257,9 +257,9 @@ impl Known {
             Column::left("Limit", 0),
             Column::left("Used", 0),
             Column::left("Resets", 0),
-            Column::left("Shares", 3),
-            Column::left("Source", 4),
-            Column::right("Age", 2),
+            Column::long("Shares", 4),
+            Column::left("Source", 2),
+            Column::right("Age", 3),
             Column::left("Forecast", 1),
         ];
         let mut table = Table::new(&account.iter().copied().chain(columns).collect::<Vec<_>>());
@@ -288,7 +288,8 @@ fn cells(it: &LimitUse, context: &Context, at: Timestamp) -> Vec<String> {
         true => ("reset".to_owned(), String::new()),
         false => {
             let bar = bar(it.estimate.or(limit.used_now()).unwrap_or(0), BAR_CELLS);
-            (format!("{bar} {}", say::used(it)), say::shares(it))
+            // The figure comes first: of a cell that is cut the beginning stays.
+            (format!("{:>4} {bar}", say::used(it)), say::shares(it))
         }
     };
     vec![

@@ -22,6 +22,8 @@ pub(crate) struct Column {
 /// What is kept of a column that shrinks, before another is left out for it and before it is left out itself.
 const PATH_COMFORTABLE: usize = 24;
 const PATH_MIN: usize = 12;
+/// What is kept of any text.
+const TEXT_MIN: usize = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {
@@ -43,8 +45,8 @@ impl Column {
         Self { title, align: Align::Left, expendable, shrinks: false }
     }
 
-    /// A column of paths, whose ends say the most.
-    pub(crate) const fn path(title: &'static str, expendable: u8) -> Self {
+    /// A column of long texts, such as paths, of which a part says enough.
+    pub(crate) const fn long(title: &'static str, expendable: u8) -> Self {
         Self { title, align: Align::Left, expendable, shrinks: true }
     }
 
@@ -90,7 +92,7 @@ impl Table {
         out
     }
 
-    /// Chooses the columns that fit, and narrows the first where even the last resort is too wide.
+    /// Chooses the columns that fit, and narrows the widest texts where even the last resort is too wide.
     fn fit(&self, width: usize) -> Vec<(usize, usize)> {
         let mut shown: Vec<(usize, usize)> =
             (0..self.columns.len()).map(|column| (column, self.natural_width(column))).collect();
@@ -115,15 +117,31 @@ impl Table {
                 shown.remove(place);
             }
         }
+        // What was left out for a wide one may fit where that one did not.
+        let mut out: Vec<usize> = (0..self.columns.len())
+            .filter(|column| shown.iter().all(|(is_shown, _)| is_shown != column))
+            .collect();
+        out.sort_by_key(|column| self.columns[*column].expendable);
+        for column in out {
+            let natural = self.natural_width(column);
+            if total(&shown) + natural + 3 <= width {
+                shown.insert(shown.partition_point(|(before, _)| *before < column), (column, natural));
+            }
+        }
         let room = width.saturating_sub(total(&shown));
         if let Some((column, wide)) = shown.iter_mut().find(|(column, _)| shrinks(*column)) {
             *wide = self.natural_width(*column).min(*wide + room);
         }
-        let excess = total(&shown).saturating_sub(width);
-        if let Some((_, first)) =
-            shown.iter_mut().find(|(column, _)| self.columns[*column].align == Align::Left)
-        {
-            *first = first.saturating_sub(excess).max(8);
+        let is_left = |(column, _): &&mut (usize, usize)| self.columns[*column].align == Align::Left;
+        for _ in 0..total(&shown).saturating_sub(width) {
+            // Of several the first, which names the row, gives way last.
+            let Some((_, widest)) = shown.iter_mut().filter(is_left).max_by_key(|(_, width)| *width) else {
+                break;
+            };
+            if *widest <= TEXT_MIN {
+                break;
+            }
+            *widest -= 1;
         }
         shown
     }

@@ -18,6 +18,9 @@ use crate::notice::Notice;
 use crate::runtime::{FileId, RuntimeDir};
 use crate::spool::Spool;
 
+/// Counts notices that came onto a board.
+pub const NOTICES: &str = "notices";
+
 /// More changes than a board ever counts: the mark of what was taken back.
 const NEVER: u64 = i64::MAX.cast_unsigned();
 /// The board's file.
@@ -188,8 +191,12 @@ impl NoticeBoard {
         let rows: Vec<BoardNotice> = waiting.chain(notices).map(Notice::to_row).collect();
         let posted = self.board.post(&rows).map_err(Error::from)?;
         spooled.iter().for_each(|file| self.spool.remove(file));
-        let fates = posted.into_iter().skip(rows.len() - notices.len());
-        Ok(fates.map(Fate::from).collect())
+        let fates: Vec<Fate> = posted.into_iter().map(Fate::from).collect();
+        let new = fates.iter().filter(|fate| !matches!(fate, Fate::Known(_))).count();
+        if new > 0 {
+            let _ = self.board.count(NOTICES, new as u64);
+        }
+        Ok(fates.into_iter().skip(rows.len() - notices.len()).collect())
     }
 
     /// Publishes what the leader of a term computed, and rings; `false` where the term is over. `figures.changes` is what the

@@ -25,8 +25,6 @@ use runner::Runner;
 pub const CONFLICTS_RESOLVED: &str = "conflicts_resolved";
 /// Counts work that one member did for others, such as a source read or a folder watched once for all.
 pub const RESOURCES_SHARED: &str = "resources_shared";
-/// Counts notices that were posted.
-pub const NOTICES: &str = "notices";
 
 /// Who coordinates, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -41,12 +41,12 @@ pub use advice::{
     Act, Advice, Cause, Policy, Question, STAGGER, WAIT_MAX, WindowStanding, advise, pace_line,
 };
 pub use bell::{Bell, Heard, Listener};
-pub use board::{Cursor, Fate, Look, NoticeBoard};
+pub use board::{Cursor, Fate, Look, NOTICES, NoticeBoard};
 pub use brake::{Burden, Strain, is_overstrained};
 pub use claim::{Claim, Claims};
 pub use conflict::{Verdict, resolve};
 pub use coordinator::{
-    CONFLICTS_RESOLVED, Coordinator, CoordinatorOptions, NOTICES, News, Pace, RESOURCES_SHARED, Standing,
+    CONFLICTS_RESOLVED, Coordinator, CoordinatorOptions, News, Pace, RESOURCES_SHARED, Standing,
 };
 pub use error::{Error, ErrorKind};
 pub use ingest::{Ingestor, Progress, Scan, SeenHit, sources_digest};

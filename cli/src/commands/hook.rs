@@ -12,9 +12,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use session_analytics::{LimitStatus, Limits, Reading, SAME_RESET};
 use session_coordinator::{
-    AccountId, Act, Advice, Burden, Cause, Claim, Claims, Fate, Journal, MemberId, NOTICES, Notice,
-    NoticeBoard, Policy, Question, RuntimeDir, Scope, Strain, Subject, WindowStanding, advise,
-    is_overstrained,
+    AccountId, Act, Advice, Burden, Cause, Claim, Claims, Journal, MemberId, Notice, NoticeBoard, Policy,
+    Question, RuntimeDir, Scope, Strain, Subject, WindowStanding, advise, is_overstrained,
 };
 use session_detect::claude::Starter;
 use session_detect::{Facts, Session, classify, detect_process};
@@ -194,10 +193,7 @@ impl Hook<'_> {
             project: Some(self.call.folder.clone()),
             ..Notice::limit_hit(account.clone(), from, at, window, resets_at)
         };
-        if let Ok(fates) = board.post(&[notice]) {
-            let new = fates.iter().filter(|fate| !matches!(fate, Fate::Known(_))).count();
-            let _ = board.board().count(NOTICES, new as u64);
-        }
+        let _ = board.post(&[notice]);
         let account = account.as_str().into();
         let _ = board.board().observe(&BoardSample { account, source: "hook".into(), at, sample });
     }

@@ -201,7 +201,7 @@ fn conversations(context: &Context, expired: &[Expired]) -> String {
     let zone = &context.config.zone;
     let mut table = Table::new(&[
         Column::left("Conversation", 0),
-        Column::path("Project", 2),
+        Column::long("Project", 2),
         Column::left("From", 3),
         Column::left("To", 6),
         Column::right("Replies", 4),

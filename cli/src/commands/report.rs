@@ -190,9 +190,9 @@ fn columns(by: By, has_hits: bool) -> Vec<Column> {
         By::Host => "Host",
         _ => "Day",
     };
-    let mut columns = vec![Column::left(title, 0)];
+    let mut columns = vec![if by == By::Project { Column::long(title, 0) } else { Column::left(title, 0) }];
     if by == By::Conversation {
-        columns.push(Column::left("Project", 3));
+        columns.push(Column::long("Project", 3));
         columns.push(Column::right("Claude Code's cost", 8));
     }
     if by != By::Model {

@@ -152,7 +152,7 @@ fn sessions(context: &Context, presence: &Presence) -> String {
     let mut table = Table::new(&[
         Column::left("Session ID", 0),
         Column::left("Type", 0),
-        Column::path("Project", 1),
+        Column::long("Project", 1),
         Column::right("Rate Limits", 0),
         Column::left("Presence", 2),
         Column::right("Tokens", 3),
@@ -219,7 +219,7 @@ fn conversations(context: &Context, live: &Live) -> String {
     let mut table = Table::new(&[
         Column::left("Conversation", 0),
         Column::left("State", 0),
-        Column::path("Project", 1),
+        Column::long("Project", 1),
         Column::left("Last", 2),
         Column::right("Tokens", 3),
         Column::right("Rate Limits", 0),

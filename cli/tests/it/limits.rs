@@ -69,7 +69,7 @@ fn a_refusal_in_a_transcript_is_a_limit_that_is_hit() {
     assert!((shares[0].1 + shares[1].1 - 1.0).abs() < 1e-9 && shares[0].1 > 0.6, "{shares:?}");
     assert_eq!(limit["elsewhere_share"], 0.0);
     let text = env.run(&["limits"]).ok();
-    assert!(text.contains("│ 5-hour limit │ ██████████ 100% hit │") && text.contains("(in 59 m)"), "{text}");
+    assert!(text.contains("│ 5-hour limit │ 100% hit ██████████ │") && text.contains("(in 59 m)"), "{text}");
     let check = env.run(&["limits", "--check"]);
     assert_eq!((check.code, check.stderr.as_str()), (Some(11), ""));
     // Where the same conversation was answered again, it is over, whatever was said of the reset.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use session_store::BoardMember;
 
-use super::{CONFLICTS_RESOLVED, Command, CoordinatorOptions, NOTICES, News, Pace, Shared, Standing};
+use super::{CONFLICTS_RESOLVED, Command, CoordinatorOptions, News, Pace, Shared, Standing};
 use crate::bell::{Bell, Heard, Listener, Waker};
 use crate::board::{Cursor, Look, NoticeBoard};
 use crate::clock::uptime;
@@ -391,11 +391,7 @@ impl Runner {
             return Input::PlaceLost;
         }
         match board.post(notices) {
-            Ok(fates) => {
-                let new = fates.iter().filter(|fate| !matches!(fate, crate::Fate::Known(_))).count();
-                let _ = board.board().count(NOTICES, new as u64);
-                Input::Posted
-            }
+            Ok(_) => Input::Posted,
             Err(_) => Input::NotPosted,
         }
     }

@@ -132,7 +132,7 @@ fn windows(context: &Context, windows: &[RestrainedWindow], at: Timestamp) -> St
         Column::left("Acted from", 1),
         Column::right("Used then", 2),
         Column::left("Hit", 0),
-        Column::path("Account", 3),
+        Column::long("Account", 3),
     ]);
     for it in &windows[windows.len().saturating_sub(WINDOWS_SHOWN)..] {
         let hit = match it.hit_at {
