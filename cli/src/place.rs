@@ -128,6 +128,7 @@ impl Place {
         let introduction = Introduction {
             key,
             scope: scope.map_or(Scope::Everything, |folder| Scope::Project(PathBuf::from(folder))),
+            folder: std::env::current_dir().ok().filter(|_| config.isolation != Isolation::Complete),
             isolation: config.isolation,
             host: session.host.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -138,7 +139,6 @@ impl Place {
             candidates: candidates(config),
             introduction,
             accounts: config.claude_dirs.iter().map(|dir| account(dir)).collect(),
-            project: std::env::current_dir().ok(),
             pace,
         };
         let wheel = Wheel { role: Role::Apart, member_role: MemberRole::Monitor, pace, steer: None };

@@ -57,7 +57,7 @@ impl Presence {
             live.conversations.iter().map(|it| (it.id.as_str(), it)).collect();
         let claims = owners::claims(&context.config);
         let claudes = found.running.iter().filter_map(|running| of_claude(context, &live, &claims, running));
-        let monitors = others.members.iter().map(of_member);
+        let monitors = others.members.iter().map(|member| of_member(context, member));
         let mut participants: Vec<Participant> = claudes.chain(monitors).collect();
         if let Some(scope) = context.single_scope() {
             participants.retain(|it| Path::new(&it.project).starts_with(&scope));
@@ -200,16 +200,19 @@ fn of_claude(
     })
 }
 
-fn of_member(member: &Member) -> Participant {
+fn of_member(context: &Context, member: &Member) -> Participant {
+    // Who watches all projects works in one folder all the same.
+    let project = match (&member.scope, &member.folder) {
+        (Scope::Project(folder), _) => folder.to_string_lossy().into_owned(),
+        (Scope::Everything, Some(folder)) => context.project_of()(&folder.to_string_lossy()),
+        (Scope::Everything, None) => String::new(),
+    };
     Participant {
         key: member.key.clone(),
         pid: member.pid,
         role: if member.role == MemberRole::Viewer { "viewer" } else { "monitor" },
         is_alive: member.presence == Pulse::Alive,
-        project: match &member.scope {
-            Scope::Project(folder) => folder.to_string_lossy().into_owned(),
-            Scope::Everything => String::new(),
-        },
+        project,
         conversation: None,
         started_at: Some(member.started_at),
         last_activity: Some(member.started_at),

@@ -35,8 +35,6 @@ pub struct CoordinatorOptions {
     pub introduction: Introduction,
     /// The accounts it uses.
     pub accounts: Vec<AccountId>,
-    /// The folder it works in.
-    pub project: Option<PathBuf>,
     /// How often it looks around.
     pub pace: Pace,
 }
@@ -101,13 +99,13 @@ pub enum News {
 ///         introduction: Introduction {
 ///             key: key.parse()?,
 ///             scope: Scope::Everything,
+///             folder: None,
 ///             isolation: Isolation::Unified,
 ///             host: "host".into(),
 ///             version: "0.1.0".into(),
 ///             started_at: now,
 ///         },
 ///         accounts: vec!["account".into()],
-///         project: None,
 ///         pace: Pace::Prompt,
 ///     })
 /// };

@@ -68,6 +68,8 @@ pub struct Introduction {
     pub key: IsolationKey,
     /// What it looks at.
     pub scope: Scope,
+    /// The folder it works in, where others may know it; for people.
+    pub folder: Option<PathBuf>,
     /// How much it shares.
     pub isolation: Isolation,
     /// Its host's name, for people.
@@ -98,6 +100,8 @@ pub struct Member {
     pub key: IsolationKey,
     /// What it looks at.
     pub scope: Scope,
+    /// The folder it works in, where that was said; for people.
+    pub folder: Option<PathBuf>,
     /// How much it shares.
     pub isolation: Isolation,
     /// What it is there for.
@@ -139,6 +143,7 @@ pub enum Presence {
 /// let me = Introduction {
 ///     key: "pts/1:local:ada:host:77~1.5f0c3b1e9a7d4c28b6e10d93c4a2f781.effffffc.77.86c30".parse()?,
 ///     scope: Scope::Project("/work/shop".into()),
+///     folder: Some("/work/shop/src".into()),
 ///     isolation: Isolation::Unified,
 ///     host: "host".into(),
 ///     version: "0.1.0".into(),
@@ -355,12 +360,17 @@ impl Drop for Membership {
     }
 }
 
+/// A longer path is not said.
+const FOLDER_BYTES_MAX: usize = 1024;
+
 /// What a lock file says, in one line of JSON.
 #[derive(Debug, Serialize, Deserialize)]
 struct LockText {
     key: IsolationKey,
     /// The project's folder; `None` is everything.
     project: Option<String>,
+    #[serde(default)]
+    folder: Option<String>,
     isolation: String,
     role: MemberRole,
     pid: u32,
@@ -378,9 +388,12 @@ impl LockText {
             Scope::Project(folder) => Some(folder.to_string_lossy().into_owned()),
             Scope::Everything => None,
         };
+        let folder = who.folder.as_ref().map(|folder| folder.to_string_lossy().into_owned());
         Self {
             key: who.key.clone(),
             project,
+            // The line is to stay shorter than a page.
+            folder: folder.filter(|folder| folder.len() <= FOLDER_BYTES_MAX),
             isolation: who.isolation.name().to_owned(),
             role,
             pid: std::process::id(),
@@ -412,6 +425,7 @@ impl LockText {
             id,
             key: self.key,
             scope: self.project.map_or(Scope::Everything, |folder| Scope::Project(folder.into())),
+            folder: self.folder.map(PathBuf::from),
             // A newer version may know other levels; the strictest is the safe reading.
             isolation: self.isolation.parse().unwrap_or(Isolation::Complete),
             role: self.role,

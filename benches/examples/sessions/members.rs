@@ -25,6 +25,7 @@ fn options(place: &Path, number: u32) -> Result<CoordinatorOptions> {
     let introduction = Introduction {
         key: key.parse()?,
         scope: Scope::Everything,
+        folder: None,
         isolation: Isolation::Unified,
         host: "host".into(),
         version: "0.1.0".into(),
@@ -34,7 +35,6 @@ fn options(place: &Path, number: u32) -> Result<CoordinatorOptions> {
         candidates: vec![Candidate { path: place.join("claudewatch"), make_parents: false }],
         introduction,
         accounts: vec!["account".into()],
-        project: None,
         pace: Pace::Prompt,
     })
 }

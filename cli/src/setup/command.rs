@@ -1,5 +1,6 @@
 //! The command lines by which Claude Code runs us, and how they are recognised.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 /// How our program is named wherever it lies.
@@ -42,8 +43,20 @@ pub(crate) fn former(line: &str) -> Option<String> {
 pub(crate) fn is_ours(line: &str, command: &str) -> bool {
     let Some((program, rest)) = program_and_rest(line) else { return false };
     let name = Path::new(&program).file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let is_us = name == NAME || name == "claudewatch.exe";
-    is_us && first_word(rest.trim_start()).is_some_and(|(word, _)| word == command)
+    (is_named_like_us(name) || is_this_program(name))
+        && first_word(rest.trim_start()).is_some_and(|(word, _)| word == command)
+}
+
+/// Returns whether a program has our name, perhaps with what packagers put around it: `claudewatch-0.1.0`,
+/// `.claudewatch-wrapped`, `claudewatch.exe`.
+fn is_named_like_us(name: &str) -> bool {
+    let rest = name.strip_prefix('.').unwrap_or(name).strip_prefix(NAME);
+    rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphabetic()))
+}
+
+/// Returns whether a program has the name of this one, which its user may have renamed.
+fn is_this_program(name: &str) -> bool {
+    std::env::current_exe().is_ok_and(|own| own.file_name() == Some(OsStr::new(name)))
 }
 
 /// Returns the program that a command line runs.
@@ -88,8 +101,17 @@ mod tests {
 
     #[test]
     fn our_lines_are_recognised_wherever_the_program_lies() {
-        for place in ["/usr/bin/claudewatch", "/home/it's me/claudewatch", "/a b/claudewatch", "claudewatch"]
-        {
+        let renamed = std::env::current_exe().unwrap();
+        for place in [
+            "/usr/bin/claudewatch",
+            "/home/it's me/claudewatch",
+            "/a b/claudewatch",
+            "claudewatch",
+            "/opt/claudewatch-0.1.0",
+            "/nix/store/x/bin/.claudewatch-wrapped",
+            "C:/claudewatch.exe",
+            renamed.to_str().unwrap(),
+        ] {
             let line = line(Path::new(place), "hook");
             assert!(is_ours(&line, "hook"), "{line}");
             assert_eq!(program(&line).as_deref(), Some(place));

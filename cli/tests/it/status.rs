@@ -296,3 +296,13 @@ fn each_session_has_a_store_of_its_own() {
     assert!(!store.exists());
     assert_eq!(env.json(&["report"])["totals"], after);
 }
+
+#[test]
+fn a_monitor_of_all_projects_works_in_one_folder() {
+    let env = at_work();
+    let monitor = env.start(&["--json", "--all"]);
+    monitor.line();
+    let status = env.json(&["status"]);
+    assert_eq!(status["sessions"][0]["role"], "monitor", "{status}");
+    assert_eq!(status["sessions"][0]["project"], status["current_session"]["project"]);
+}

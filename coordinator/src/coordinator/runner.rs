@@ -292,7 +292,7 @@ impl Runner {
         let _ = board.board().enter(&BoardMember {
             id: membership.id().as_str().into(),
             accounts: self.options.accounts.iter().map(|account| account.as_str().into()).collect(),
-            project: self.options.project.as_ref().map(|folder| folder.to_string_lossy().into()),
+            project: self.options.introduction.folder.as_ref().map(|folder| folder.to_string_lossy().into()),
             active_at: self.options.introduction.started_at,
         });
         if is_conflict {

@@ -28,7 +28,6 @@ fn options(place: &Path, introduction: Introduction) -> CoordinatorOptions {
         candidates: vec![Candidate { path: place.join("claudewatch"), make_parents: false }],
         introduction,
         accounts: vec!["account".into()],
-        project: None,
         pace: Pace::Prompt,
     }
 }

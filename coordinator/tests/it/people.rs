@@ -16,6 +16,7 @@ pub(crate) fn introduction(pid: u32) -> Introduction {
     Introduction {
         key: key(pid),
         scope: Scope::Everything,
+        folder: None,
         isolation: Isolation::Unified,
         host: "host".into(),
         version: "0.1.0".into(),

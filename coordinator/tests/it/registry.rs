@@ -46,11 +46,12 @@ fn a_second_monitor_of_a_session_becomes_a_viewer() {
 fn what_is_said_is_what_is_read() {
     let (_place, runtime) = runtime();
     let registry = Registry::open(&runtime).unwrap();
-    let who = Introduction { scope: Scope::Project("/a\n\"b\"/é".into()), ..introduction(5) };
+    let folder = Some("/a\n\"b\"/é".into());
+    let who = Introduction { scope: Scope::Project("/a\n\"b\"/é".into()), folder, ..introduction(5) };
     let _membership = registry.join(&who).unwrap();
     let member = registry.members().unwrap().remove(0);
     assert_eq!((member.key, member.scope, member.isolation), (who.key, who.scope, who.isolation));
-    assert_eq!((member.host, member.version), (who.host, who.version));
+    assert_eq!((member.folder, member.host, member.version), (who.folder, who.host, who.version));
     assert_eq!((member.pid, member.started_at), (std::process::id(), who.started_at));
     assert!(registry.is_alive(&key(5)).unwrap() && !registry.is_alive(&key(6)).unwrap());
 }
