@@ -48,6 +48,35 @@ impl Cli {
         };
         Some(Self { command: Some(command), ..Self::default() })
     }
+
+    /// Reads a command line. `--status` and `--export-report FILE` stand for the commands, and take the options of these.
+    pub(crate) fn read(args: &[OsString]) -> Result<Self, clap::Error> {
+        Self::try_parse_from(args).or_else(|error| match as_command(args).map(Self::try_parse_from) {
+            Some(Ok(cli)) => Ok(cli),
+            _ => Err(error),
+        })
+    }
+}
+
+/// Returns a command line with the command in place of the option that stands for it.
+fn as_command(args: &[OsString]) -> Option<Vec<OsString>> {
+    const EXPORT: &str = "--export-report";
+    let mut rest = args.to_vec();
+    let at = |wanted: &str| args.iter().position(|arg| arg.to_str().is_some_and(|arg| arg == wanted));
+    let command: Vec<OsString> = if let Some(at) = at("--status") {
+        rest.remove(at);
+        vec!["status".into()]
+    } else if let Some(at) = at(EXPORT).filter(|at| at + 1 < args.len()) {
+        rest.remove(at);
+        vec!["export".into(), rest.remove(at)]
+    } else {
+        let joined = |arg: &OsString| Some(arg.to_str()?.strip_prefix(EXPORT)?.strip_prefix('=')?.into());
+        let (at, file) = args.iter().enumerate().find_map(|(at, arg)| Some((at, joined(arg)?)))?;
+        rest.remove(at);
+        vec!["export".into(), file]
+    };
+    rest.splice(1..1, command);
+    Some(rest)
 }
 
 /// Apart from those of a command, among which the help would strew them otherwise.

@@ -544,7 +544,12 @@ impl<'c> Feed<'c> {
                 .to_owned();
         }
         match &self.scope {
-            Some(scope) if scope_widened => format!("nothing below {scope}; showing all projects"),
+            Some(scope) if scope_widened && self.remark.is_empty() => {
+                format!("nothing below {scope}; showing all projects")
+            }
+            Some(_) if scope_widened => {
+                format!("{}; nothing below this folder, so all projects", self.remark)
+            }
             _ => self.remark.clone(),
         }
     }

@@ -53,7 +53,7 @@ use crate::error::{CliError, exit};
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     survive_file_limits();
     let args: Vec<OsString> = args.into_iter().collect();
-    let cli = match Cli::of_call(&args).map_or_else(|| Cli::try_parse_from(&args), Ok) {
+    let cli = match Cli::of_call(&args).map_or_else(|| Cli::read(&args), Ok) {
         Ok(cli) => cli,
         // To Claude Code, which calls it, the code of wrong usage would mean that a hook refuses.
         Err(error) if error.use_stderr() && is_meant_for_hook(&args) => return ExitCode::from(exit::DONE),

@@ -18,6 +18,7 @@ use crate::error::{CliError, exit};
 use crate::host::hook::HookEvent;
 use crate::printable::printable;
 use crate::setup::plan;
+use crate::words;
 
 /// The first version of Claude Code that calls hooks when a limit ends a turn.
 const TELLS_LIMITS: [u32; 3] = [2, 1, 78];
@@ -149,7 +150,7 @@ fn stores(context: &Context) -> Vec<Check> {
     for (kind, count) in checkpoints.iter().flat_map(|it| &it.problems) {
         *skipped.entry(*kind).or_default() += count;
     }
-    let read = format!("{} transcripts are read", checkpoints.len());
+    let read = format!("{} read", words::count(checkpoints.len() as u64, "transcript"));
     checks.push(if skipped.is_empty() {
         Check::ok("lines", format!("{read}, and no line was skipped"))
     } else {

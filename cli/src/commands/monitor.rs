@@ -257,6 +257,7 @@ impl Printer {
     fn start(mut lines: Lines, hear: Sender<Heard>) -> Result<Self, CliError> {
         let slot: Arc<(Mutex<Slot>, Condvar)> = Arc::default();
         let shared = slot.clone();
+        watch_reader(hear.clone())?;
         let print = move || {
             while let Some((note, live)) = next(&shared) {
                 note.into_iter().for_each(|note| lines.note(note));
@@ -278,6 +279,27 @@ impl Printer {
         change(&mut slot.lock().unwrap_or_else(PoisonError::into_inner));
         wake.notify_one();
     }
+}
+
+/// Hears when nobody reads the lines any more: where little happens, the next one may be hours away.
+#[cfg(unix)]
+fn watch_reader(hear: Sender<Heard>) -> Result<(), CliError> {
+    use nix::errno::Errno;
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use std::os::fd::AsFd;
+    let wait = move || {
+        let out = std::io::stdout();
+        let mut reader = [PollFd::new(out.as_fd(), PollFlags::empty())];
+        while poll(&mut reader, PollTimeout::NONE) == Err(Errno::EINTR) {}
+        let _ = hear.send(Heard::Gone(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into()));
+    };
+    let cannot = |error| CliError::store("cannot start a thread").because(error);
+    thread::Builder::new().name("reader".into()).spawn(wait).map(drop).map_err(cannot)
+}
+
+#[cfg(not(unix))]
+fn watch_reader(_: Sender<Heard>) -> Result<(), CliError> {
+    Ok(())
 }
 
 /// Waits for something to print; `None` is the end.

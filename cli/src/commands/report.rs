@@ -310,9 +310,10 @@ fn remarks(report: &Report) -> String {
         ));
     }
     if *lines_skipped > 0 || *files_skipped > 0 {
-        let lines = words::count(*lines_skipped, "damaged line");
-        let files = words::count(*files_skipped, "unreadable file");
-        text.push_str(&format!("Not counted: {lines}, {files}.\n"));
+        let skipped = [(*lines_skipped, "damaged line"), (*files_skipped, "unreadable file")];
+        let skipped = skipped.into_iter().filter(|(count, _)| *count > 0);
+        let skipped: Vec<String> = skipped.map(|(count, what)| words::count(count, what)).collect();
+        text.push_str(&format!("Not counted: {}.\n", skipped.join(", ")));
     }
     text
 }

@@ -184,7 +184,7 @@ fn sessions(context: &Context, presence: &Presence) -> String {
     format!("📋 All Active Sessions:\n{drawn}\n")
 }
 
-/// Says who takes part in a session: `claude, monitor`, `2 claude`, `monitor (stale)`.
+/// Says who takes part in a session: `claude, monitor`, `2 claude, 3 viewers`, `monitor (stale)`.
 fn who(session: &[Participant]) -> String {
     let mut parts = Vec::new();
     for role in [CLAUDE, "monitor", "viewer"] {
@@ -192,7 +192,8 @@ fn who(session: &[Participant]) -> String {
             match session.iter().filter(|it| it.role == role && it.is_alive == is_alive).count() {
                 0 => {}
                 1 => parts.push(format!("{role}{mark}")),
-                several => parts.push(format!("{several} {role}{mark}")),
+                several if role == CLAUDE => parts.push(format!("{several} {role}{mark}")),
+                several => parts.push(format!("{several} {role}s{mark}")),
             }
         }
     }
@@ -275,7 +276,7 @@ fn coordination(status: &Status<'_>) -> String {
     let leader = match &others.leader {
         None => "no leader".to_owned(),
         Some(leader) => {
-            let since = leader.since.map(|since| format!(" since {}", Elapsed(now().since(since))));
+            let since = leader.since.map(|since| format!(" for {}", Elapsed(now().since(since))));
             format!("led by process {}{}", leader.pid, since.unwrap_or_default())
         }
     };
@@ -291,5 +292,12 @@ fn coordination(status: &Status<'_>) -> String {
     };
     let counts = counts.map(told).join(", ");
     out.push_str(&format!("    {leader}; {counts}\n"));
+    if let (None, Some((path, reason))) = (&others.place.runtime, others.place.passed_over.first()) {
+        out.push_str(&format!(
+            "    nowhere to meet: {}: {}\n",
+            printable(&path.to_string_lossy()),
+            printable(reason)
+        ));
+    }
     out
 }

@@ -85,6 +85,13 @@ fn the_option_is_the_command() {
         documents.iter_mut().for_each(|it| it["generated_at"] = json!(""));
         assert_eq!(documents[0], documents[1], "{name}");
     }
+    // With the options of the command, wherever they stand.
+    let until = ["--until", "2020-01-01", "--format", "csv"];
+    let csv = env.run(&[&["export", "-"], &until[..]].concat()).ok();
+    assert_eq!(env.run(&[&["--export-report", "-"], &until[..]].concat()).ok(), csv);
+    assert_eq!(env.run(&[&until[..], &["--export-report=-"]].concat()).ok(), csv);
+    env.run(&["--export-report", "-", "--nonsense"]).fails(2, &["--nonsense"]);
+    env.run(&["--nonsense", "--status"]).fails(2, &["--nonsense"]);
 }
 
 #[test]

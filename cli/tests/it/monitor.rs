@@ -1,11 +1,13 @@
 //! The monitor in a pipe, as text and as JSON, and the demonstration: a line per change, soon, to a quiet end.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::env::{Env, PATIENCE, Reply, append, append_bytes, counts, parse, write_bytes};
+use crate::env::{Env, PATIENCE, Reply, append, append_bytes, counts, parse, wait, write_bytes};
 
 /// The monitor promises a second; a machine that tests may be busy. What was missed would be found after five minutes.
 const LATENCY_MAX: Duration = Duration::from_secs(10);
@@ -177,6 +179,21 @@ fn a_closed_pipe_is_a_quiet_end() {
         assert_eq!(status.code(), Some(0));
         assert!(!stderr.contains("rror"), "{stderr}");
     }
+}
+
+/// `claudewatch | head -1`, where nothing happens.
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_is_noticed_at_once() {
+    let env = Env::new();
+    env.write("c", &[Reply::new("msg_1", "2026-11-20T10:00:00Z")]);
+    let mut monitor = env.command(&["--json"]);
+    let mut monitor = monitor.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(monitor.stdout.take().unwrap());
+    lines.read_line(&mut String::new()).unwrap();
+    // No other line comes that could not be written.
+    drop(lines);
+    assert_eq!(wait(&mut monitor).expect("it ends").code(), Some(0));
 }
 
 #[cfg(unix)]
