@@ -246,7 +246,8 @@ fn the_demo_leaves_nothing_behind() {
         std::thread::sleep(Duration::from_millis(1));
     }
     std::thread::sleep(Duration::from_millis(20));
-    demo.signal(Signal::SIGINT);
+    // Not SIGINT, which a shell has its background jobs ignore.
+    demo.signal(Signal::SIGTERM);
     demo.end();
     assert_eq!(left(&env), 0, "the scratch folder is removed");
 }
