@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear, Padding, Paragraph, Widget};
 
 use super::paint::{Kind, Palette};
+use crate::words::clip;
 
 const KEYS: [(&str, &str); 10] = [
     ("↑ ↓  k j", "select a conversation"),
@@ -30,7 +31,7 @@ const SIGNS: [(&str, &str); 5] = [
 
 /// Paints the help in the middle of an area.
 pub(crate) fn draw(palette: Palette, buffer: &mut Buffer, area: Rect) {
-    let lines = lines(palette);
+    let lines = lines(palette, usize::from(area.width.saturating_sub(4)));
     let width = lines.iter().map(Line::width).max().unwrap_or_default() as u16 + 6;
     let height = lines.len() as u16 + 4;
     let width = width.min(area.width);
@@ -47,9 +48,12 @@ pub(crate) fn draw(palette: Palette, buffer: &mut Buffer, area: Rect) {
     Paragraph::new(lines).block(frame.padding(air)).render(place, buffer);
 }
 
-fn lines<'a>(palette: Palette) -> Vec<Line<'a>> {
+/// Returns the lines, of which none but the last is wider than there is room.
+fn lines<'a>(palette: Palette, room: usize) -> Vec<Line<'a>> {
     let pair = |(name, meaning): (&'static str, &'static str)| {
-        Line::from(vec![Span::styled(format!("{name:<15}"), palette.strong()), Span::raw(meaning)])
+        let name = format!("{name:<15}");
+        let meaning = clip(meaning, room.saturating_sub(name.chars().count()));
+        Line::from(vec![Span::styled(name, palette.strong()), Span::raw(meaning)])
     };
     let kinds = Kind::ALL.into_iter().flat_map(|kind| {
         [
