@@ -492,6 +492,7 @@ pub(crate) struct SpanArgs {
 pub(crate) struct ExplainArgs {
     /// A day (2026-11-22), a month (2026-11), a conversation, a session (pts/1:local:…), a project, a model, a message (msg_…),
     /// or a limit by its name in JSON (five_hour).
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) what: String,
 }
 

@@ -550,7 +550,7 @@ fn split_paths(list: OsString) -> Vec<PathBuf> {
 }
 
 /// Replaces a leading `~`, which no shell expands in a variable or a file.
-fn expanded(text: &str) -> PathBuf {
+pub(crate) fn expanded(text: &str) -> PathBuf {
     match (text.strip_prefix("~/"), home()) {
         (Some(rest), Some(home)) => home.join(rest),
         _ if text == "~" => home().unwrap_or_else(|| PathBuf::from(text)),

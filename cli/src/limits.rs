@@ -11,7 +11,7 @@ use session_analytics::{
     PriceBook, Reading, Share, Spend, Usd,
 };
 use session_coordinator::{Notice, NoticeBoard, NoticeKind};
-use session_detect::claude;
+use session_detect::{IsolationKey, claude};
 use session_store::{
     BoardSample, CELL_WIDTH, Checkpoint, ConversationId, Event, EventBackend, Fact, Ledger, LimitHit,
     LimitWindow, ModelId, PriceClass, Selection, Stores, Timestamp, Usage, Zone,
@@ -138,10 +138,11 @@ impl<'a> Basis<'a> {
         let mut limits = Limits::merge(readings.iter().cloned(), at);
         limits.limits.retain(|limit| is_news(limit, at));
         let past = self.past(at);
+        let ran = ran_in(self.sums.facts);
         let (mut rows, mut learned) = (Vec::new(), Vec::new());
         for limit in &limits.limits {
             let (forecast, lesson) = past.forecast(limit, wanted)?;
-            let row = LimitUse::of(limit, &self.spends(limit)?, at);
+            let row = LimitUse::of(limit, &self.spends(limit, &ran)?, at);
             rows.push(LimitUse { forecast: Some(forecast), ..row });
             learned.push(lesson);
         }
@@ -165,7 +166,7 @@ impl<'a> Basis<'a> {
     }
 
     /// Returns what was spent of a limit since its window began: by reply in the last hours, by quarter hour before.
-    fn spends(&self, limit: &Limit) -> Result<Vec<Spend>, CliError> {
+    fn spends(&self, limit: &Limit, ran: &Running) -> Result<Vec<Spend>, CliError> {
         let Some(began) = limit.began_at().filter(|_| !limit.is_over) else { return Ok(Vec::new()) };
         let mut spends = Vec::new();
         let mut add = |conversation: &ConversationId, model: &ModelId, when, cost| {
@@ -173,7 +174,8 @@ impl<'a> Basis<'a> {
                 && self.accounts.name(conversation) == Some(&limit.account)
             {
                 let named = || Share::name_of_conversation(conversation);
-                let who = self.sessions.get(conversation).cloned().unwrap_or_else(named);
+                let session = self.sessions.get(conversation).or_else(|| ran.get(conversation));
+                let who = session.cloned().unwrap_or_else(named);
                 spends.push(Spend { at: when, who, cost });
             }
         };
@@ -385,6 +387,22 @@ fn last_answers<'a>(
         }
     }
     Ok(answered)
+}
+
+/// Returns which session ran a conversation last, for when it runs in none any more.
+fn ran_in(facts: &Ledger) -> Running {
+    let mut ids: HashMap<&str, Option<Arc<str>>> = HashMap::new();
+    let mut ran: HashMap<&ConversationId, (Timestamp, Arc<str>)> = HashMap::new();
+    for event in facts.iter() {
+        let Fact::Ownership(told) = &event.fact else { continue };
+        let id = || IsolationKey::from_file_name(&told.session).map(|key| Arc::from(key.session_id()));
+        let Some(id) = ids.entry(&told.session).or_insert_with(id) else { continue };
+        let last = ran.entry(&event.owner.conversation).or_insert_with(|| (told.until, id.clone()));
+        if last.0 < told.until {
+            *last = (told.until, id.clone());
+        }
+    }
+    ran.into_iter().map(|(conversation, (_, id))| (conversation.clone(), id)).collect()
 }
 
 /// Returns which session runs which conversation now.

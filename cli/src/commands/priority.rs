@@ -9,6 +9,7 @@ use session_coordinator::Priority;
 use tempfile::NamedTempFile;
 
 use crate::args::PriorityArgs;
+use crate::config::expanded;
 use crate::context::{Context, print, print_json};
 use crate::error::CliError;
 use crate::printable::printable;
@@ -23,9 +24,10 @@ pub(crate) fn run(context: &Context, args: &PriorityArgs) -> Result<(), CliError
     }
 }
 
-/// A project may be named by a path that is relative to the working folder.
+/// A project may be named by a path that is relative to the working folder: by the folder that is there.
 fn scoped(scope: &str) -> String {
-    let is_path = scope == "." || scope == ".." || scope.starts_with("./") || scope.starts_with("../");
+    let is_path =
+        scope == ".." || scope.starts_with("./") || scope.starts_with("../") || Path::new(scope).is_dir();
     let absolute = is_path.then(|| Path::new(scope).canonicalize().ok()).flatten();
     absolute.and_then(|path| path.to_str().map(str::to_owned)).unwrap_or_else(|| scope.to_owned())
 }
@@ -101,7 +103,11 @@ fn with_rule(text: &str, scope: &str, level: Priority) -> Option<String> {
     let before: toml::Table = text.parse().ok()?;
     let mut wanted = before;
     let section = wanted.entry(SECTION).or_insert_with(|| toml::Table::new().into());
-    section.as_table_mut()?.insert(scope.to_owned(), level.name().into());
+    let section = section.as_table_mut()?;
+    // It may stand there already in another form, with `~` for the home folder.
+    let same = section.keys().find(|key| expanded(key).to_str() == Some(scope));
+    let scope = &same.cloned().unwrap_or_else(|| scope.to_owned());
+    section.insert(scope.clone(), level.name().into());
     let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let rule = format!("{} = \"{level}\"", quoted(scope));
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -167,6 +173,13 @@ mod tests {
             assert_eq!(with_rule(text, scope, Priority::Critical).as_deref(), expected, "{text}");
         };
         check("", "/p", Some("[priority]\n\"/p\" = \"critical\"\n"));
+        // As the manual has it written by hand.
+        let shop = expanded("~/shop");
+        check(
+            "[priority]\n\"~/shop\" = \"normal\"\n",
+            shop.to_str().unwrap(),
+            Some("[priority]\n\"~/shop\" = \"critical\"\n"),
+        );
         check(
             "quiet = true # yes\n",
             "/p",

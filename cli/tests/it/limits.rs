@@ -320,3 +320,18 @@ fn a_window_that_ended_is_told_of_for_an_hour() {
         "nothing is known of the window that followed"
     );
 }
+
+/// A window lives longer than a session; its shares keep the session's name.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_share_is_of_its_session_also_when_that_has_ended() {
+    let env = Env::new();
+    let claude = crate::claude::FakeClaude::start(&env, "a");
+    let id = claude.key().session_id().to_string();
+    env.write("a", &[Reply::new("msg_1", &minutes_ago(50).to_string()).of("a").output(300)]);
+    refuse(&env, "a", "five_hour", 2, seconds_from_now(3600));
+    let share = || env.json(&["limits"])["limits"][0]["shares"][0]["session_id"].clone();
+    assert_eq!(share(), id.as_str());
+    drop(claude);
+    assert_eq!(share(), id.as_str());
+}

@@ -48,6 +48,8 @@ impl Explained {
             };
             let mut readings: Vec<_> = known.readings.iter().filter(of_it).map(judged).collect();
             readings.sort_by(|(a, ..), (b, ..)| (b.at, b).cmp(&(a.at, a)));
+            // What stands on the board is kept in the stores, too.
+            readings.dedup_by(|(a, ..), (b, ..)| a == b);
             let held_back = held_back(row, facts, accounts);
             Self { row: row.clone(), learned: learned.clone(), at: known.at, readings, held_back }
         };
