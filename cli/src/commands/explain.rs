@@ -1,6 +1,7 @@
 //! `claudewatch explain`: the records behind a figure, what was dropped and why, and the prices used.
 
 mod efficiency;
+mod hits;
 mod limit;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,11 +11,12 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use session_analytics::{
-    Effort, LOOKED_AT, Price, PriceBook, SessionInfo, Sessions, Tokens, UsageOut, Usd, efforts,
+    Effort, Hit, LOOKED_AT, Price, PriceBook, SessionInfo, Sessions, Tokens, UsageOut, Usd, efforts,
+    quota_hits,
 };
 use session_store::{
-    Date, Event, EventBackend, EventId, Fact, Found, Ledger, PriceClass, Reading, Role, Selection, Source,
-    Tail, Timestamp, Turn, Usage, Zone, locate,
+    ConversationId, Date, Event, EventBackend, EventId, Fact, Found, Ledger, PriceClass, Reading, Role,
+    Selection, Source, Tail, Timestamp, Turn, Usage, Zone, locate,
 };
 
 use crate::accounts::Accounts;
@@ -52,18 +54,21 @@ pub(crate) fn run(context: &Context, args: &ExplainArgs) -> Result<(), CliError>
     };
     let mut accounts = Accounts::of(&context.config);
     accounts.learn(archive.ingestor.checkpoints());
-    let chosen = match (&subject, &known) {
+    let mut chosen = match (&subject, &known) {
         (Subject::Limit(window), Some(known)) => used_of(known, window, &turns, &facts, &accounts),
         _ => subject.choose(&turns, &facts, context, &sessions),
     };
+    let hits = subject.hits(&facts, context, &sessions);
+    chosen.extend(hits::events_of(&hits, &facts));
     let records = records_of(context, &chosen);
+    let hits = hits::told(hits, &records);
     let explain = |known: Known| limit::Explained::of(&known, &args.what, &records, &facts, &accounts);
     let limits = known.map(explain).unwrap_or_default();
     let efficiency = match &subject {
         Subject::Session(id) => Some(efficiency_of(&chosen, &facts, &book, &sessions, id, now())),
         _ => None,
     };
-    let account = Account { limits, efficiency, ..Account::of(subject, chosen, records, &book) };
+    let account = Account { hits, limits, efficiency, ..Account::of(subject, chosen, records, &book) };
     if context.config.json {
         return print(&account.json());
     }
@@ -148,18 +153,22 @@ impl Subject {
         }
         let any =
             |holds: &dyn Fn(&Event, &Turn) -> bool| turns.turns().any(|(event, turn)| holds(event, turn));
-        if any(&|event, _| event.owner.conversation.as_str().starts_with(what)) {
-            return Ok(Self::Conversation(what.to_owned()));
+        let is_hit = |subject: &Self| !subject.hits(facts, context, sessions).is_empty();
+        let conversation = Self::Conversation(what.to_owned());
+        if any(&|event, _| event.owner.conversation.as_str().starts_with(what)) || is_hit(&conversation) {
+            return Ok(conversation);
         }
         let is_session = |info: &SessionInfo| info.session_id.starts_with(what);
-        if what.contains(':') && any(&|event, _| session_of(sessions, event).is_some_and(is_session)) {
-            return Ok(Self::Session(what.to_owned()));
+        let session = Self::Session(what.to_owned());
+        let is_used = || any(&|event, _| session_of(sessions, event).is_some_and(is_session));
+        if what.contains(':') && (is_used() || is_hit(&session)) {
+            return Ok(session);
         }
         if any(&|_, turn| turn.model.as_str().contains(what)) {
             return Ok(Self::Model(what.to_owned()));
         }
         let project = Self::Project(what.to_owned());
-        if project.choose(turns, facts, context, sessions).is_empty() {
+        if project.choose(turns, facts, context, sessions).is_empty() && !is_hit(&project) {
             return Err(CliError::nothing(format!("nothing is known of `{what}`")).hinted(
                 "name a day (2026-11-22), a month (2026-11), a conversation, a session (pts/1:local:…), a project, a model, a \
                  message (msg_…) or a limit (five_hour)",
@@ -170,18 +179,7 @@ impl Subject {
 
     /// Returns the turns that the subject is made of.
     fn choose(&self, turns: &Ledger, facts: &Ledger, context: &Context, sessions: &Sessions) -> Ledger {
-        let projects: BTreeMap<_, _> = match self {
-            Self::Project(_) => facts
-                .iter()
-                .filter_map(|event| match &event.fact {
-                    Fact::Conversation(told) => {
-                        Some((&event.owner.conversation, context.projects.of(told.first.folder.as_deref()?)))
-                    }
-                    _ => None,
-                })
-                .collect(),
-            _ => BTreeMap::new(),
-        };
+        let projects = self.projects(facts, context);
         let wanted = |event: &Event, turn: &Turn| match self {
             Self::Message(id) => event.id == *id,
             Self::Days(_, range) => range.contains(&event.at),
@@ -196,6 +194,38 @@ impl Subject {
                 .is_some_and(|project| session_analytics::is_project(project, wanted)),
         };
         turns.turns().filter(|(event, turn)| wanted(event, turn)).map(|(event, _)| event.clone()).collect()
+    }
+
+    /// Returns the limit hits that the subject's figures count.
+    fn hits(&self, facts: &Ledger, context: &Context, sessions: &Sessions) -> Vec<Hit> {
+        let projects = self.projects(facts, context);
+        let is_wanted = |hit: &Hit| match self {
+            Self::Days(_, range) => range.contains(&hit.at),
+            Self::Conversation(prefix) => hit.conversation.as_str().starts_with(prefix.as_str()),
+            Self::Session(id) => sessions
+                .of(&hit.conversation, hit.at)
+                .is_some_and(|info| info.session_id.starts_with(id.as_str())),
+            Self::Project(wanted) => projects
+                .get(&hit.conversation)
+                .is_some_and(|project| session_analytics::is_project(project, wanted)),
+            // A hit has no message and no model, and a limit lists its own.
+            Self::Message(_) | Self::Model(_) | Self::Limit(_) => false,
+        };
+        quota_hits(facts).into_iter().filter(is_wanted).collect()
+    }
+
+    /// Returns the project of each conversation, where the subject is one.
+    fn projects<'f>(&self, facts: &'f Ledger, context: &Context) -> BTreeMap<&'f ConversationId, String> {
+        let project = |event: &'f Event| match &event.fact {
+            Fact::Conversation(told) => {
+                Some((&event.owner.conversation, context.projects.of(told.first.folder.as_deref()?)))
+            }
+            _ => None,
+        };
+        match self {
+            Self::Project(_) => facts.iter().filter_map(project).collect(),
+            _ => BTreeMap::new(),
+        }
     }
 
     fn name(&self) -> &str {
@@ -311,6 +341,7 @@ struct Account {
     messages: Vec<Explained>,
     prices: BTreeMap<(String, PriceClass, Timestamp), PriceLine>,
     unpriced: BTreeSet<String>,
+    hits: Vec<hits::Told>,
     /// What is behind the limits that are explained.
     limits: Vec<limit::Explained>,
     /// What is behind the score of the session that is explained.
@@ -340,6 +371,7 @@ impl Account {
             messages: Vec::new(),
             prices: BTreeMap::new(),
             unpriced: BTreeSet::new(),
+            hits: Vec::new(),
             limits: Vec::new(),
             efficiency: None,
         };
@@ -405,6 +437,10 @@ impl Account {
                 Tokens(self.usage().total()),
                 self.cost()
             ));
+        }
+        if !self.hits.is_empty() {
+            out.push_str(&hits::text(&self.hits, LISTED_MAX));
+            out.push('\n');
         }
         for limit in &self.limits {
             out.push_str(&limit.text(context, LISTED_MAX));
@@ -490,6 +526,7 @@ impl Account {
                 .map(|((model, class, _), line)| PriceOut::of(model, *class, line))
                 .collect(),
             details: self.messages.iter().map(MessageOut::of).collect(),
+            limit_hits: self.hits.iter().map(hits::HitOut::of).collect(),
             limits: self.limits.iter().map(limit::Explained::json).collect(),
             efficiency: self.efficiency.as_ref(),
         };
@@ -584,6 +621,7 @@ struct AccountOut<'a> {
     prices: Vec<PriceOut<'a>>,
     details: Vec<MessageOut<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    limit_hits: Vec<hits::HitOut<'a>>,
     limits: Vec<limit::ExplainedOut<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     efficiency: Option<&'a EfficiencyOut>,

@@ -224,3 +224,27 @@ fn a_session_comes_with_its_efficiency() {
         "{text}"
     );
 }
+
+/// A conversation may consist of nothing but a refusal; what the report counts is explained all the same.
+#[test]
+fn limit_hits_are_behind_figures_too() {
+    let env = Env::new();
+    let reset = now().after(MINUTE * 60);
+    let refused = |id: &str| {
+        Reply::now(id).of("refused").folder("/p/shop").refused("five_hour", reset.as_millis() / 1000)
+    };
+    // A second try at the same limit is no second hit.
+    env.write("refused", &[refused("err_1"), refused("err_2")]);
+    assert_eq!(env.json(&["report", "conversation"])["totals"]["rate_limit_events"], 1);
+    for what in ["refused", "/p/shop", &now().to_string()[..10]] {
+        let explained = env.json(&["explain", what]);
+        let hits = explained["limit_hits"].as_array().unwrap();
+        assert_eq!((&explained["messages"], hits.len()), (&json!(0), 1), "{what}: {explained}");
+        assert_eq!(
+            (&hits[0]["window"], &hits[0]["conversation_id"]),
+            (&json!("five_hour"), &json!("refused"))
+        );
+        assert_eq!(hits[0]["transcript"], env.transcript("refused").to_str().unwrap());
+        assert!(env.run(&["explain", what]).ok().contains("1 limit hit, the newest first:\n"));
+    }
+}
