@@ -223,6 +223,16 @@ impl Store {
         self.state().quarantined.clone()
     }
 
+    /// Returns the moment before which records were deleted and nothing is taken in any more; [`Timestamp::MIN`] where none were.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn horizon(&self) -> Result<Timestamp, Error> {
+        let disk = self.state().disk.clone();
+        disk.map_or(Ok(Timestamp::MIN), |disk| disk.horizon())
+    }
+
     /// Returns whether the file was removed while it was open; all that it held was then written into a fresh one, or is kept in
     /// memory where that cannot be made.
     pub fn was_removed(&self) -> bool {

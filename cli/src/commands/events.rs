@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use session_store::exchange::{self, Lines, Refused};
-use session_store::{Batch, Event, EventBackend, Ledger, Selection, Stores};
+use session_store::{Batch, Event, EventBackend, Ledger, Selection, Stores, Timestamp};
 
 use super::report::range;
 use crate::args::{EventsCommand, SpanArgs};
@@ -16,6 +16,7 @@ use crate::context::{Context, print};
 use crate::error::{CliError, exit, hint_for};
 use crate::output::Output;
 use crate::printable::{printable, printable_json, printable_line};
+use crate::words::count;
 
 /// Events in one transaction, and in memory at a time.
 const BATCH: usize = 10_000;
@@ -50,7 +51,9 @@ fn write_events<'a>(out: &mut Output, mut events: impl Iterator<Item = &'a Event
 
 /// Joins lines into the store; needs neither transcripts nor a Claude Code on this host.
 fn import(context: &Context, files: &[PathBuf]) -> Result<(), CliError> {
-    let mut import = Import { store: Stores::open(&context.config.data_dir, now()), tally: Tally::default() };
+    let store = Stores::open(&context.config.data_dir, now());
+    let horizon = store.archive().horizon()?;
+    let mut import = Import { store, horizon, tally: Tally::default() };
     let before = import.count()?;
     for file in files {
         let cannot = |error| CliError::store(format!("cannot read {}", file.display())).because(error);
@@ -81,6 +84,8 @@ fn import(context: &Context, files: &[PathBuf]) -> Result<(), CliError> {
 
 struct Import {
     store: Stores,
+    /// What ended before it was deleted here, and stays away.
+    horizon: Timestamp,
     tally: Tally,
 }
 
@@ -89,6 +94,8 @@ struct Import {
 struct Tally {
     events: u64,
     refused: BTreeMap<Refused, u64>,
+    /// Of a time whose records were deleted.
+    pruned: u64,
     /// Where the first line stood that was passed over.
     first_refused: Option<(String, u64, Refused)>,
 }
@@ -104,7 +111,11 @@ impl Import {
             match line {
                 Ok(event) => {
                     self.tally.events += 1;
-                    let _ = batch.apply(event);
+                    if event.ended_before(self.horizon) {
+                        self.tally.pruned += 1;
+                    } else {
+                        let _ = batch.apply(event);
+                    }
                 }
                 Err(reason) => self.tally.refuse(name, number, reason),
             }
@@ -143,7 +154,9 @@ impl Tally {
     }
 
     fn json(&self, added: u64) -> String {
-        let skipped = self.refused.iter().map(|(reason, count)| (reason.name(), *count)).collect();
+        let refused = self.refused.iter().map(|(reason, count)| (reason.name(), *count));
+        let pruned = (self.pruned > 0).then_some(("pruned", self.pruned));
+        let skipped = refused.chain(pruned).collect();
         let out = ImportOut { schema_version: 1, events: self.events, added, skipped };
         let text = printable_json(&out);
         format!("{text}\n")
@@ -151,6 +164,10 @@ impl Tally {
 
     fn text(&self, added: u64) -> String {
         let mut text = format!("{} events read, {added} of them new.\n", self.events);
+        if self.pruned > 0 {
+            let events = count(self.pruned, "event");
+            text.push_str(&format!("Not taken in: {events} of a time that was pruned here.\n"));
+        }
         if let Some((name, number, reason)) = &self.first_refused {
             let all: u64 = self.refused.values().sum();
             let reasons: Vec<String> =

@@ -107,6 +107,19 @@ fn names_of_folders_do_no_harm() {
 }
 
 #[test]
+fn what_was_pruned_stays_away_and_is_said() {
+    let (there, here) = (Env::new(), Env::new());
+    there.write("old", &[Reply::new("msg_1", "2025-03-05T10:00:00Z"), Reply::now("msg_2")]);
+    here.write("pruned", &[Reply::new("msg_3", "2025-01-01T10:00:00Z")]);
+    here.run(&["report"]).ok();
+    here.run(&["prune", "--older-than", "90d", "--yes"]).ok();
+    let lines = there.run(&["events", "export"]).ok();
+    let told = import(&here, &lines).json();
+    assert_eq!((&told["added"], &told["skipped"]), (&json!(2), &json!({"pruned": 1})), "{told}");
+    assert_eq!(here.json(&["report"])["totals"]["messages"], 1);
+}
+
+#[test]
 fn what_cannot_be_read_or_written_is_said() {
     let env = Env::new();
     env.write("c", &[Reply::new("msg_1", "2026-11-20T10:00:00Z")]);
