@@ -286,7 +286,11 @@ impl Place {
     pub(crate) fn tell_of(&self, hits: &[SeenHit], stores: &Stores) {
         // Who shares nothing tells nothing, and keeps nothing of others.
         let hits = if self.isolation.uses_board() { hits } else { &[] };
-        for hit in hits {
+        let is_told = |hit: &&SeenHit| {
+            let said = stores.sharing_of(&hit.event.owner.conversation);
+            said.is_ok_and(|said| level(said.as_deref()).uses_board())
+        };
+        for hit in hits.iter().filter(is_told) {
             let (account, from) = (account(&hit.config_dir), self.coordinator.member());
             let Some(notice) = Notice::of_event(account, from, &hit.event) else { continue };
             if !notice.is_news(now()) {

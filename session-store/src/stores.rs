@@ -178,6 +178,15 @@ impl Stores {
         self.seen(name).map_or(Ok(None), |store| store.sharing())
     }
 
+    /// Returns the same of the session that a conversation belongs to; `None` also for one of the archive.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn sharing_of(&self, conversation: &ConversationId) -> Result<Option<String>, Error> {
+        self.owner(conversation).map_or(Ok(None), |name| self.sharing(&name))
+    }
+
     /// Returns the conversations that are at home in a session's store: of those read so far, the ones that the session ran
     /// last.
     pub fn at_home(&self, name: &str) -> Vec<ConversationId> {

@@ -5,7 +5,7 @@ use session_coordinator::{Claims, Isolation, NoticeBoard, RuntimeDir};
 use session_store::{EventBackend, Stores, Timestamp};
 
 use crate::claude::{FakeClaude, elsewhere};
-use crate::env::{Env, PATIENCE, Reply, append, now};
+use crate::env::{Env, PATIENCE, Reply, append, now, parse};
 
 /// A host with a conversation in the session of the tests, one in another session, and one that nobody runs.
 fn three_conversations() -> (Env, FakeClaude, FakeClaude) {
@@ -76,6 +76,34 @@ fn a_session_that_shares_less_is_left_out_also_when_its_monitor_has_ended() {
         let tokens = if level == "unified" { 30 } else { 0 };
         assert_eq!(hers["total_tokens"], tokens, "{level}");
     }
+}
+
+/// One session's monitor reads the transcripts of all; what another does not share it does not tell.
+#[test]
+fn a_limit_of_a_session_that_shares_nothing_is_told_to_nobody() {
+    let (env, _own, other) = three_conversations();
+    assert_eq!(report(&env, &[])["totals"]["messages"], 3);
+    stores(&env).session(&other.key().file_name()).set_sharing(Isolation::Complete.name());
+    let monitor = env.start(&["--json", "--all"]);
+    monitor.line();
+    let reset = now().as_millis() / 1000 + 3600;
+    let refused = |conversation: &str| {
+        let id = format!("err_{conversation}");
+        env.write(conversation, &[Reply::now(&id).of(conversation).refused("five_hour", reset)]);
+    };
+    refused("other");
+    // Read in the order they are written in: by the time the second is told, the first would be.
+    let read = || stores(&env).events(&session_store::Selection::limit_hits()).unwrap().len();
+    let end = std::time::Instant::now() + PATIENCE;
+    while read() == 0 {
+        assert!(std::time::Instant::now() < end, "the hit is not read");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    refused("own");
+    let told = monitor.until(PATIENCE, |line| !parse(line)["notices"].as_array().unwrap().is_empty());
+    let notices = parse(&told)["notices"].clone();
+    let who: Vec<&Value> = notices.as_array().unwrap().iter().map(|it| &it["conversation_id"]).collect();
+    assert_eq!(who, [&json!("own")], "{notices}");
 }
 
 #[test]
