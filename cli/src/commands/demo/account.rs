@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde_json::json;
 use session_analytics::{PriceBook, Usd, WHOLE};
 use session_store::{
-    Batch, Cell, Event, EventBackend, Fact, LimitSample, LimitWindow, Owner, Role, Stores, Timestamp,
+    Batch, Cell, ConversationId, Event, EventBackend, Fact, LimitSample, LimitWindow, Owner, Role, Stores,
+    Timestamp,
 };
 
 use crate::kept;
@@ -49,8 +50,23 @@ impl Account {
         let five_hours = samples(&cells, book, LimitWindow::FiveHour, self.reset, FIVE_HOURS, AT_START[0]);
         let week_end = self.start.after(WEEK_ENDS_IN);
         let week = samples(&cells, book, LimitWindow::SevenDay, week_end, WEEK, AT_START[1]);
-        let ledger = five_hours.into_iter().chain(week).collect();
+        let running = cells.last().and_then(|cell| self.running(&cell.key.conversation));
+        let ledger = five_hours.into_iter().chain(week).chain(running).collect();
         stores.commit(Batch { ledger, ..Batch::default() }).map(drop)
+    }
+
+    /// Makes the sample of now, told by a conversation: it fixes the block also where nobody has worked in it yet.
+    fn running(&self, conversation: &ConversationId) -> Option<Event> {
+        let sample = LimitSample {
+            window: LimitWindow::FiveHour,
+            resets_at: Some(self.reset),
+            used_hundredths: Some(AT_START[0] as u32),
+            status: "allowed".into(),
+        };
+        let owner =
+            Owner { role: Role::Main, since: self.start, conversation: conversation.clone(), agent: None };
+        let id = kept::sample_id(&format!("statusline:{conversation}"), &sample)?;
+        Some(Event { id, at: self.start, owner, fact: Fact::LimitSample(sample) })
     }
 
     /// Writes down what Claude Code would keep of its last look at the account.
