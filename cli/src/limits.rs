@@ -170,8 +170,7 @@ impl<'a> Basis<'a> {
         let Some(began) = limit.began_at().filter(|_| !limit.is_over) else { return Ok(Vec::new()) };
         let mut spends = Vec::new();
         let mut add = |conversation: &ConversationId, model: &ModelId, when, cost| {
-            if is_of(&limit.window, model.as_str())
-                && self.accounts.name(conversation) == Some(&limit.account)
+            if limit.window.counts(model.as_str()) && self.accounts.name(conversation) == Some(&limit.account)
             {
                 let named = || Share::name_of_conversation(conversation);
                 let session = self.sessions.get(conversation).or_else(|| ran.get(conversation));
@@ -413,16 +412,4 @@ pub(crate) fn sessions(config: &Config) -> Running {
         Some((ConversationId::from(running.conversation.id()?), Arc::from(key.session_id())))
     };
     found.running.iter().filter_map(pair).collect()
-}
-
-/// Returns whether a model draws on a limit.
-fn is_of(window: &LimitWindow, model: &str) -> bool {
-    let family = match window {
-        LimitWindow::SevenDayOpus => "opus",
-        LimitWindow::SevenDaySonnet => "sonnet",
-        LimitWindow::Other(name) if &**name == "seven_day_overage_included" => "fable",
-        LimitWindow::Other(name) => name.strip_prefix("seven_day_").unwrap_or_default(),
-        _ => "",
-    };
-    model.to_lowercase().contains(family)
 }
