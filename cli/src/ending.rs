@@ -33,7 +33,7 @@ impl Endings {
 #[cfg(unix)]
 fn is_ignored(signal: i32) -> bool {
     let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
-        // Where the system does not tell, nobody is to be taken the benefit of `nohup`.
+        // Where the system does not tell, `nohup` is to work all the same.
         return signal == signal_hook::consts::SIGHUP;
     };
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -543,15 +543,10 @@ impl<'c> Feed<'c> {
             return "the data folder was removed while this runs; all that it held was written anew"
                 .to_owned();
         }
-        match &self.scope {
-            Some(scope) if scope_widened && self.remark.is_empty() => {
-                format!("nothing below {scope}; showing all projects")
-            }
-            Some(_) if scope_widened => {
-                format!("{}; nothing below this folder, so all projects", self.remark)
-            }
-            _ => self.remark.clone(),
-        }
+        let widened = self.scope.as_ref().filter(|_| scope_widened);
+        let widened = widened.map(|scope| format!("nothing below {scope}; showing all projects"));
+        let notes = [Some(self.remark.clone()).filter(|remark| !remark.is_empty()), widened];
+        notes.into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 }
 

@@ -4,8 +4,8 @@
 use session_analytics::LimitSource;
 use session_coordinator::{Journal, NoticeBoard};
 use session_store::{
-    Batch, BoardSample, Change, Event, EventBackend, EventId, Fact, Ledger, LimitSample, Owner, Role,
-    Selection, Stores, Timestamp,
+    Batch, Change, Event, EventBackend, EventId, Fact, Ledger, LimitSample, Owner, Role, Selection, Stores,
+    Timestamp,
 };
 
 use crate::accounts::Accounts;
@@ -22,7 +22,8 @@ const RESET_STEP_MS: i64 = 60_000;
 /// Where they cannot be written, the board has them still, and the next one who looks keeps them.
 pub(crate) fn keep_samples(stores: &Stores, board: &NoticeBoard, accounts: &Accounts) {
     let samples = board.board().observed().unwrap_or_default();
-    let events = samples.iter().filter(|sample| accounts.holds(&sample.account)).filter_map(event);
+    let own = samples.into_iter().filter(|sample| accounts.holds(&sample.account));
+    let events = own.filter_map(|it| event(&it.source, it.at, it.sample));
     let batch = Batch { ledger: events.collect(), ..Batch::default() };
     if batch.ledger.is_empty() {
         return;
@@ -61,15 +62,15 @@ pub(crate) fn keep_restraints(stores: &Stores, config: &Config) {
 /// Makes an event of a sample; `None` where no conversation told it, as with refusals, which transcripts tell themselves.
 ///
 /// One value of one window, told by one conversation, is one event however often it was told, of the first time it was.
-fn event(sample: &BoardSample) -> Option<Event> {
-    let (_, conversation) = sample.source.split_once(':')?;
-    let id = sample_id(&sample.source, &sample.sample)?;
-    let owner = Owner { role: Role::Main, since: sample.at, conversation: conversation.into(), agent: None };
-    Some(Event { id, at: sample.at, owner, fact: Fact::LimitSample(sample.sample.clone()) })
+pub(crate) fn event(source: &str, at: Timestamp, sample: LimitSample) -> Option<Event> {
+    let (_, conversation) = source.split_once(':')?;
+    let id = sample_id(source, &sample)?;
+    let owner = Owner { role: Role::Main, since: at, conversation: conversation.into(), agent: None };
+    Some(Event { id, at, owner, fact: Fact::LimitSample(sample) })
 }
 
 /// Names the event of a sample; `None` where it tells no value.
-pub(crate) fn sample_id(source: &str, told: &LimitSample) -> Option<EventId> {
+fn sample_id(source: &str, told: &LimitSample) -> Option<EventId> {
     let end = told
         .resets_at
         .map_or(0, |reset| reset.as_millis().saturating_add(RESET_STEP_MS / 2).div_euclid(RESET_STEP_MS));

@@ -9,8 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 use session_analytics::{PriceBook, Usd, WHOLE};
 use session_store::{
-    Batch, Cell, ConversationId, Event, EventBackend, Fact, LimitSample, LimitWindow, Owner, Role, Stores,
-    Timestamp,
+    Batch, Cell, ConversationId, Event, EventBackend, LimitSample, LimitWindow, Stores, Timestamp,
 };
 
 use crate::kept;
@@ -63,10 +62,7 @@ impl Account {
             used_hundredths: Some(AT_START[0] as u32),
             status: "allowed".into(),
         };
-        let owner =
-            Owner { role: Role::Main, since: self.start, conversation: conversation.clone(), agent: None };
-        let id = kept::sample_id(&format!("statusline:{conversation}"), &sample)?;
-        Some(Event { id, at: self.start, owner, fact: Fact::LimitSample(sample) })
+        kept::event(&format!("statusline:{conversation}"), self.start, sample)
     }
 
     /// Writes down what Claude Code would keep of its last look at the account.
@@ -132,10 +128,7 @@ fn samples(
             };
             let (at, conversation) =
                 (cell.key.start.after(session_store::CELL_WIDTH).min(resets_at), &cell.key.conversation);
-            let owner =
-                Owner { role: Role::Main, since: at, conversation: conversation.clone(), agent: None };
-            let id = kept::sample_id(&format!("statusline:{conversation}"), &sample);
-            events.extend(id.map(|id| Event { id, at, owner, fact: Fact::LimitSample(sample) }));
+            events.extend(kept::event(&format!("statusline:{conversation}"), at, sample));
         }
     }
     events
