@@ -26,8 +26,8 @@ pub(crate) fn run(context: &Context, args: &PriorityArgs) -> Result<(), CliError
 
 /// A project may be named by a path that is relative to the working folder: by the folder that is there.
 fn scoped(scope: &str) -> String {
-    let is_path =
-        scope == ".." || scope.starts_with("./") || scope.starts_with("../") || Path::new(scope).is_dir();
+    let path = Path::new(scope);
+    let is_path = scope.starts_with("./") || scope.starts_with("../") || path.is_relative() && path.is_dir();
     let absolute = is_path.then(|| Path::new(scope).canonicalize().ok()).flatten();
     absolute.and_then(|path| path.to_str().map(str::to_owned)).unwrap_or_else(|| scope.to_owned())
 }
