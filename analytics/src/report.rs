@@ -114,7 +114,8 @@ pub struct ReportOptions {
 }
 
 impl ReportOptions {
-    /// Returns whether the report depends on the facts of conversations; without them it is the same otherwise.
+    /// Returns whether the report depends on the facts of conversations; without them it is the same otherwise. Where it
+    /// depends on no sessions either, its cells may be those of all conversations together.
     pub fn needs_conversations(&self) -> bool {
         matches!(self.by, By::Conversation | By::Project) || self.filter.project.is_some()
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf, is_separator};
 use std::sync::Arc;
 
 use session_analytics::Reading;
-use session_store::{Checkpoint, ConversationId, SourceKind};
+use session_store::{Checkpoint, ConversationId, Error, EventBackend, SourceKind, Stores};
 
 use crate::config::{Config, home};
 use crate::coordination;
@@ -28,6 +28,13 @@ impl Accounts {
         let names = dirs.iter().map(|dir| coordination::account(dir).as_str().into()).collect();
         let plain = dirs.iter().map(|dir| dir.components().collect()).collect();
         Self { dirs, plain, names, by_conversation: HashMap::new() }
+    }
+
+    /// The same, with whose the conversations of all transcripts that were read are.
+    pub(crate) fn known(config: &Config, stores: &Stores) -> Result<Self, Error> {
+        let mut accounts = Self::of(config);
+        accounts.learn(&stores.checkpoints()?);
+        Ok(accounts)
     }
 
     /// Learns from where the transcripts lie.

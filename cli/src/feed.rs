@@ -75,6 +75,8 @@ pub(crate) struct Feed<'c> {
     has_shown: bool,
     /// Whether everything was read that this process has to read.
     is_read: bool,
+    /// Whether all that the stores know of sources is known here, and kept up by what this process reads.
+    is_informed: bool,
     has_followed: bool,
     is_published: bool,
     /// Whether what was shown last was computed by the leader.
@@ -109,15 +111,9 @@ enum Todo {
 }
 
 impl<'c> Feed<'c> {
-    pub(crate) fn new(
-        context: &'c Context,
-        store: Stores,
-        book: PriceBook,
-        scope: Option<String>,
-        sources: &Ingestor,
-    ) -> Self {
+    pub(crate) fn new(context: &'c Context, store: Stores, book: PriceBook, scope: Option<String>) -> Self {
         let project = std::env::current_dir().ok();
-        let mut feed = Self {
+        Self {
             context,
             store,
             book,
@@ -134,27 +130,44 @@ impl<'c> Feed<'c> {
             awaits: None,
             has_shown: false,
             is_read: true,
+            is_informed: false,
             has_followed: false,
             is_published: true,
             is_served: false,
             has_samples: false,
-            digest: sources.digest(),
+            digest: 0,
             tidied_at: now(),
             survey: Default::default(),
-        };
-        feed.learn(sources.checkpoints());
-        feed
+        }
     }
 
-    /// Takes part in what the others know.
-    pub(crate) fn at(self, place: Option<&'c Place>) -> Self {
-        let is_read = place.is_none_or(|place| place.duty() != Duty::Rest);
+    /// Takes over what the stores know of all sources, for one that has read them.
+    pub(crate) fn informed(mut self) -> Result<Self, CliError> {
+        self.inform()?;
+        Ok(self)
+    }
+
+    fn inform(&mut self) -> Result<(), CliError> {
+        let checkpoints = self.store.checkpoints()?;
+        self.sources.clear();
+        self.learn(checkpoints.iter());
+        self.is_informed = self.reads();
+        Ok(())
+    }
+
+    /// Takes part in what the others know; `sources` has read everything, where this process has to read.
+    pub(crate) fn at(mut self, place: Option<&'c Place>, sources: &Ingestor) -> Result<Self, CliError> {
+        (self.place, self.digest) = (place, sources.digest());
+        self.is_read = self.reads();
         let board = place.and_then(Place::board);
-        if let Some(board) = board.as_ref().filter(|_| is_read) {
-            kept::keep_samples(&self.store, board, &self.accounts);
+        if self.is_read {
+            self.inform()?;
+            if let Some(board) = &board {
+                kept::keep_samples(&self.store, board, &self.accounts);
+            }
         }
-        let told = board.map(|board| Told::on(&board, &self.context.config)).unwrap_or_default();
-        Self { place, is_read, told, ..self }
+        self.told = board.map(|board| Told::on(&board, &self.context.config)).unwrap_or_default();
+        Ok(self)
     }
 
     fn learn<'a>(&mut self, checkpoints: impl Iterator<Item = &'a Checkpoint>) {
@@ -261,10 +274,8 @@ impl<'c> Feed<'c> {
     }
 
     fn own_view(&mut self) -> Result<Live, CliError> {
-        if !self.reads() {
-            let checkpoints = self.store.checkpoints()?;
-            self.sources.clear();
-            self.learn(checkpoints.iter());
+        if !(self.is_informed && self.reads()) {
+            self.inform()?;
         }
         let state = self.place.map(Place::state).unwrap_or_default();
         let (live, _) = self.compute(&figures(&self.store)?, &recent(&self.store)?)?;
@@ -394,6 +405,7 @@ impl<'c> Feed<'c> {
             }
             News::Role(Role::Following) => {
                 self.degraded.clear();
+                self.is_informed = false;
                 if let Some(place) = self.place.filter(|_| !std::mem::replace(&mut self.has_followed, true)) {
                     place.count_watches(
                         self.context.config.claude_dirs.iter().filter(|it| it.is_dir()).count(),

@@ -13,8 +13,8 @@ use session_analytics::{
 use session_coordinator::{Notice, NoticeBoard, NoticeKind};
 use session_detect::{IsolationKey, claude};
 use session_store::{
-    BoardSample, CELL_WIDTH, Checkpoint, ConversationId, Event, EventBackend, Fact, Ledger, LimitHit,
-    LimitWindow, ModelId, PriceClass, Selection, Stores, Timestamp, Usage, Zone,
+    BoardSample, CELL_WIDTH, ConversationId, Event, EventBackend, Fact, Ledger, LimitHit, LimitWindow,
+    ModelId, PriceClass, Selection, Stores, Timestamp, Usage, Zone,
 };
 
 use crate::accounts::Accounts;
@@ -209,16 +209,14 @@ impl Known {
     }
 
     /// Gathers everything for one who looks once.
-    pub(crate) fn gather<'a>(
+    pub(crate) fn gather(
         context: &Context,
         stores: &Stores,
         book: &PriceBook,
-        checkpoints: impl Iterator<Item = &'a Checkpoint>,
         wanted: Wanted,
     ) -> Result<Self, CliError> {
         let at = now();
-        let mut accounts = Accounts::of(&context.config);
-        accounts.learn(checkpoints);
+        let accounts = Accounts::known(&context.config, stores)?;
         let range = at.before(FIVE_HOURS)..Timestamp::MAX;
         let recent = stores.events(&Selection { range, turns: true, ..Selection::limit_hits() })?;
         let board = coordination::existing_board(&context.config);

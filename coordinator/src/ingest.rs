@@ -1,8 +1,8 @@
 //! From files to the store: finds what is new in the sources, reads it in parallel, commits it once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
-use std::hash::{BuildHasher, DefaultHasher, Hasher};
+use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,12 +10,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use foldhash::fast::{FixedState, RandomState};
 use memchr::memchr;
 use session_store::{
-    Batch, Change, Checkpoint, ConversationId, Error, Event, EventBackend, Fact, Join, LINE_BYTES_MAX,
-    LimitCause, Listings, Located, Position, ProblemKind, Reading, Selection, Source, SourceId, SourceKind,
-    Tail, Zone,
+    Batch, Change, Checkpoint, Checkpoints, ConversationId, Error, Event, EventBackend, Fact, Join,
+    LINE_BYTES_MAX, LimitCause, Listings, Position, ProblemKind, Reading, Selection, Source, SourceId,
+    SourceKind, Tail, Zone,
 };
 
 use crate::search::{Search, search};
@@ -63,18 +62,16 @@ pub struct Ingestor {
     store: Arc<dyn EventBackend>,
     config_dirs: Vec<PathBuf>,
     zone: Zone,
-    known: BySource<Checkpoint>,
+    /// How far each source has been read.
+    known: Checkpoints,
     listings: Listings,
     /// Whether the store was asked what is known, and what folders held.
     has_asked: bool,
-    /// The sources that there are, each with a hash of what its directory entry told before it was read.
-    present: BySource<u64>,
+    /// The states of the sources that there are, as they were before they were read; see [`Source::state`].
+    present: HashSet<u64>,
     /// Which sources are read, where not all are.
     wanted: Option<Wanted>,
 }
-
-/// Something of each source. Their paths are long: hashing them the usual way was an eighth of a report's instructions.
-type BySource<T> = HashMap<SourceId, T, RandomState>;
 
 type Wanted = Box<dyn Fn(&Source) -> bool + Send>;
 
@@ -157,7 +154,7 @@ impl Ingestor {
 
     /// Returns a number for the state of all sources that was read; see [`sources_digest`].
     pub fn digest(&self) -> u64 {
-        self.present.values().fold(0, |digest, hash| digest ^ hash)
+        digest_of(&self.present)
     }
 
     /// Returns the used-up quotas of all time that the store knows.
@@ -169,44 +166,34 @@ impl Ingestor {
     /// The store cannot be read.
     pub fn hits(&self) -> Result<Vec<SeenHit>, Error> {
         let facts = self.store.events(&Selection::limit_hits())?;
-        let mut dirs: Option<HashMap<&ConversationId, &Path>> = None;
+        let mut dirs: Option<HashMap<ConversationId, PathBuf>> = None;
         let mut hits = Vec::new();
         for event in facts.into_iter().filter(is_quota_hit) {
-            let dirs = dirs.get_or_insert_with(|| self.dirs_of_conversations());
-            let dir = dirs.get(&event.owner.conversation).copied();
-            let dir = dir.or(self.config_dirs.first().map(PathBuf::as_path));
-            hits.extend(dir.map(|dir| SeenHit { config_dir: dir.to_owned(), event }));
+            let dirs = match &mut dirs {
+                Some(dirs) => dirs,
+                none => none.insert(self.dirs_of_conversations()?),
+            };
+            let dir = dirs.get(&event.owner.conversation).or(self.config_dirs.first());
+            hits.extend(dir.map(|dir| SeenHit { config_dir: dir.clone(), event }));
         }
         Ok(hits)
     }
 
-    fn dirs_of_conversations(&self) -> HashMap<&ConversationId, &Path> {
-        self.checkpoints()
-            .filter_map(|it| match &it.kind {
+    fn dirs_of_conversations(&self) -> Result<HashMap<ConversationId, PathBuf>, Error> {
+        let checkpoints = self.store.checkpoints()?.into_iter();
+        Ok(checkpoints
+            .filter_map(|known| match known.kind {
                 SourceKind::Main { conversation } => {
-                    Some((conversation, dir_of(&self.config_dirs, &it.source)?))
+                    Some((conversation, dir_of(&self.config_dirs, &known.source)?.to_owned()))
                 }
                 SourceKind::SubAgent { .. } => None,
             })
-            .collect()
-    }
-
-    /// Lets go of the store and leaves the rest to the system, for a process that is about to end: freeing what is known of
-    /// thousands of sources piece by piece takes a while.
-    pub fn leave(self) {
-        let Self { store, config_dirs: _, zone: _, known, listings, has_asked: _, present, wanted: _ } = self;
-        std::mem::forget((known, listings, present));
-        drop(store);
+            .collect())
     }
 
     /// Returns the config folders.
     pub fn config_dirs(&self) -> &[PathBuf] {
         &self.config_dirs
-    }
-
-    /// Returns how far each source has been read, nothing before the first scan.
-    pub fn checkpoints(&self) -> impl Iterator<Item = &Checkpoint> {
-        self.known.values()
     }
 
     /// Looks at every source and reads what is new, telling `progress` now and then from the reading threads.
@@ -217,14 +204,13 @@ impl Ingestor {
     ///
     /// The store cannot be read or written. What was committed before stays; a later scan goes on from there.
     pub fn scan(&mut self, progress: &(dyn Fn(Progress) + Sync)) -> Result<Scan, Error> {
-        let Search { located, listings } = self.search()?;
-        let Located { sources, problems } = each_once(located, &self.config_dirs);
-        let sources_all = sources.len();
-        let present = sources.iter().map(|source| (source.id.clone(), hash_of(source))).collect();
+        self.ask()?;
+        let found = search(&self.config_dirs, &self.listings, &|state| self.known.covers(state));
+        let Search { sources, states, problems, listings } = found;
         let mut scan = self.read(sources, progress)?;
-        self.present = present;
+        scan.sources = states.len();
+        self.present = states.into_iter().collect();
         scan.digest = self.digest();
-        scan.sources = sources_all;
         scan.files_skipped.extend(problems);
         if let Some(listings) = listings {
             self.store.keep_listings(&listings)?;
@@ -233,41 +219,38 @@ impl Ingestor {
         Ok(scan)
     }
 
-    /// Looks for the sources, and meanwhile asks the store how far each has been read.
-    fn search(&mut self) -> Result<Search, Error> {
-        if self.has_asked {
-            return Ok(search(&self.config_dirs, &self.listings));
-        }
-        let store = &*self.store;
-        let (checkpoints, found) = thread::scope(|scope| {
-            let checkpoints = scope.spawn(|| checkpoints_of(store));
-            let found = store.listings().map(|listings| (search(&self.config_dirs, &listings), listings));
-            (checkpoints.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), found)
-        });
-        let (found, listings) = found?;
-        (self.known, self.listings, self.has_asked) = (checkpoints?, listings, true);
-        Ok(found)
-    }
-
     /// Looks at some sources only, such as those a watch told of; paths that are no transcripts are passed over.
     ///
     /// # Errors
     ///
     /// The store cannot be read or written.
     pub fn refresh(&mut self, paths: &BTreeSet<PathBuf>) -> Result<Scan, Error> {
-        if !self.has_asked {
-            self.known = checkpoints_of(&*self.store)?;
-            (self.listings, self.has_asked) = (self.store.listings()?, true);
-        }
         let located: Vec<Source> = paths.iter().filter_map(|path| self.locate_one(path)).collect();
-        let present: Vec<_> = located.iter().map(|source| (source.id.clone(), hash_of(source))).collect();
+        let ids: Vec<SourceId> = paths.iter().map(|path| SourceId::new(path.clone())).collect();
+        self.ask()?;
+        self.known.unpack(&ids);
+        let before: Vec<u64> = ids.iter().filter_map(|id| Some(self.known.get(id)?.state())).collect();
+        let states: Vec<u64> = located.iter().map(Source::state).collect();
         let mut scan = self.read(located, &|_| {})?;
-        self.present.extend(present);
-        for gone in paths.iter().filter(|path| !path.exists()) {
-            self.present.remove(&SourceId::new(gone.clone()));
-        }
+        self.present.retain(|state| !before.contains(state));
+        self.present.extend(states);
         scan.digest = self.digest();
         Ok(scan)
+    }
+
+    /// Asks the store for both at once: where there are thousands of sources, each takes a millisecond.
+    fn ask(&mut self) -> Result<(), Error> {
+        if self.has_asked {
+            return Ok(());
+        }
+        let store = &*self.store;
+        let (known, listings) = thread::scope(|scope| {
+            let known = scope.spawn(|| store.known());
+            let listings = store.listings();
+            (known.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), listings)
+        });
+        (self.known, self.listings, self.has_asked) = (known?, listings?, true);
+        Ok(())
     }
 
     fn locate_one(&self, path: &Path) -> Option<Source> {
@@ -282,6 +265,7 @@ impl Ingestor {
         if let Some(wanted) = &self.wanted {
             sources.retain(|source| wanted(source));
         }
+        self.known.unpack(sources.iter().map(|source| &source.id));
         let mut lines_skipped = BTreeMap::new();
         let mut jobs = Vec::new();
         for source in sources {
@@ -353,7 +337,7 @@ impl Ingestor {
         }
         let batch = Batch { ledger: events.into_iter().collect(), checkpoints: checkpoints.clone() };
         let change = self.store.commit(batch)?;
-        self.known.extend(checkpoints.into_iter().map(|known| (known.source.clone(), known)));
+        checkpoints.into_iter().for_each(|known| self.known.insert(known));
         Ok(change)
     }
 }
@@ -363,27 +347,11 @@ impl Ingestor {
 ///
 /// Equal to [`Ingestor::digest`] it says that what that one read is everything there is. Costs about 10 µs a source.
 pub fn sources_digest(config_dirs: &[PathBuf]) -> u64 {
-    let located = each_once(search(config_dirs, &Listings::default()).located, config_dirs);
-    located.sources.iter().fold(0, |digest, source| digest ^ hash_of(source))
+    digest_of(&search(config_dirs, &Listings::default(), &|_| true).states)
 }
 
-fn checkpoints_of(store: &dyn EventBackend) -> Result<BySource<Checkpoint>, Error> {
-    let checkpoints = store.checkpoints()?.into_iter();
-    Ok(checkpoints.map(|known| (known.source.clone(), known)).collect())
-}
-
-/// Keeps each source once, also where one folder is given twice, or holds the other.
-fn each_once(mut located: Located, config_dirs: &[PathBuf]) -> Located {
-    if config_dirs.len() > 1 {
-        located.sources.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        located.sources.dedup_by(|a, b| a.id == b.id);
-    }
-    located
-}
-
-fn hash_of(source: &Source) -> u64 {
-    // Other processes have to find the same.
-    FixedState::with_seed(0).hash_one((&source.id, source.stamp))
+fn digest_of<'a>(states: impl IntoIterator<Item = &'a u64>) -> u64 {
+    states.into_iter().fold(0, |digest, state| digest ^ state)
 }
 
 impl std::fmt::Debug for Ingestor {

@@ -1,13 +1,16 @@
 //! Looks for transcripts with several threads, and lists only folders that have changed: where there are thousands, most of
 //! a report's time goes there.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use session_store::{Candidate, Folder, FolderStamp, Listed, Listing, Listings, Located, Timestamp};
+use session_store::{
+    FileNames, Folder, FolderStamp, Listed, Listing, Listings, ProblemKind, Source, Timestamp,
+};
 
 /// Fewer folders or files than these are looked at sooner than a thread starts.
 const PARALLEL_MIN: usize = 64;
@@ -19,37 +22,76 @@ const KEEP_MIN: usize = 16;
 const KNOWN_FOR: Duration = Duration::from_secs(86_400);
 
 /// What a search found.
+#[derive(Default)]
 pub(crate) struct Search {
-    /// Every transcript; one that lies under two config folders is found twice.
-    pub located: Located,
+    /// The transcripts that are not in a state that was asked to be passed over.
+    pub sources: Vec<Source>,
+    /// The [`Source::state`] of every transcript.
+    pub states: Vec<u64>,
+    /// What is no transcript although it lies where one should, and why.
+    pub problems: Vec<(ProblemKind, PathBuf)>,
     /// What the next search should know, where that spares it enough.
     pub listings: Option<Listings>,
 }
 
-/// Finds every transcript under some config folders, given what folders held before.
-pub(crate) fn search(config_dirs: &[PathBuf], known: &Listings) -> Search {
+/// Finds every transcript under some config folders, given what folders held before, and which states are of no interest.
+pub(crate) fn search(
+    config_dirs: &[PathBuf],
+    known: &Listings,
+    pass_over: &(dyn Fn(u64) -> bool + Sync),
+) -> Search {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
-    search_at(config_dirs, known, now)
+    search_at(config_dirs, known, pass_over, now)
 }
 
 /// Does the search at a moment: that of its beginning.
-fn search_at(config_dirs: &[PathBuf], known: &Listings, now: Timestamp) -> Search {
+fn search_at(
+    config_dirs: &[PathBuf],
+    known: &Listings,
+    pass_over: &(dyn Fn(u64) -> bool + Sync),
+    now: Timestamp,
+) -> Search {
     let is_fresh = known.at <= now && now.since(known.at) < KNOWN_FOR;
     let (at, known) = if is_fresh { (known.at, &known.folders[..]) } else { (now, &[][..]) };
     let mut tree = Tree::revisit(config_dirs.iter().map(|dir| Folder::root(dir)).collect(), known);
     tree.explore();
-    let files: Vec<&Candidate> = tree.nodes.iter().flat_map(|node| node.files()).collect();
-    let mut located = Located::default();
-    for part in in_parts(&files, |part| Located::of(part.iter().copied())) {
-        located.extend(part);
+    let files = tree.files();
+    let mut search = Search::default();
+    for part in in_parts(&files, |part| look_at(part, pass_over)) {
+        search.add(part);
     }
-    let listings = tree.listings(at, now);
-    located.problems.extend(tree.nodes.into_iter().flat_map(|node| match node.held {
+    search.listings = tree.listings(at, now);
+    search.problems.extend(tree.nodes.into_iter().flat_map(|node| match node.held {
         Held::AsKnown(_) => Vec::new(),
         Held::Listed(listing) => listing.problems,
     }));
-    Search { located, listings }
+    search
+}
+
+/// Looks at files in folders.
+fn look_at(files: &[(&Folder, Cow<'_, Path>)], pass_over: &(dyn Fn(u64) -> bool + Sync)) -> Search {
+    let mut found = Search { states: Vec::with_capacity(files.len()), ..Search::default() };
+    for (folder, name) in files {
+        match folder.glimpse(name) {
+            Ok(Some(glimpse)) => {
+                let state = glimpse.state();
+                found.states.push(state);
+                found.sources.extend((!pass_over(state)).then(|| glimpse.source()));
+            }
+            Ok(None) => {}
+            Err(problem) => found.problems.push(problem),
+        }
+    }
+    found
+}
+
+impl Search {
+    fn add(&mut self, other: Self) {
+        self.sources.extend(other.sources);
+        self.states.extend(other.states);
+        self.problems.extend(other.problems);
+    }
 }
 
 /// The folders below the config folders, each after the one that holds it.
@@ -145,6 +187,14 @@ impl<'k> Tree<'k> {
         }
     }
 
+    /// Returns the files in all folders, each once, also where one config folder is given twice or lies in another.
+    fn files(&self) -> Vec<(&Folder, Cow<'_, Path>)> {
+        let mut seen = HashSet::new();
+        let has_one_root = self.nodes.iter().filter(|node| node.parent.is_none()).count() <= 1;
+        let nodes = self.nodes.iter().filter(|node| has_one_root || seen.insert(node.folder.path()));
+        nodes.flat_map(|node| node.files().iter().map(|name| (&node.folder, name))).collect()
+    }
+
     /// Returns what the next search should know, where it would be spared enough.
     fn listings(&self, at: Timestamp, now: Timestamp) -> Option<Listings> {
         let is_listed = |node: &Node<'_>| matches!(node.held, Held::Listed(_));
@@ -159,7 +209,7 @@ impl<'k> Tree<'k> {
                 *devices.entry(stamp.file.0).or_insert_with(|| tells_of_changes(node.folder.path()))
             });
             spared += usize::from(is_listed(node) && stamp.is_some());
-            let (folder, files) = (node.folder.clone(), node.files().to_vec());
+            let (folder, files) = (node.folder.clone(), node.files().clone());
             folders.push(Listed { folder, parent: node.parent, stamp, files });
         }
         (spared >= KEEP_MIN).then_some(Listings { at, folders })
@@ -167,7 +217,7 @@ impl<'k> Tree<'k> {
 }
 
 impl Node<'_> {
-    fn files(&self) -> &[Candidate] {
+    fn files(&self) -> &FileNames {
         match &self.held {
             Held::AsKnown(listed) => &listed.files,
             Held::Listed(listing) => &listing.files,
@@ -291,13 +341,16 @@ mod tests {
     }
 
     fn found(search: &Search) -> BTreeSet<String> {
-        let Located { sources, problems } = &search.located;
+        let Search { sources, states, problems, .. } = search;
+        let of_sources: BTreeSet<u64> = sources.iter().map(Source::state).collect();
+        assert_eq!(of_sources, states.iter().copied().collect());
+        assert_eq!(of_sources.len(), states.len(), "each once");
         let sources = sources.iter().map(|source| format!("{source:?}"));
         sources.chain(problems.iter().map(|problem| format!("{problem:?}"))).collect()
     }
 
     fn search_of(config: &TempDir, known: &Listings, now: Timestamp) -> Search {
-        search_at(&[config.path().to_owned()], known, now)
+        search_at(&[config.path().to_owned()], known, &|_| false, now)
     }
 
     /// Searches as if nothing were known and returns what is to be known.
@@ -315,7 +368,7 @@ mod tests {
         let known = first_look(&config, later());
         assert_eq!((known.folders.len(), known_folders(&known)), (45, 45));
         let mut forged = known.clone();
-        forged.folders.iter_mut().for_each(|listed| listed.files.clear());
+        forged.folders.iter_mut().for_each(|listed| listed.files = FileNames::default());
         let search = search_of(&config, &forged, later());
         assert_eq!(found(&search), BTreeSet::new(), "it is believed");
         assert_eq!(search.listings, None, "nothing was learned");
@@ -340,7 +393,7 @@ mod tests {
         let now = later();
         let known = first_look(&config, now);
         let mut forged = known.clone();
-        forged.folders.iter_mut().for_each(|listed| listed.files.clear());
+        forged.folders.iter_mut().for_each(|listed| listed.files = FileNames::default());
         let believed = |now| found(&search_of(&config, &forged, now)).is_empty();
         assert!(believed(now) && believed(now.after(Duration::from_secs(86_399))));
         assert!(!believed(now.after(Duration::from_secs(86_400))));
@@ -367,11 +420,36 @@ mod tests {
         let known = first_look(&config, later());
         let search = search_of(&other, &known, later());
         assert_eq!(found(&search).len(), 24);
-        assert!(search.located.sources.iter().all(|source| source.id.path().starts_with(other.path())));
+        assert!(search.sources.iter().all(|source| source.id.path().starts_with(other.path())));
         let both = [config.path().to_owned(), other.path().to_owned()];
-        let listings = search_at(&both, &known, later()).listings.unwrap();
+        let search_both = |known| search_at(&both, known, &|_| false, later());
+        let listings = search_both(&known).listings.unwrap();
         assert_eq!(known_folders(&listings), 90);
-        assert_eq!(search_at(&both, &listings, later()).located.sources.len(), 48);
+        assert_eq!(search_both(&listings).sources.len(), 48);
+    }
+
+    #[test]
+    fn a_file_counts_once_wherever_it_is_found() {
+        let config = config();
+        let dirs = ["", "", "projects", "projects/1"].map(|below| config.path().join(below));
+        fs::create_dir_all(config.path().join("projects/1/projects")).unwrap();
+        fs::write(config.path().join("projects/1/projects/new.jsonl"), "").unwrap();
+        let search = search_at(&dirs, &Listings::default(), &|_| false, later());
+        assert_eq!(found(&search).len(), 25);
+    }
+
+    #[test]
+    fn states_of_no_interest_are_counted_and_passed_over() {
+        let config = config();
+        let all = search_of(&config, &Listings::default(), later());
+        let old: HashSet<u64> = all.states.iter().copied().collect();
+        next_tick(&config);
+        fs::write(config.path().join("projects/1/1.jsonl"), "more").unwrap();
+        let dirs = [config.path().to_owned()];
+        let search = search_at(&dirs, &Listings::default(), &|state| old.contains(&state), later());
+        assert_eq!(search.states.len(), 24);
+        let changed: Vec<_> = search.sources.iter().map(|it| it.id.path().to_owned()).collect();
+        assert_eq!(changed, [config.path().join("projects/1/1.jsonl")]);
     }
 
     #[test]
@@ -382,7 +460,7 @@ mod tests {
         let known = first_look(&config, later());
         assert_eq!(known_folders(&known), 44);
         for _ in 0..2 {
-            assert_eq!(search_of(&config, &known, later()).located.problems.len(), 1);
+            assert_eq!(search_of(&config, &known, later()).problems.len(), 1);
         }
     }
 

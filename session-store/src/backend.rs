@@ -4,16 +4,16 @@ pub(crate) mod memory;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::cell::Cell;
+use crate::Change;
+use crate::cell::{Cell, together};
+use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::error::Error;
 use crate::id::{ConversationId, EventId};
 use crate::ledger::Ledger;
 use crate::time::Timestamp;
-use crate::transcript::{Listings, Position, ProblemKind, SourceKind, Stamp};
-use crate::{Change, SourceId};
+use crate::transcript::Listings;
 
 /// Keeps events and how far each source has been read.
 ///
@@ -58,6 +58,15 @@ pub trait EventBackend: Send + Sync {
     /// The store cannot be read.
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error>;
 
+    /// Returns the same for one who needs few of many: with SQLite at a fifth of the cost, about 0.2 µs a source.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    fn known(&self) -> Result<Checkpoints, Error> {
+        Ok(self.checkpoints()?.into_iter().collect())
+    }
+
     /// Returns what folders held when they were last listed, as far as that was kept.
     ///
     /// # Errors
@@ -89,6 +98,16 @@ pub trait EventBackend: Send + Sync {
     /// The store cannot be read.
     fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error>;
 
+    /// Returns the same with the sums of all conversations added up, and an empty id for their conversation: for one who
+    /// does not tell them apart, at half the cost with SQLite.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    fn cells_together(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {
+        Ok(together(self.cells(range, cuts)?))
+    }
+
     /// Returns whole events.
     ///
     /// # Errors
@@ -118,23 +137,6 @@ pub struct Batch {
     pub ledger: Ledger,
     /// Where their sources have been read to.
     pub checkpoints: Vec<Checkpoint>,
-}
-
-/// How far a source has been read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checkpoint {
-    /// The source.
-    pub source: SourceId,
-    /// Whose transcript it is.
-    pub kind: SourceKind,
-    /// What its directory entry told when it was read; equal stamps need no reading.
-    pub stamp: Stamp,
-    /// Where to go on.
-    pub position: Position,
-    /// A hash of the last bytes before the position: a different one means the file was rewritten.
-    pub fingerprint: u64,
-    /// How many lines were not counted, by reason.
-    pub problems: BTreeMap<ProblemKind, u64>,
 }
 
 /// Which events to return.

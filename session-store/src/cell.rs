@@ -119,6 +119,19 @@ impl CellKey {
     }
 }
 
+/// Adds up the cells of all conversations; the conversation of what comes of it is empty. Cells are given and returned in the
+/// order of their keys.
+///
+/// The reference for what [`crate::EventBackend::cells_together`] returns.
+pub fn together(cells: Vec<Cell>) -> Vec<Cell> {
+    let mut sums: BTreeMap<CellKey, CellSum> = BTreeMap::new();
+    let all = ConversationId::from("");
+    for Cell { key, sum } in cells {
+        sums.entry(CellKey { conversation: all.clone(), ..key }).or_default().add(&sum);
+    }
+    sums.into_iter().map(|(key, sum)| Cell { key, sum }).collect()
+}
+
 /// Returns the start of the cell that holds a moment: its quarter hour, or the last cut within it.
 pub(crate) fn cell_start(at: Timestamp, cuts: &[Timestamp]) -> Timestamp {
     let quarter = at.floor(CELL_WIDTH);

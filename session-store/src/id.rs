@@ -1,5 +1,7 @@
 //! Names of things: events, conversations, agents, models, sources.
 
+#[cfg(feature = "transcript")]
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -93,7 +95,7 @@ impl SourceId {
         &self.0
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         self.0.as_os_str().as_encoded_bytes()
     }
 }
@@ -122,4 +124,16 @@ impl Hash for SourceId {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.bytes().hash(state);
     }
+}
+
+/// Returns the path that was written as these bytes.
+#[cfg(all(feature = "transcript", unix))]
+pub(crate) fn as_path(bytes: &[u8]) -> Cow<'_, Path> {
+    use std::os::unix::ffi::OsStrExt;
+    Cow::Borrowed(Path::new(std::ffi::OsStr::from_bytes(bytes)))
+}
+
+#[cfg(all(feature = "transcript", not(unix)))]
+pub(crate) fn as_path(bytes: &[u8]) -> Cow<'_, Path> {
+    Cow::Owned(String::from_utf8_lossy(bytes).into_owned().into())
 }

@@ -25,6 +25,9 @@ mod error;
 pub mod transcript;
 
 #[cfg(feature = "transcript")]
+mod checkpoint;
+
+#[cfg(feature = "transcript")]
 mod backend;
 
 #[cfg(feature = "sqlite")]
@@ -51,13 +54,15 @@ pub use backend::sqlite::board::SqliteBoard;
 #[cfg(feature = "sqlite")]
 pub use backend::sqlite::{OpenMode, Sqlite};
 #[cfg(feature = "transcript")]
-pub use backend::{Batch, Checkpoint, EventBackend, Selection};
+pub use backend::{Batch, EventBackend, Selection};
 pub use board::memory::MemoryBoard;
 pub use board::{
     BoardBackend, BoardLeader, BoardLine, BoardLook, BoardMember, BoardNotice, BoardSample, Figures,
     Generation, NOTICES_KEPT, NoticeSource, Posted,
 };
-pub use cell::{CELL_WIDTH, Cell, CellKey, CellSum, PriceClass, PromptBand, fold_cells};
+pub use cell::{CELL_WIDTH, Cell, CellKey, CellSum, PriceClass, PromptBand, fold_cells, together};
+#[cfg(feature = "transcript")]
+pub use checkpoint::{Checkpoint, Checkpoints};
 pub use error::{Error, ErrorKind};
 pub use event::{
     Compaction, Conversation, CostState, Deed, Event, Fact, Failure, LimitCause, LimitHit, LimitSample,
@@ -75,8 +80,8 @@ pub use stores::{Part, Stores, Summaries};
 pub use time::Timestamp;
 #[cfg(feature = "transcript")]
 pub use transcript::{
-    Candidate, Folder, FolderStamp, Found, LINE_BYTES_MAX, Listed, Listing, Listings, Located, Position,
-    ProblemKind, Reading, Source, SourceKind, Stamp, Tail, locate,
+    FileNames, Folder, FolderStamp, Found, Glimpse, LINE_BYTES_MAX, Listed, Listing, Listings, Located,
+    Position, ProblemKind, Reading, Source, SourceKind, Stamp, Tail, locate,
 };
 pub use usage::Usage;
 pub use zone::{ClockTime, Date, Zone};

@@ -1,8 +1,5 @@
 //! Numbers and texts in few bytes: a number takes seven bits a byte, the low ones first.
 
-use std::borrow::Cow;
-use std::path::Path;
-
 /// Writes a number.
 pub(crate) fn write_number(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
@@ -49,16 +46,4 @@ pub(crate) fn read_text<'b>(bytes: &mut &'b [u8]) -> Option<&'b [u8]> {
     let (text, rest) = bytes.split_at_checked(length)?;
     *bytes = rest;
     Some(text)
-}
-
-/// Returns the path that was written as these bytes.
-#[cfg(unix)]
-pub(crate) fn as_path(bytes: &[u8]) -> Cow<'_, Path> {
-    use std::os::unix::ffi::OsStrExt;
-    Cow::Borrowed(Path::new(std::ffi::OsStr::from_bytes(bytes)))
-}
-
-#[cfg(not(unix))]
-pub(crate) fn as_path(bytes: &[u8]) -> Cow<'_, Path> {
-    Cow::Owned(String::from_utf8_lossy(bytes).into_owned().into())
 }

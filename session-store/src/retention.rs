@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::{Checkpoint, EventBackend, Selection};
+use crate::backend::{EventBackend, Selection};
+use crate::checkpoint::Checkpoint;
 use crate::error::Error;
 use crate::event::Fact;
 use crate::id::ConversationId;

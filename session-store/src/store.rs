@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::backend::{Batch, Checkpoint, EventBackend, Selection, sqlite};
+use crate::backend::{Batch, EventBackend, Selection, sqlite};
 use crate::cell::Cell;
+use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::error::{Error, ErrorKind};
 use crate::id::EventId;
 use crate::join::Change;
@@ -83,6 +84,17 @@ impl Snapshot {
         match self {
             Self::Disk(disk) => disk.cells(range, cuts),
             Self::Memory(memory) => memory.cells(range, cuts),
+        }
+    }
+
+    pub(crate) fn cells_together(
+        &self,
+        range: Range<Timestamp>,
+        cuts: &[Timestamp],
+    ) -> Result<Vec<Cell>, Error> {
+        match self {
+            Self::Disk(disk) => disk.cells_together(range, cuts),
+            Self::Memory(memory) => memory.cells_together(range, cuts),
         }
     }
 
@@ -412,6 +424,10 @@ impl EventBackend for Store {
         self.reader().checkpoints()
     }
 
+    fn known(&self) -> Result<Checkpoints, Error> {
+        self.reader().known()
+    }
+
     fn listings(&self) -> Result<Listings, Error> {
         self.reader().listings()
     }
@@ -424,6 +440,10 @@ impl EventBackend for Store {
 
     fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {
         self.reader().cells(range, cuts)
+    }
+
+    fn cells_together(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {
+        self.reader().cells_together(range, cuts)
     }
 
     fn events(&self, selection: &Selection) -> Result<Ledger, Error> {

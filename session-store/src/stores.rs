@@ -19,11 +19,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::backend::{Batch, Checkpoint, EventBackend, Selection};
-use crate::cell::Cell;
+use crate::backend::{Batch, EventBackend, Selection};
+use crate::cell::{Cell, together};
+use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::error::{Error, ErrorKind};
 use crate::event::Ownership;
-use crate::id::{ConversationId, EventId};
+use crate::id::{ConversationId, EventId, SourceId};
 use crate::join::Change;
 use crate::ledger::Ledger;
 
@@ -418,6 +419,21 @@ impl Stores {
         state.owners.get(conversation).or_else(home).cloned()
     }
 
+    /// Reads the checkpoints in the stores of sessions, and learns from them where conversations are at home. The archive is
+    /// to be read after them: what is moved into it meanwhile is then seen there, or where it was.
+    fn checkpoints_of_sessions(&self) -> Result<Vec<Checkpoint>, Error> {
+        let mut all = Vec::new();
+        let sessions = self.sessions_to_read()?;
+        self.open_seen(&sessions);
+        for (number, name) in sessions.into_iter().enumerate() {
+            let Some(store) = self.seen_as(number, &name) else { continue };
+            let checkpoints = store.checkpoints()?;
+            self.learn_homes(&name, &checkpoints);
+            all.extend(checkpoints);
+        }
+        Ok(all)
+    }
+
     /// Learns where conversations are at home, from how far sessions' stores have read them.
     fn learn_homes(&self, name: &str, checkpoints: &[Checkpoint]) {
         let read = checkpoints.iter().filter_map(|checkpoint| match &checkpoint.kind {
@@ -573,22 +589,28 @@ impl EventBackend for Stores {
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
         self.follow_folder();
         self.healed(|| {
-            // The archive comes last: what is moved into it meanwhile is then seen there, or where it was.
-            let mut all = Vec::new();
-            let sessions = self.sessions_to_read()?;
-            self.open_seen(&sessions);
-            for (number, name) in sessions.into_iter().enumerate() {
-                let Some(store) = self.seen_as(number, &name) else { continue };
-                let checkpoints = store.checkpoints()?;
-                self.learn_homes(&name, &checkpoints);
-                all.extend(checkpoints);
-            }
+            let mut all = self.checkpoints_of_sessions()?;
             let archived = self.0.archive.checkpoints()?;
             if all.is_empty() {
                 return Ok(archived);
             }
             all.extend(archived);
             Ok(latest(all).into_values().collect())
+        })
+    }
+
+    fn known(&self) -> Result<Checkpoints, Error> {
+        self.follow_folder();
+        self.healed(|| {
+            let sessions = self.checkpoints_of_sessions()?;
+            let mut known = self.0.archive.known()?;
+            known.unpack(sessions.iter().map(|checkpoint| &checkpoint.source));
+            for checkpoint in sessions {
+                if known.get(&checkpoint.source).is_none_or(|known| rank(known) < rank(&checkpoint)) {
+                    known.insert(checkpoint);
+                }
+            }
+            Ok(known)
         })
     }
 
@@ -607,6 +629,13 @@ impl EventBackend for Stores {
         self.read(|stores| match stores {
             [only] => only.cells(range.clone(), cuts),
             several => united_cells(several, range.clone(), cuts),
+        })
+    }
+
+    fn cells_together(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {
+        self.read(|stores| match stores {
+            [only] => only.cells_together(range.clone(), cuts),
+            several => Ok(together(united_cells(several, range.clone(), cuts)?)),
         })
     }
 
@@ -633,8 +662,8 @@ impl EventBackend for Stores {
 }
 
 /// Keeps for each source the checkpoint that is of the latest state of the file, then the farthest.
-fn latest(checkpoints: impl IntoIterator<Item = Checkpoint>) -> BTreeMap<crate::SourceId, Checkpoint> {
-    let mut latest: BTreeMap<crate::SourceId, Checkpoint> = BTreeMap::new();
+fn latest(checkpoints: impl IntoIterator<Item = Checkpoint>) -> BTreeMap<SourceId, Checkpoint> {
+    let mut latest: BTreeMap<SourceId, Checkpoint> = BTreeMap::new();
     for checkpoint in checkpoints {
         match latest.get(&checkpoint.source) {
             Some(known) if rank(known) >= rank(&checkpoint) => {}

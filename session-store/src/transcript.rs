@@ -16,7 +16,7 @@ mod reading;
 mod tail;
 
 pub use listings::{FolderStamp, Listed, Listings};
-pub use locate::{Candidate, Folder, Listing, Located, Source, SourceKind, Stamp, locate};
+pub use locate::{FileNames, Folder, Glimpse, Listing, Located, Source, SourceKind, Stamp, locate};
 pub use reading::{Found, Reading};
 pub use tail::{LINE_BYTES_MAX, Position, Tail};
 

@@ -43,17 +43,14 @@ pub(crate) fn run(context: &Context, args: &ExplainArgs) -> Result<(), CliError>
     let sessions = sessions::of_stores(&archive.store, &facts)?;
     // What is no limit's name is not worth gathering limits for.
     let known = match args.what.starts_with("five_hour") || args.what.starts_with("seven_day") {
-        true => {
-            Some(Known::gather(context, &archive.store, &book, archive.ingestor.checkpoints(), Wanted::Open)?)
-        }
+        true => Some(Known::gather(context, &archive.store, &book, Wanted::Open)?),
         false => None,
     };
     let subject = match &known {
         Some(known) => Subject::of_limit(&args.what, known)?,
         None => Subject::of(&args.what, context, &turns, &facts, &sessions)?,
     };
-    let mut accounts = Accounts::of(&context.config);
-    accounts.learn(archive.ingestor.checkpoints());
+    let accounts = Accounts::known(&context.config, &archive.store)?;
     let mut chosen = match (&subject, &known) {
         (Subject::Limit(window), Some(known)) => used_of(known, window, &turns, &facts, &accounts),
         _ => subject.choose(&turns, &facts, context, &sessions),

@@ -22,7 +22,7 @@ pub(crate) fn run(context: &Context, args: &LimitsArgs) -> Result<Option<u8>, Cl
     let book = context.prices()?;
     let archive = context.archive()?;
     let wanted = if args.backtest { Wanted::Tried } else { Wanted::Open };
-    let known = Known::gather(context, &archive.store, &book, archive.ingestor.checkpoints(), wanted)?;
+    let known = Known::gather(context, &archive.store, &book, wanted)?;
     if context.config.json {
         let refused_values = known.limits.refused.values().sum();
         let predictions = known.predictions().map(PredictionOut::of).collect();

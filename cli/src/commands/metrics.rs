@@ -17,7 +17,7 @@ pub(crate) fn run(context: &Context, args: &MetricsArgs) -> Result<(), CliError>
     let book = context.prices()?;
     let archive = context.archive()?;
     let (figures, recent) = (figures(&archive.store)?, feed::recent(&archive.store)?);
-    let feed = Feed::new(context, archive.store.clone(), book.clone(), None, &archive.ingestor);
+    let feed = Feed::new(context, archive.store.clone(), book.clone(), None).informed()?;
     let (live, known) = feed.look(&figures, &recent)?;
     let others = Others::look(&context.config);
     let types = Presence::look(context, &archive.store, &live, &others).types();

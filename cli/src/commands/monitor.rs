@@ -107,7 +107,7 @@ fn watch(
             (archive.store, archive.ingestor)
         }
     };
-    let feed = Feed::new(context, stores.clone(), book, scope, &ingestor).at(place.as_deref());
+    let feed = Feed::new(context, stores.clone(), book, scope).at(place.as_deref(), &ingestor)?;
     let monitor = start(ingestor, stores, hear, place.clone())?;
     if let Some(place) = &place {
         place.steer(monitor.steer());

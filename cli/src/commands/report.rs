@@ -58,7 +58,6 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<(), CliError> 
     };
     print(&text)?;
     // The process ends here. The stores have to be closed; memory is given back at once.
-    archive.ingestor.leave();
     std::mem::forget((figures, report));
     Ok(())
 }
@@ -77,7 +76,10 @@ fn figures_for(archive: &Archive, options: &ReportOptions) -> Result<Figures, Cl
     let ends = [options.range.start, options.range.end];
     cuts.extend(ends.into_iter().filter(|&at| at != Timestamp::MIN && at != Timestamp::MAX));
     cuts.sort_unstable();
-    let cells = archive.store.cells(range, &cuts)?;
+    let cells = match conversations || options.needs_sessions() {
+        true => archive.store.cells(range, &cuts)?,
+        false => archive.store.cells_together(range, &cuts)?,
+    };
     Ok(Figures { cells, facts })
 }
 

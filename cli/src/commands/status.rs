@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use session_analytics::{Elapsed, Live, LiveConversation, PriceBook, Restraints, Tokens};
 use session_coordinator::{CONFLICTS_RESOLVED, NOTICES, RESOURCES_SHARED, Scan};
 use session_detect::Session;
-use session_store::{EventBackend, Stores, Summaries};
+use session_store::{Stores, Summaries};
 
 use crate::clock::now;
 use crate::config::SessionMode;
@@ -85,8 +85,7 @@ impl Look {
             stores.find_homes()?;
             Known::nothing()
         } else {
-            let checkpoints = stores.checkpoints()?;
-            Known::gather(context, &stores, book, checkpoints.iter(), Wanted::Open)?
+            Known::gather(context, &stores, book, Wanted::Open)?
         };
         context.tell_trouble(&stores);
         Ok(Self { stores, scan: None, limits, live: view })
@@ -96,7 +95,7 @@ impl Look {
         let archive = context.archive()?;
         let stores = archive.store.clone();
         let (figures, recent) = (figures(&stores)?, feed::recent(&stores)?);
-        let feed = Feed::new(context, archive.store, book, context.single_scope(), &archive.ingestor);
+        let feed = Feed::new(context, archive.store, book, context.single_scope()).informed()?;
         let (live, limits) = feed.look(&figures, &recent)?;
         Ok(Self { stores, scan: Some(archive.scan), limits, live })
     }

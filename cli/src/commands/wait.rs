@@ -24,8 +24,7 @@ const READ_EVERY: Duration = Duration::from_secs(10);
 pub(crate) fn run(context: &Context, args: &WaitArgs) -> Result<u8, CliError> {
     let until = args.timeout.map(|timeout| Instant::now() + timeout);
     let mut archive = context.archive()?;
-    let mut accounts = Accounts::of(&context.config);
-    accounts.learn(archive.ingestor.checkpoints());
+    let mut accounts = Accounts::known(&context.config, &archive.store)?;
     let mut on_disk = limits::readings_on_disk(&accounts, &archive.store)?;
     let mut read_at = Instant::now();
     let mut place = Place::default();
@@ -46,8 +45,7 @@ pub(crate) fn run(context: &Context, args: &WaitArgs) -> Result<u8, CliError> {
         }
         let rang = place.wait(pause(obstacle, left));
         if rang || read_at.elapsed() >= READ_EVERY {
-            archive.ingestor.scan(&|_| {})?;
-            accounts.learn(archive.ingestor.checkpoints());
+            accounts.learn(&archive.ingestor.scan(&|_| {})?.touched);
             on_disk = limits::readings_on_disk(&accounts, &archive.store)?;
             read_at = Instant::now();
         }

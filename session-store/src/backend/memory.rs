@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Batch, Checkpoint, EventBackend, Selection};
+use super::{Batch, EventBackend, Selection};
 use crate::cell::{Cell, fold_cells};
+use crate::checkpoint::Checkpoint;
 use crate::error::Error;
 use crate::join::Change;
 use crate::ledger::Ledger;

@@ -23,8 +23,9 @@ use rusqlite::Connection;
 
 use self::connections::{Connections, Lent};
 use self::open::Missing;
-use super::{Batch, Checkpoint, EventBackend, Selection};
+use super::{Batch, EventBackend, Selection};
 use crate::cell::Cell;
+use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::error::{Error, ErrorKind};
 use crate::id::EventId;
 use crate::join::Change;
@@ -252,6 +253,10 @@ impl EventBackend for Sqlite {
         self.snapshot()?.checkpoints()
     }
 
+    fn known(&self) -> Result<Checkpoints, Error> {
+        self.snapshot()?.known()
+    }
+
     fn listings(&self) -> Result<Listings, Error> {
         let connection = self.connection()?;
         self.located(read::listings(&connection))
@@ -267,6 +272,10 @@ impl EventBackend for Sqlite {
 
     fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {
         self.snapshot()?.cells(range, cuts)
+    }
+
+    fn cells_together(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {
+        self.snapshot()?.cells_together(range, cuts)
     }
 
     fn events(&self, selection: &Selection) -> Result<Ledger, Error> {
@@ -291,8 +300,20 @@ impl Snapshot {
         self.read(shelf::read)
     }
 
+    pub(crate) fn known(&self) -> Result<Checkpoints, Error> {
+        self.read(shelf::read_packed)
+    }
+
     pub(crate) fn cells(&self, range: Range<Timestamp>, cuts: &[Timestamp]) -> Result<Vec<Cell>, Error> {
         self.read(|connection| read::cells(connection, range, cuts))
+    }
+
+    pub(crate) fn cells_together(
+        &self,
+        range: Range<Timestamp>,
+        cuts: &[Timestamp],
+    ) -> Result<Vec<Cell>, Error> {
+        self.read(|connection| read::cells_together(connection, range, cuts))
     }
 
     pub(crate) fn events(&self, selection: &Selection) -> Result<Ledger, Error> {

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::locate::{Candidate, Folder};
+use super::locate::{FileNames, Folder};
 use crate::time::Timestamp;
 
 /// A change as old as this has a time that no later change can get: file systems count in steps of up to two seconds.
@@ -35,7 +35,7 @@ pub struct Listed {
     /// What the folder must still be for the rest to be true; none where it has to be listed again in any case.
     pub stamp: Option<FolderStamp>,
     /// What was named like a transcript. The folders in it are those it is the parent of.
-    pub files: Vec<Candidate>,
+    pub files: FileNames,
 }
 
 /// What folders held when they were last listed, each before those in it.
@@ -82,16 +82,18 @@ impl FolderStamp {
 #[cfg(feature = "sqlite")]
 mod pack {
     use super::*;
-    use crate::packed::{
-        as_path, read_number, read_signed, read_text, write_number, write_signed, write_text,
-    };
+    use crate::id::as_path;
+    use crate::packed::{read_number, read_signed, read_text, write_number, write_signed, write_text};
 
     const NANOS: i128 = 1_000_000_000;
+    /// What packed listings begin with. Those of older versions begin with a time, whose first byte is greater.
+    const FORMAT: u64 = 2;
 
     impl Listings {
         /// Writes each folder as how far back its parent is, its name, its stamp, and the names of its files.
         pub(crate) fn pack(&self) -> Vec<u8> {
             let mut bytes = Vec::with_capacity(self.folders.len() * 192);
+            write_number(&mut bytes, FORMAT);
             write_signed(&mut bytes, self.at.as_millis());
             for (place, Listed { folder, parent, stamp, files }) in self.folders.iter().enumerate() {
                 match parent {
@@ -105,20 +107,19 @@ mod pack {
                     }
                 }
                 write_stamp(&mut bytes, stamp.as_ref());
-                write_number(&mut bytes, files.len() as u64);
-                for file in files {
-                    write_text(&mut bytes, name(file.path()));
-                }
+                write_text(&mut bytes, files.text());
             }
             bytes
         }
 
-        /// Reads listings back; `None` where they are damaged.
+        /// Reads listings back; `None` where they are damaged, or in another format.
         pub(crate) fn unpack(mut bytes: &[u8]) -> Option<Self> {
             let bytes = &mut bytes;
+            if read_number(bytes)? != FORMAT {
+                return None;
+            }
             let at = Timestamp::from_millis(read_signed(bytes)?);
             let mut folders: Vec<Listed> = Vec::new();
-            let mut path = Vec::new();
             while !bytes.is_empty() {
                 let back = usize::try_from(read_number(bytes)?).ok()?;
                 let text = read_text(bytes)?;
@@ -129,18 +130,7 @@ mod pack {
                     (Some(parent), folders[parent].folder.below(as_path(plain(text)?).as_os_str())?)
                 };
                 let stamp = read_stamp(bytes)?;
-                let count = usize::try_from(read_number(bytes)?).ok()?;
-                // Each takes a byte at least, so that damage cannot ask for more than there is.
-                let mut files = Vec::with_capacity(count.min(bytes.len()));
-                path.clear();
-                path.extend_from_slice(folder.path().as_os_str().as_encoded_bytes());
-                path.push(b'/');
-                let folder_length = path.len();
-                for _ in 0..count {
-                    path.truncate(folder_length);
-                    path.extend_from_slice(plain(read_text(bytes)?)?);
-                    files.push(folder.candidate(&as_path(&path)));
-                }
+                let files = FileNames::from_text(read_text(bytes)?)?;
                 folders.push(Listed { folder, parent, stamp, files });
             }
             Some(Self { at, folders })
@@ -209,7 +199,8 @@ mod tests {
     fn names_that_lead_elsewhere_are_damage() {
         let file = |name: &str| {
             let folder = Folder::first("/p".into());
-            let files = vec![folder.candidate(&Path::new("/p").join(name))];
+            let mut files = FileNames::default();
+            files.push(name.as_bytes());
             Listings {
                 folders: vec![Listed { folder, parent: None, stamp: None, files }],
                 ..Listings::default()
@@ -217,12 +208,11 @@ mod tests {
         };
         let good = file("a.jsonl");
         assert_eq!(Listings::unpack(&good.pack()), Some(good));
-        for name in ["..", ".", "", "/etc/passwd"] {
-            let bytes = file("0123456789").pack();
-            let at = bytes.len() - 11;
-            let damaged = [&bytes[..at], &[name.len() as u8], name.as_bytes()].concat();
-            assert_eq!(Listings::unpack(&damaged), None, "{name}");
+        for name in ["..", ".", "", "/etc/passwd", "a//b", "../a"] {
+            assert_eq!(Listings::unpack(&file(name).pack()), None, "{name}");
         }
+        let other_format = &file("a.jsonl").pack()[1..];
+        assert_eq!(Listings::unpack(other_format), None);
     }
 
     proptest! {

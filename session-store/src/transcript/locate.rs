@@ -1,14 +1,18 @@
 //! Where transcripts lie: every layout of Claude Code, and nothing that only looks like one.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::{self, DirEntry, File, Metadata};
+use std::hash::BuildHasher;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use foldhash::fast::FixedState;
+
 use super::ProblemKind;
-use crate::id::{AgentId, ConversationId, SourceId};
+use crate::id::{AgentId, ConversationId, SourceId, as_path};
 
 /// Folders below `projects` nest at most this deep; Claude Code's own layouts need six.
 const DEPTH_MAX: usize = 12;
@@ -76,16 +80,25 @@ pub struct Listing {
     /// The folders in it, in the order of their paths' bytes.
     pub folders: Vec<Folder>,
     /// What is named like a transcript.
-    pub files: Vec<Candidate>,
+    pub files: FileNames,
     /// What was passed over, and why.
     pub problems: Vec<(ProblemKind, PathBuf)>,
 }
 
-/// A file that is named like a transcript.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate {
-    id: SourceId,
-    conversation: Option<ConversationId>,
+/// Names of files in one folder, in no particular order: one text for all, because thousands of small ones are slow to
+/// make and to free.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileNames {
+    /// Each name and a slash, which no name holds.
+    text: Vec<u8>,
+}
+
+/// A file that is named like a transcript, as it was when it was looked at.
+#[derive(Debug)]
+pub struct Glimpse<'f> {
+    folder: &'f Folder,
+    path: PathBuf,
+    stamp: Stamp,
 }
 
 /// Finds every transcript under a Claude Code config folder, such as `~/.claude`.
@@ -100,9 +113,14 @@ pub fn locate(config_dir: &Path) -> Located {
     let mut folders = vec![Folder::root(config_dir)];
     while let Some(folder) = folders.pop() {
         let listing = folder.list();
-        folders.extend(listing.folders);
         located.problems.extend(listing.problems);
-        located.extend(Located::of(&listing.files));
+        for name in listing.files.iter() {
+            match folder.glimpse(&name) {
+                Ok(glimpse) => located.sources.extend(glimpse.as_ref().map(Glimpse::source)),
+                Err(problem) => located.problems.push(problem),
+            }
+        }
+        folders.extend(listing.folders);
     }
     located
 }
@@ -140,9 +158,21 @@ impl Folder {
         (self.depth < DEPTH_MAX).then_some(Self { path, conversation, depth: self.depth + 1 })
     }
 
-    /// Returns a file in this folder that is named like a transcript, by its whole path.
-    pub(super) fn candidate(&self, path: &Path) -> Candidate {
-        Candidate { id: SourceId::again(path), conversation: self.conversation.clone() }
+    /// Looks at a file in this folder; `None` where it was deleted since it was listed.
+    ///
+    /// # Errors
+    ///
+    /// It is no regular file, or it cannot be looked at: which of the two, and its path.
+    pub fn glimpse(&self, name: &Path) -> Result<Option<Glimpse<'_>>, (ProblemKind, PathBuf)> {
+        let path = self.path.join(name);
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_file() => {
+                Ok(Some(Glimpse { folder: self, path, stamp: Stamp::of(&metadata) }))
+            }
+            Ok(_) => Err((ProblemKind::NotAFile, path)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(_) => Err((ProblemKind::Unreadable, path)),
+        }
     }
 
     /// Lists what lies in the folder itself.
@@ -175,7 +205,7 @@ impl Folder {
             }
         } else if name.as_encoded_bytes().ends_with(b".jsonl") && name != "journal.jsonl" {
             if kind.is_file() {
-                listing.files.push(self.candidate(&entry.path()));
+                listing.files.push(name.as_encoded_bytes());
             } else {
                 listing.problems.push((ProblemKind::NotAFile, entry.path()));
             }
@@ -191,36 +221,43 @@ impl Listing {
     }
 }
 
-impl Candidate {
-    /// Returns the file's path.
-    pub fn path(&self) -> &Path {
-        self.id.path()
+impl FileNames {
+    /// Adds a name, which holds no slash.
+    pub(super) fn push(&mut self, name: &[u8]) {
+        self.text.extend_from_slice(name);
+        self.text.push(b'/');
+    }
+
+    /// Returns the names.
+    pub fn iter(&self) -> impl Iterator<Item = Cow<'_, Path>> {
+        self.text.split_inclusive(|byte| *byte == b'/').map(|name| as_path(&name[..name.len() - 1]))
+    }
+
+    /// Returns the text of all names.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Reads names back from their text; `None` where one leads anywhere but into its folder.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn from_text(text: &[u8]) -> Option<Self> {
+        let is_name = |name: &[u8]| !matches!(name, b"" | b"." | b"..");
+        let names = text.strip_suffix(b"/").map(|names| names.split(|byte| *byte == b'/'));
+        let is_plain = names.is_none_or(|mut names| names.all(is_name));
+        (is_plain && (text.is_empty() || text.ends_with(b"/"))).then(|| Self { text: text.to_vec() })
     }
 }
 
-impl Located {
-    /// Looks at files and keeps those that are transcripts.
-    pub fn of<'c>(files: impl IntoIterator<Item = &'c Candidate>) -> Self {
-        let mut located = Self::default();
-        for Candidate { id, conversation } in files {
-            let path = id.path();
-            match fs::symlink_metadata(path) {
-                Ok(metadata) if metadata.is_file() => {
-                    located.sources.push(Source::new(id.clone(), conversation.as_ref(), &metadata));
-                }
-                Ok(_) => located.problems.push((ProblemKind::NotAFile, path.to_owned())),
-                // It was deleted between the two looks.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(_) => located.problems.push((ProblemKind::Unreadable, path.to_owned())),
-            }
-        }
-        located
+impl Glimpse<'_> {
+    /// Returns a number for the file as it was looked at; see [`Source::state`].
+    pub fn state(&self) -> u64 {
+        self.stamp.state(&self.path)
     }
 
-    /// Adds what was found elsewhere.
-    pub fn extend(&mut self, other: Self) {
-        self.sources.extend(other.sources);
-        self.problems.extend(other.problems);
+    /// Returns the transcript.
+    pub fn source(&self) -> Source {
+        Source::new(SourceId::again(&self.path), self.folder.conversation.as_ref(), self.stamp)
     }
 }
 
@@ -230,9 +267,15 @@ fn is_projects(dir: &Path) -> bool {
 }
 
 impl Source {
-    fn new(id: SourceId, conversation: Option<&ConversationId>, metadata: &Metadata) -> Self {
+    fn new(id: SourceId, conversation: Option<&ConversationId>, stamp: Stamp) -> Self {
         let kind = SourceKind::of(id.path(), conversation);
-        Self { id, kind, stamp: Stamp::of(metadata) }
+        Self { id, kind, stamp }
+    }
+
+    /// Returns a number for the file as it was looked at: its path and its stamp. It changes when the file does, and is the
+    /// same in every process of one build.
+    pub fn state(&self) -> u64 {
+        self.stamp.state(self.id.path())
     }
 
     /// Looks again at one transcript, for instance one a watch told of.
@@ -262,7 +305,7 @@ impl Source {
         if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
-        Ok(Some(Self::new(SourceId::new(path), conversation.as_ref(), &metadata)))
+        Ok(Some(Self::new(SourceId::new(path), conversation.as_ref(), Stamp::of(&metadata))))
     }
 
     /// Opens the transcript for reading, without following a link and without waiting for a pipe's other end.
@@ -317,5 +360,10 @@ impl Stamp {
         let modified = metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
         let modified_ns = modified.and_then(|since| i64::try_from(since.as_nanos()).ok()).unwrap_or(0);
         Self { file, size: metadata.len(), modified_ns }
+    }
+
+    /// Returns a number for the file at a path that has this stamp; see [`Source::state`].
+    pub(crate) fn state(&self, path: &Path) -> u64 {
+        FixedState::with_seed(0).hash_one((path.as_os_str().as_encoded_bytes(), self))
     }
 }

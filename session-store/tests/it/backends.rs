@@ -12,6 +12,7 @@ use proptest::sample::select;
 use session_store::{
     Batch, Checkpoint, Event, EventBackend, Fact, Ledger, Memory, OpenMode, Owner, Position, ProblemKind,
     Role, Selection, SourceId, SourceKind, Sqlite, Stamp, Timestamp, Turn, Usage, fold_cells, strategies,
+    together,
 };
 
 /// What happens to a store.
@@ -144,7 +145,14 @@ fn check_alike(model: &dyn EventBackend, other: &dyn EventBackend, questions: &[
     let all = model.events(&Selection::all()).unwrap();
     assert_eq!(other.events(&Selection::all()).unwrap(), all);
     assert_eq!(other.events(&Selection::facts()).unwrap(), model.events(&Selection::facts()).unwrap());
-    assert_eq!(other.checkpoints().unwrap(), model.checkpoints().unwrap());
+    let checkpoints = model.checkpoints().unwrap();
+    assert_eq!(other.checkpoints().unwrap(), checkpoints);
+    let mut known = other.known().unwrap();
+    known.unpack(checkpoints.iter().map(|checkpoint| &checkpoint.source));
+    for checkpoint in &checkpoints {
+        assert_eq!(known.get(&checkpoint.source), Some(checkpoint));
+        assert_eq!(known.covers(checkpoint.state()), checkpoint.problems.is_empty());
+    }
     let everything = Question {
         range: Timestamp::MIN..Timestamp::MAX,
         cuts: vec![],
@@ -154,6 +162,7 @@ fn check_alike(model: &dyn EventBackend, other: &dyn EventBackend, questions: &[
         let cells = other.cells(range.clone(), cuts).unwrap();
         assert_eq!(cells, model.cells(range.clone(), cuts).unwrap(), "{range:?} cut at {cuts:?}");
         assert_eq!(cells, fold_cells(&all, range.clone(), cuts), "{range:?} cut at {cuts:?}");
+        assert_eq!(other.cells_together(range.clone(), cuts).unwrap(), together(cells));
         assert_eq!(other.events(selection).unwrap(), model.events(selection).unwrap(), "{selection:?}");
     }
 }

@@ -14,6 +14,7 @@ use proptest::sample::select;
 use session_store::{
     Batch, Checkpoint, ConversationId, ErrorKind, Event, EventBackend, EventId, Fact, Ledger, Memory, Part,
     Position, Selection, SourceId, SourceKind, Stamp, Stores, Summaries, Timestamp, fold_cells, strategies,
+    together,
 };
 
 use crate::backends::{Question, questions};
@@ -76,7 +77,9 @@ proptest! {
         for Question { range, cuts, selection } in questions {
             let (found, expected) = (stores.events(&selection).unwrap(), model.events(&selection).unwrap());
             prop_assert_eq!(told(found), told(expected));
-            prop_assert_eq!(stores.cells(range.clone(), &cuts).unwrap(), fold_cells(&all, range, &cuts));
+            let cells = fold_cells(&all, range.clone(), &cuts);
+            prop_assert_eq!(stores.cells(range.clone(), &cuts).unwrap(), cells.clone());
+            prop_assert_eq!(stores.cells_together(range, &cuts).unwrap(), together(cells));
         }
     }
 }
@@ -134,7 +137,9 @@ proptest! {
         prop_assert_eq!(stores.turn_ids().unwrap(), model.turn_ids().unwrap());
         for Question { range, cuts, selection } in questions {
             prop_assert_eq!(stores.events(&selection).unwrap(), model.events(&selection).unwrap());
-            prop_assert_eq!(stores.cells(range.clone(), &cuts).unwrap(), fold_cells(&all, range, &cuts));
+            let cells = fold_cells(&all, range.clone(), &cuts);
+            prop_assert_eq!(stores.cells(range.clone(), &cuts).unwrap(), cells.clone());
+            prop_assert_eq!(stores.cells_together(range, &cuts).unwrap(), together(cells));
         }
     }
 }

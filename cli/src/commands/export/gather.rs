@@ -51,7 +51,7 @@ impl Gathered {
         let figures = figures_divided(&archive.store, &range)?;
         let recent = Selection { range: now.before(LOOKED_AT)..Timestamp::MAX, ..Selection::all() };
         let recent = archive.store.events(&recent)?;
-        let feed = Feed::new(context, archive.store.clone(), book.clone(), None, &archive.ingestor);
+        let feed = Feed::new(context, archive.store.clone(), book.clone(), None).informed()?;
         let (live, known_limits) = feed.look(&figures, &recent)?;
         let others = Others::look(&context.config);
         let presence = Presence::look(context, &archive.store, &live, &others);
@@ -69,8 +69,7 @@ impl Gathered {
         let mut overview = Overview::build(&input, &context.project_of());
         note_problems(&mut overview.problems, &archive);
 
-        let mut accounts = Accounts::of(&context.config);
-        accounts.learn(archive.ingestor.checkpoints());
+        let accounts = Accounts::known(&context.config, &archive.store)?;
         let coordination = coordination_of(context, &figures.facts, &range, &accounts, now);
         let account = context.config.claude_dirs.first().map(|dir| dir.to_string_lossy().into_owned());
         let account = account.unwrap_or_default();

@@ -43,8 +43,7 @@ pub(super) fn run(context: &Context, args: &ReportArgs) -> Result<(), CliError> 
     let (range, at) = (range(span, &context.config.zone)?, now());
     let archive = context.archive()?;
     let facts = archive.store.events(&Selection { conversations: false, ..Selection::facts() })?;
-    let mut accounts = Accounts::of(&context.config);
-    accounts.learn(archive.ingestor.checkpoints());
+    let accounts = Accounts::known(&context.config, &archive.store)?;
     let told = of_facts(context, &facts, &range, &accounts, at);
     print(&match (args.csv, context.config.json) {
         (true, _) => coordination_csv(&told),

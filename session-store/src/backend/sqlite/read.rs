@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use super::super::Selection;
 use super::row;
 use super::sums::{self, Place};
-use crate::cell::{CELL_WIDTH, Cell, CellKey, fold_cells};
+use crate::cell::{CELL_WIDTH, Cell, CellKey, CellSum, fold_cells, together};
 use crate::event::{Event, Fact};
 use crate::id::{ConversationId, EventId, ModelId};
 use crate::ledger::Ledger;
@@ -56,42 +56,95 @@ pub(super) fn cells(
     range: Range<Timestamp>,
     cuts: &[Timestamp],
 ) -> rusqlite::Result<Vec<Cell>> {
-    if range.is_empty() {
-        return Ok(Vec::new());
-    }
-    let divided = divided_quarters(&range, cuts);
-    let mut cells = Vec::new();
     let names = Names::read(connection)?;
+    let mut cells = Vec::new();
+    for_whole_quarters(connection, &range, cuts, |place, sum| {
+        cells.push(Cell { key: names.key(place), sum });
+    })?;
+    sort_quarters(&mut cells);
+    with_divided_quarters(cells, connection, &names, &range, cuts, |part| part)
+}
+
+/// Reads the same with the sums of all conversations added up, before anything is made of them; their names are not read.
+pub(super) fn cells_together(
+    connection: &Connection,
+    range: Range<Timestamp>,
+    cuts: &[Timestamp],
+) -> rusqlite::Result<Vec<Cell>> {
+    let mut sums: Vec<(Place, CellSum)> = Vec::new();
+    for_whole_quarters(connection, &range, cuts, |place, sum| {
+        let place = Place { conversation: 0, ..place };
+        // Those of a quarter hour are a handful.
+        let mut of_quarter = sums.iter_mut().rev().take_while(|(known, _)| known.quarter == place.quarter);
+        match of_quarter.find(|(known, _)| *known == place) {
+            Some((_, known)) => known.add(&sum),
+            None => sums.push((place, sum)),
+        }
+    })?;
+    let names =
+        Names { conversations: vec![(0, ConversationId::from(""))], models: Names::models(connection)? };
+    let cells = sums.into_iter().map(|(place, sum)| Cell { key: names.key(place), sum });
+    let mut cells: Vec<Cell> = cells.collect();
+    sort_quarters(&mut cells);
+    with_divided_quarters(cells, connection, &names, &range, cuts, together)
+}
+
+fn for_whole_quarters(
+    connection: &Connection,
+    range: &Range<Timestamp>,
+    cuts: &[Timestamp],
+    mut each: impl FnMut(Place, CellSum),
+) -> rusqlite::Result<()> {
+    if range.is_empty() {
+        return Ok(());
+    }
+    let divided = divided_quarters(range, cuts);
     let first = range.start.as_millis().div_euclid(QUARTER_MS);
     let last = range.end.as_millis().saturating_sub(1).div_euclid(QUARTER_MS);
     let mut select = connection.prepare_cached("SELECT day, sums FROM cell WHERE day >= ?1 AND day <= ?2")?;
     let mut rows = select.query([sums::day_of(first), sums::day_of(last)])?;
     while let Some(row) = rows.next()? {
-        let packed = row.get_ref(1)?.as_blob()?;
-        cells.reserve(packed.len() / sums::CELL_BYTES);
-        sums::unpack(row.get(0)?, packed, |place, sum| {
+        sums::unpack(row.get(0)?, row.get_ref(1)?.as_blob()?, |place, sum| {
             let is_whole = divided.binary_search(&place.quarter).is_err();
             if is_whole && (first..=last).contains(&place.quarter) {
-                cells.push(Cell { key: names.key(place), sum });
+                each(place, sum);
             }
         })?;
     }
-    // They come by quarter already; conversations are numbered in another order than their names'.
+    Ok(())
+}
+
+/// Puts cells in order that come by quarter already: conversations are numbered in another order than their names'.
+fn sort_quarters(cells: &mut [Cell]) {
     for quarter in cells.chunk_by_mut(|a, b| a.key.start == b.key.start) {
         quarter.sort_unstable_by(|a, b| a.key.cmp(&b.key));
     }
-    if divided.is_empty() {
+}
+
+/// Adds the parts of divided quarters to cells that are in order.
+fn with_divided_quarters(
+    mut cells: Vec<Cell>,
+    connection: &Connection,
+    names: &Names,
+    range: &Range<Timestamp>,
+    cuts: &[Timestamp],
+    part_of: impl Fn(Vec<Cell>) -> Vec<Cell>,
+) -> rusqlite::Result<Vec<Cell>> {
+    if range.is_empty() {
         return Ok(cells);
     }
-    for quarter in divided {
+    let divided = divided_quarters(range, cuts);
+    for quarter in &divided {
         let start = Timestamp::from_millis(quarter.saturating_mul(QUARTER_MS));
         let part = start.max(range.start)..start.after(CELL_WIDTH).min(range.end);
         let selection = Selection { range: part.clone(), ..Selection::all() };
-        let turns = read_turns(connection, &names, &selection)?;
-        cells.extend(fold_cells(&turns, part, cuts));
+        let turns = read_turns(connection, names, &selection)?;
+        cells.extend(part_of(fold_cells(&turns, part, cuts)));
     }
-    // In order but for the parts at the end.
-    cells.sort_by(|a, b| a.key.cmp(&b.key));
+    if !divided.is_empty() {
+        // In order but for the parts at the end.
+        cells.sort_by(|a, b| a.key.cmp(&b.key));
+    }
     Ok(cells)
 }
 
@@ -267,11 +320,12 @@ impl Names {
         let conversations = conversations
             .query_map([], |row| Ok((row.get(0)?, ConversationId::from(row.get_ref(1)?.as_str()?))))?
             .collect::<Result<_, _>>()?;
+        Ok(Self { conversations, models: Self::models(connection)? })
+    }
+
+    fn models(connection: &Connection) -> rusqlite::Result<Vec<(i64, ModelId)>> {
         let mut models = connection.prepare_cached("SELECT id, name FROM model ORDER BY id")?;
-        let models = models
-            .query_map([], |row| Ok((row.get(0)?, ModelId::from(row.get_ref(1)?.as_str()?))))?
-            .collect::<Result<_, _>>()?;
-        Ok(Self { conversations, models })
+        models.query_map([], |row| Ok((row.get(0)?, ModelId::from(row.get_ref(1)?.as_str()?))))?.collect()
     }
 
     fn key(&self, place: Place) -> CellKey {

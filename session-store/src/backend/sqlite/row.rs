@@ -1,7 +1,5 @@
 //! Rows: how events look in the tables.
 
-use std::collections::BTreeMap;
-
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +10,6 @@ use crate::event::{
 };
 use crate::id::{AgentId, ConversationId, ModelId};
 use crate::time::Timestamp;
-use crate::transcript::ProblemKind;
 use crate::usage::Usage;
 
 const FAST: u8 = 1;
@@ -102,21 +99,6 @@ pub(super) fn usage(row: &Row<'_>, first: usize) -> rusqlite::Result<Usage> {
 /// Returns a count as SQLite keeps it; larger ones, which no request has, are cut.
 pub(super) fn column(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-pub(super) fn problems_text(problems: &BTreeMap<ProblemKind, u64>) -> Option<String> {
-    let parts: Vec<String> =
-        problems.iter().map(|(kind, count)| format!("{} {count}", kind.name())).collect();
-    (!parts.is_empty()).then(|| parts.join(","))
-}
-
-pub(super) fn problems(text: &str) -> BTreeMap<ProblemKind, u64> {
-    text.split(',')
-        .filter_map(|part| {
-            let (name, count) = part.split_once(' ')?;
-            Some((ProblemKind::from_name(name)?, count.parse().ok()?))
-        })
-        .collect()
 }
 
 /// The body of a row in `fact`. The names are the store's own: neither Claude Code's nor those of any output.

@@ -5,40 +5,52 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, ffi};
 
-use super::super::Checkpoint;
-use super::row;
-use crate::id::{AgentId, ConversationId, SourceId};
-use crate::packed::{as_path, read_number, read_signed, read_text, write_number, write_signed, write_text};
+use crate::checkpoint::pack::{kind, merged, pack, problems, unpack};
+use crate::checkpoint::{Checkpoint, Checkpoints};
+use crate::id::{AgentId, ConversationId, SourceId, as_path};
 use crate::time::Timestamp;
-use crate::transcript::{Position, SourceKind, Stamp};
+use crate::transcript::{Position, Stamp};
 
 /// Rows that are worth packing: each report reads them one by one, packing writes the whole shelf.
 const ROWS_MAX: u32 = 256;
-
-const TURN_OPEN: u64 = 1;
-const HAS_SINCE: u64 = 2;
-const IS_SUB_AGENT: u64 = 4;
-const HAS_CONVERSATION: u64 = 8;
-/// The conversation is that of the checkpoint before.
-const SAME_CONVERSATION: u64 = 16;
-const HAS_PROBLEMS: u64 = 32;
 
 /// Reads all checkpoints, in the order of their paths, within a transaction, so that no row can move to the shelf between the
 /// two looks.
 pub(super) fn read(connection: &Connection) -> rusqlite::Result<Vec<Checkpoint>> {
     let rows = rows(connection)?;
+    let mut packed = Vec::new();
+    on_shelf(connection, |bytes| {
+        packed = unpack(bytes)?;
+        Some(())
+    })?;
+    Ok(merged(packed, rows))
+}
+
+/// The same for one who needs few of them.
+pub(super) fn read_packed(connection: &Connection) -> rusqlite::Result<Checkpoints> {
+    let rows = rows(connection)?;
+    let mut packed = Vec::new();
+    on_shelf(connection, |bytes| {
+        packed = bytes.to_vec();
+        Some(())
+    })?;
+    Checkpoints::of_packed(packed, rows).ok_or_else(damaged)
+}
+
+/// Looks at what is on the shelf, if anything; `look` returns `None` where it is damaged.
+fn on_shelf(connection: &Connection, look: impl FnOnce(&[u8]) -> Option<()>) -> rusqlite::Result<()> {
     // A store of an older format that may only be read has no shelf.
     let has_shelf =
         connection.prepare_cached("SELECT 1 FROM sqlite_schema WHERE name = 'shelf'")?.exists([])?;
-    let mut packed = Vec::new();
-    if has_shelf {
-        let mut select = connection.prepare_cached("SELECT checkpoints FROM shelf")?;
-        let mut shelf = select.query([])?;
-        if let Some(row) = shelf.next()? {
-            packed = unpack(row.get_ref(0)?.as_blob()?).ok_or_else(damaged)?;
-        }
+    if !has_shelf {
+        return Ok(());
     }
-    Ok(merged(packed, rows))
+    let mut select = connection.prepare_cached("SELECT checkpoints FROM shelf")?;
+    let mut shelf = select.query([])?;
+    match shelf.next()? {
+        Some(row) => look(row.get_ref(0)?.as_blob()?).ok_or_else(damaged),
+        None => Ok(()),
+    }
 }
 
 /// Packs the rows where they have become many.
@@ -76,7 +88,7 @@ fn rows(connection: &Connection) -> rusqlite::Result<Vec<Checkpoint>> {
 fn checkpoint(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
     let conversation = row.get_ref(1)?.as_str_or_null()?.map(ConversationId::from);
     let agent = row.get_ref(2)?.as_str_or_null()?.map(AgentId::from);
-    let problems = row.get_ref(11)?.as_str_or_null()?.map(row::problems).unwrap_or_default();
+    let problems = row.get_ref(11)?.as_str_or_null()?.map(problems).unwrap_or_default();
     Ok(Checkpoint {
         source: SourceId::again(&as_path(row.get_ref(0)?.as_blob()?)),
         kind: kind(conversation, agent),
@@ -95,155 +107,7 @@ fn checkpoint(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
     })
 }
 
-fn kind(conversation: Option<ConversationId>, agent: Option<AgentId>) -> SourceKind {
-    match agent {
-        Some(agent) => SourceKind::SubAgent { conversation, agent },
-        None => {
-            SourceKind::Main { conversation: conversation.unwrap_or_else(|| ConversationId::from("unknown")) }
-        }
-    }
-}
-
-/// Merges two lists in the order of their paths; where both know a source the newer one counts.
-fn merged(mut older: Vec<Checkpoint>, newer: Vec<Checkpoint>) -> Vec<Checkpoint> {
-    // Nearly always the newer ones are of sources that were known: then thousands of others stay where they are.
-    let replace = |new: Checkpoint| match older.binary_search_by(|known| known.source.cmp(&new.source)) {
-        Ok(place) => {
-            older[place] = new;
-            None
-        }
-        Err(_) => Some(new),
-    };
-    let added: Vec<Checkpoint> = newer.into_iter().filter_map(replace).collect();
-    if added.is_empty() {
-        return older;
-    }
-    let mut all = Vec::with_capacity(older.len() + added.len());
-    let mut added = added.into_iter().peekable();
-    for known in older {
-        while let Some(new) = added.next_if(|new| new.source < known.source) {
-            all.push(new);
-        }
-        all.push(known);
-    }
-    all.extend(added);
-    all
-}
-
-/// Writes checkpoints, each path as what sets it apart from the one before.
-fn pack(checkpoints: &[Checkpoint]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(checkpoints.len() * 96);
-    let (mut path_before, mut conversation_before) = (&[][..], None);
-    for Checkpoint { source, kind, stamp, position, fingerprint, problems } in checkpoints {
-        let path = source.path().as_os_str().as_encoded_bytes();
-        let shared = path.iter().zip(path_before).take_while(|(a, b)| a == b).count();
-        write_number(&mut bytes, shared as u64);
-        write_text(&mut bytes, &path[shared..]);
-        path_before = path;
-
-        let (conversation, agent) = match kind {
-            SourceKind::Main { conversation } => (Some(conversation), None),
-            SourceKind::SubAgent { conversation, agent } => (conversation.as_ref(), Some(agent)),
-        };
-        let is_same = conversation.is_some() && conversation == conversation_before;
-        let flag = |is_set: bool, flag: u64| if is_set { flag } else { 0 };
-        let flags = flag(position.turn_open, TURN_OPEN)
-            | flag(position.since.is_some(), HAS_SINCE)
-            | flag(agent.is_some(), IS_SUB_AGENT)
-            | flag(conversation.is_some(), HAS_CONVERSATION)
-            | flag(is_same, SAME_CONVERSATION)
-            | flag(!problems.is_empty(), HAS_PROBLEMS);
-        write_number(&mut bytes, flags);
-        if let Some(conversation) = conversation.filter(|_| !is_same) {
-            write_text(&mut bytes, conversation.as_str().as_bytes());
-        }
-        if let Some(agent) = agent {
-            write_text(&mut bytes, agent.as_str().as_bytes());
-        }
-        conversation_before = conversation.or(conversation_before);
-
-        for number in [stamp.file.0, stamp.file.1, stamp.size] {
-            write_number(&mut bytes, number);
-        }
-        write_signed(&mut bytes, stamp.modified_ns);
-        write_number(&mut bytes, position.offset);
-        if let Some(since) = position.since {
-            write_signed(&mut bytes, since.as_millis());
-        }
-        bytes.extend_from_slice(&fingerprint.to_le_bytes());
-        if let Some(problems) = row::problems_text(problems) {
-            write_text(&mut bytes, problems.as_bytes());
-        }
-    }
-    bytes
-}
-
-/// Reads checkpoints back; `None` where they are damaged.
-fn unpack(mut bytes: &[u8]) -> Option<Vec<Checkpoint>> {
-    let bytes = &mut bytes;
-    let mut checkpoints = Vec::new();
-    let mut path_bytes = Vec::new();
-    let mut conversation_before = None;
-    while !bytes.is_empty() {
-        let shared = usize::try_from(read_number(bytes)?).ok()?;
-        if shared > path_bytes.len() {
-            return None;
-        }
-        path_bytes.truncate(shared);
-        path_bytes.extend_from_slice(read_text(bytes)?);
-
-        let flags = read_number(bytes)?;
-        let has = |flag: u64| flags & flag != 0;
-        let conversation = match (has(HAS_CONVERSATION), has(SAME_CONVERSATION)) {
-            (false, _) => None,
-            (true, true) => Some(conversation_before.clone()?),
-            (true, false) => Some(ConversationId::from(str::from_utf8(read_text(bytes)?).ok()?)),
-        };
-        let agent = match has(IS_SUB_AGENT) {
-            true => Some(AgentId::from(str::from_utf8(read_text(bytes)?).ok()?)),
-            false => None,
-        };
-        conversation_before = conversation.clone().or(conversation_before);
-
-        let file = (read_number(bytes)?, read_number(bytes)?);
-        let stamp = Stamp { file, size: read_number(bytes)?, modified_ns: read_signed(bytes)? };
-        let offset = read_number(bytes)?;
-        let since = match has(HAS_SINCE) {
-            true => Some(Timestamp::from_millis(read_signed(bytes)?)),
-            false => None,
-        };
-        let (fingerprint, rest) = bytes.split_first_chunk()?;
-        *bytes = rest;
-        let problems = match has(HAS_PROBLEMS) {
-            true => row::problems(str::from_utf8(read_text(bytes)?).ok()?),
-            false => Default::default(),
-        };
-        checkpoints.push(Checkpoint {
-            source: SourceId::again(&as_path(&path_bytes)),
-            kind: kind(conversation, agent),
-            stamp,
-            position: Position { offset, since, turn_open: has(TURN_OPEN) },
-            fingerprint: u64::from_le_bytes(*fingerprint),
-            problems,
-        });
-    }
-    Some(checkpoints)
-}
-
 /// What SQLite itself says of a damaged page.
 fn damaged() -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), None)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn unpack_is_total(bytes in any::<Vec<u8>>()) {
-            let _ = unpack(&bytes);
-        }
-    }
 }

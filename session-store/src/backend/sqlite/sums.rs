@@ -10,9 +10,6 @@ use crate::cell::CellSum;
 use crate::packed::{read_number, write_number};
 use crate::usage::Usage;
 
-/// Bytes of a cell, about.
-pub(super) const CELL_BYTES: usize = 20;
-
 /// Cells in a day.
 const QUARTERS: i64 = 96;
 

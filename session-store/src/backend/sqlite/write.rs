@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::super::{Batch, Checkpoint};
+use super::super::Batch;
 use super::sums::{self, Place};
 use super::{expire, row};
 use crate::cell::{CELL_WIDTH, CellSum, PriceClass};
+use crate::checkpoint::Checkpoint;
+use crate::checkpoint::pack::problems_text;
 use crate::event::{Event, Fact, Turn};
 use crate::id::{ConversationId, EventId, ModelId};
 use crate::join::{Change, Join};
@@ -370,7 +372,7 @@ fn write_checkpoints(transaction: &Transaction<'_>, checkpoints: &[Checkpoint]) 
             position.since.map(Timestamp::as_millis),
             position.turn_open,
             *fingerprint as i64,
-            row::problems_text(problems),
+            problems_text(problems),
         ])?;
     }
     Ok(())
