@@ -85,13 +85,15 @@ impl Checkpoints {
 
     #[cfg(feature = "sqlite")]
     fn take_out(&mut self, wanted: &Paths<'_>) {
-        // It was found whole when it came here.
+        let mut left = wanted.len();
+        // It was found whole when it came here, so that it ends where no more are wanted.
         let _ = pack::walk(&self.packed, |path, kept| {
             if wanted.contains(path) {
                 let known = kept.checkpoint(path, None);
                 self.unpacked.insert(known.source.clone(), known);
+                left -= 1;
             }
-            Some(())
+            (left > 0).then_some(())
         });
     }
 
