@@ -261,6 +261,28 @@ fn boards_have_generations() {
 }
 
 #[test]
+fn the_log_stays_short_where_each_writer_is_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("live.db");
+    let log = || fs::metadata(folder.path().join("live.db-wal")).map_or(0, |log| log.len());
+    let mut longest = 0;
+    for _ in 0..300 {
+        open(&path).count("calls", 1).unwrap();
+        longest = longest.max(log());
+    }
+    assert!((100_000..300_000).contains(&longest), "it is kept for a while: {longest} bytes");
+    // What others have open is not written back by who leaves.
+    let other = open(&path);
+    while log() <= 270_000 {
+        open(&path).count("calls", 1).unwrap();
+    }
+    assert!(other.counters().unwrap()["calls"] > 300);
+    drop(other);
+    assert_eq!(log(), 0);
+    assert!(open(&path).counters().unwrap()["calls"] > 300);
+}
+
+#[test]
 fn a_damaged_board_is_replaced_and_a_newer_one_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("live.db");

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,9 @@ const FORMAT: u32 = 1;
 const SCHEMA: &str = include_str!("../../../migrations/board-0001.sql");
 /// How long a writer waits for another one, who may be frozen: then the notice goes another way.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(250);
+/// What a log may hold that is left to the next who opens the board, in bytes: where nobody else has it open, the next one
+/// reads all of it first, and only then can it be begun anew.
+const LOG_LEFT_MAX: u64 = 64 * 4096;
 
 /// A board in an SQLite file.
 ///
@@ -52,6 +55,17 @@ const BUSY_TIMEOUT: Duration = Duration::from_millis(250);
 pub struct SqliteBoard {
     connection: Mutex<Connection>,
     generation: Generation,
+    log: PathBuf,
+}
+
+/// Writes a log back that has become long, if nobody else has the board open. Hooks and status lines come one by one where no
+/// monitor runs, and each would find what all before it wrote.
+impl Drop for SqliteBoard {
+    fn drop(&mut self) {
+        if fs::metadata(&self.log).is_ok_and(|log| log.len() > LOG_LEFT_MAX) {
+            let _ = self.connection().set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
+        }
+    }
 }
 
 impl SqliteBoard {
@@ -74,13 +88,14 @@ impl SqliteBoard {
     ///
     /// As [`SqliteBoard::open`].
     pub fn open_within(path: &Path, patience: Duration) -> Result<Self, Error> {
-        open(path, patience).and_then(Self::around).map_err(|error| error.at(path))
-    }
-
-    fn around(connection: Connection) -> Result<Self, Error> {
-        let generation = connection.query_row("SELECT generation FROM board", [], |row| row.get::<_, i64>(0));
-        let generation = Generation(generation.map_err(sort)?.cast_unsigned());
-        Ok(Self { connection: Mutex::new(connection), generation })
+        let open = || {
+            let connection = open(path, patience)?;
+            let generation =
+                connection.query_row("SELECT generation FROM board", [], |row| row.get::<_, i64>(0));
+            let generation = Generation(generation.map_err(sort)?.cast_unsigned());
+            Ok(Self { connection: Mutex::new(connection), generation, log: beside(path, "-wal") })
+        };
+        open().map_err(|error: Error| error.at(path))
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -168,8 +183,8 @@ fn bare_connection(path: &Path, patience: Duration) -> Result<Connection, Error>
     connection.busy_timeout(patience).map_err(sort)?;
     connection.set_prepared_statement_cache_capacity(32);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false).map_err(sort)?;
-    // The log stays as it is at the end, though nobody else may have the board open: writing it back costs more than all the
-    // rest of a call and keeps others out meanwhile. Who writes much does it now and then.
+    // A short log stays as it is at the end, though nobody else may have the board open: writing it back costs more than all
+    // the rest of a call and keeps others out meanwhile. Who writes much does it now and then.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(sort)?;
     // The log is kept small, because it stands in memory.
     let settings = "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -256; PRAGMA wal_autocheckpoint = 200;
