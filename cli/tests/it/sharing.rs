@@ -164,6 +164,22 @@ fn a_killed_leader_is_followed_without_a_gap() {
 }
 
 #[test]
+fn who_takes_over_knows_who_works() {
+    let env = with_history();
+    env.write("c", &[prompt("c", &now().to_string())]);
+    let [mut leader, next]: [Running; 2] = monitors(&env, 2);
+    leader.child.kill().unwrap();
+    leader.child.wait().unwrap();
+    env.write("d", &[Reply::now("msg_3").of("d")]);
+    let shown = next.until_messages(PATIENCE, 3);
+    let state = |conversation: &str| {
+        let shown = shown["conversations"].as_array().unwrap();
+        shown.iter().find(|it| it["conversation_id"] == conversation).unwrap()["state"].clone()
+    };
+    assert_eq!((state("c"), state("d")), (json!("working"), json!("idle")));
+}
+
+#[test]
 fn while_a_leader_is_frozen_the_others_read_themselves() {
     let env = with_history();
     let [leader, one, two]: [Running; 3] = monitors(&env, 2);
