@@ -33,6 +33,14 @@ pub(crate) fn existing_board(config: &Config) -> Option<(RuntimeDir, NoticeBoard
     Some((runtime, board))
 }
 
+/// Tells monitors, where there are any, that the stores are not what they were.
+pub(crate) fn tell_changed(config: &Config) {
+    if let Some((_, board)) = existing_board(config) {
+        // Who is not told finds out when it next computes something.
+        let _ = board.changed();
+    }
+}
+
 /// Returns where monitors may meet, best first.
 pub(crate) fn candidates(config: &Config) -> Vec<Candidate> {
     let folder = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);

@@ -13,6 +13,7 @@ use super::report::range;
 use crate::args::{EventsCommand, SpanArgs};
 use crate::clock::now;
 use crate::context::{Context, print};
+use crate::coordination::tell_changed;
 use crate::error::{CliError, exit, hint_for};
 use crate::output::Output;
 use crate::printable::{printable, printable_json, printable_line};
@@ -74,6 +75,9 @@ fn import(context: &Context, files: &[PathBuf]) -> Result<(), CliError> {
             Some(hint) => failed.hinted(hint),
             None => failed,
         });
+    }
+    if added > 0 {
+        tell_changed(&context.config);
     }
     print(&if context.config.json { import.tally.json(added) } else { import.tally.text(added) })?;
     if import.tally.events == 0 && !import.tally.refused.is_empty() {

@@ -12,8 +12,7 @@ use session_store::{Expired, LeftoverKind, PrunePlan, Pruned, Stores, Survey, Ti
 use crate::args::PruneArgs;
 use crate::clock::now;
 use crate::context::{Context, print};
-use crate::coordination::candidates;
-use crate::coordination::level;
+use crate::coordination::{candidates, level, tell_changed};
 use crate::error::CliError;
 use crate::others::Place;
 use crate::owners;
@@ -66,6 +65,7 @@ pub(crate) fn run(context: &Context, args: &PruneArgs) -> Result<(), CliError> {
         return print("Nothing was deleted.\n");
     }
     let pruned = perform(context, &work, &stores, at)?;
+    tell_changed(config);
     if config.json {
         return print(&json(context, &work, Some(pruned)));
     }

@@ -180,6 +180,24 @@ fn who_takes_over_knows_who_works() {
 }
 
 #[test]
+fn what_is_imported_and_pruned_shows_at_once() {
+    // Where nothing burns, nobody looks again of himself before a minute has passed.
+    let days_ago = |days: u64| now().before(Duration::from_secs(days * 86_400)).to_string();
+    let reply = |id: &str, days: u64| Reply::new(id, &days_ago(days));
+    let elsewhere = Env::new();
+    elsewhere.write("old", &[reply("msg_8", 200), reply("msg_9", 3)]);
+    let file = elsewhere.path("events");
+    elsewhere.run(&["events", "export", file.to_str().unwrap()]).ok();
+    let env = Env::new();
+    env.write("c", &[reply("msg_1", 5), reply("msg_2", 4)]);
+    let shown: [Running; 2] = monitors(&env, 2);
+    env.run(&["events", "import", file.to_str().unwrap()]).ok();
+    shown.iter().for_each(|it| drop(it.until_messages(PATIENCE / 2, 4)));
+    env.run(&["prune", "--older-than", "90d", "--yes"]).ok();
+    shown.iter().for_each(|it| drop(it.until_messages(PATIENCE / 2, 3)));
+}
+
+#[test]
 fn while_a_leader_is_frozen_the_others_read_themselves() {
     let env = with_history();
     let [leader, one, two]: [Running; 3] = monitors(&env, 2);
