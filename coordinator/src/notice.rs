@@ -145,14 +145,14 @@ impl Notice {
         Some(Event { id, at: self.at, owner, fact: Fact::LimitHit(hit) })
     }
 
-    /// Returns whether it tells of a limit that may still bind: it was hit within the last five hours, and its reset, where
-    /// one was said, is to come.
+    /// Returns whether it tells of what still is: within the last five hours, and of a limit that is near or hit while its
+    /// reset, where one was said, is to come.
     ///
     /// Five hours, because the shortest window is as long: of an older hit everybody has heard. A history that is read for
     /// the first time holds hits of years; they are no news.
     pub fn is_news(&self, now: Timestamp) -> bool {
-        let binds = self.kind != NoticeKind::LimitHit || self.resets_at.is_none_or(|reset| now < reset);
-        now.since(self.at) < NEWS && binds
+        let is_over = self.kind != NoticeKind::LimitReset && self.resets_at.is_some_and(|reset| reset <= now);
+        now.since(self.at) < NEWS && !is_over
     }
 
     /// Makes the notice that so many whole percent of a limit are used; one for each window and percentage.

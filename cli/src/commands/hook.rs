@@ -18,8 +18,8 @@ use session_coordinator::{
 use session_detect::claude::Starter;
 use session_detect::{Facts, Session, classify, detect_process};
 use session_store::{
-    BoardSample, Deed, Fact, LimitCause, LimitHit, LimitSample, Restraint, SourceKind, Tail, Timestamp, Why,
-    Zone,
+    BoardSample, Deed, Fact, LimitCause, LimitHit, LimitSample, LimitWindow, Restraint, SourceKind, Tail,
+    Timestamp, Why, Zone,
 };
 
 use crate::args::HookArgs;
@@ -182,7 +182,9 @@ impl Hook<'_> {
         let Ok(board) = NoticeBoard::open(&self.runtime) else { return };
         let account = &self.claim.account;
         let from = MemberId::of(&self.claim.key, &Scope::Project(self.call.folder.clone()));
-        let (window, resets_at) = (hit.window, hit.resets_at.0);
+        let window = hit.window;
+        // What was said with the refusal comes first; else it is the window that is open.
+        let resets_at = hit.resets_at.0.or_else(|| open_until(&board, account, &window, at));
         let sample = LimitSample {
             window: window.clone(),
             resets_at,
@@ -301,6 +303,17 @@ impl Hook<'_> {
             }
         }
     }
+}
+
+/// Returns when a window is reset that others told of.
+fn open_until(
+    board: &NoticeBoard,
+    account: &AccountId,
+    window: &LimitWindow,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let standings = standings(board, account, now)?;
+    standings.into_iter().find(|it| it.window == *window)?.resets_at.filter(|reset| *reset > now)
 }
 
 /// Returns how the account's windows stand, by what all sessions told; `None` where the board cannot be read.

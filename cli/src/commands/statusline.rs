@@ -325,7 +325,7 @@ fn share(lines: &[BoardLine], conversation: &str, limits: &Limits) -> Option<f64
 
 /// Returns in words what was told last to the sessions of the account, while it is new.
 fn newest_notice(notices: &[Notice], now: Timestamp) -> Option<String> {
-    let new = notices.iter().rev().filter(|notice| now.since(notice.at) < NOTICE_SHOWN);
+    let new = notices.iter().rev().filter(|it| now.since(it.at) < NOTICE_SHOWN && it.is_news(now));
     // That a limit is near, the line says by itself.
     new.into_iter().find_map(|notice| match notice.kind {
         NoticeKind::LimitHit => Some(format!(

@@ -147,6 +147,22 @@ fn a_limit_is_told_once_and_acted_on_by_priority() {
     assert!(entries.iter().all(|(_, it)| it.done && it.resets_at == reset), "{entries:?}");
 }
 
+/// Words that name no time are of the window that is open, so that a status line that tells of it tells nothing new.
+#[test]
+fn a_limit_without_a_time_is_that_of_the_open_window() {
+    let env = Env::new();
+    priorities(&env, "enforce", "");
+    call(&env, &[], &event(&env, "SessionStart", "a"));
+    let reset = sample(&env, 9_800, 3600, "allowed");
+    let mut failure = event(&env, "StopFailure", "a");
+    failure["error"] = "rate_limit".into();
+    failure["last_assistant_message"] = "You've hit your session limit".into();
+    assert_eq!(call(&env, &[], &failure), "");
+    let look = board(&env).since(session_coordinator::Cursor::default()).unwrap();
+    let told: Vec<_> = look.notices.iter().map(|(_, it)| (it.kind.name(), it.resets_at)).collect();
+    assert_eq!(told, [("limit_hit", Some(reset))]);
+}
+
 #[test]
 fn observing_changes_nothing_and_records_what_would_be_done() {
     let env = Env::new();

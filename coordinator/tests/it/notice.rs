@@ -92,6 +92,12 @@ fn a_hit_is_news_while_it_may_bind() {
     assert!(!is_news(10_000 + hour, 10_000 + hour), "it was reset");
     assert!(is_news(10_000 + 5 * hour - 1, 10_000 + 90 * hour));
     assert!(!is_news(10_000 + 5 * hour, 10_000 + 90 * hour), "everybody has heard of it");
+
+    let [at, reset, later] = [10_000, 11_000, 11_001].map(Timestamp::from_seconds);
+    let window = session_store::LimitWindow::FiveHour;
+    let near = Notice::limit_near("a".into(), MemberId::new("m"), at, window.clone(), reset, 75);
+    assert!(near.is_news(at) && !near.is_news(reset));
+    assert!(Notice::limit_reset("a".into(), MemberId::new("m"), reset, window, reset).is_news(later));
 }
 
 /// One that looks once believes a leader whose heart has beaten lately, and figures since which nobody has written.
