@@ -443,13 +443,16 @@ fn what_nobody_watches_is_a_script_of_its_own() {
         "sh -c 'Q; true'",
         "script -qfc 'Q' /dev/null",
         "nohup Q",
-        "(Q &)",
+        "(AFTER Q &)",
         // As cron does: an almost empty environment, a shell, a pipe.
         "env -i SHELL=/bin/sh LOGNAME=root sh -c 'Q | cat; true'",
     ];
+    // While the shell that leads the session is about to end, what is seen from inside and from outside may differ.
+    const LEADER_ENDS: &str = r#"while [ -e "/proc/$(cut -d' ' -f6 /proc/$$/stat)" ]; do :; done"#;
+    let after = scene.script("after.sh", &format!("{LEADER_ENDS}\nexec \"$@\""));
     let questions = starts.map(|start| (start, scene.question()));
     for (start, question) in &questions {
-        scene.detach(&start.replace('Q', &question.command));
+        scene.detach(&start.replace('Q', &question.command).replace("AFTER", &after));
     }
     let mut keys: Vec<IsolationKey> = Vec::new();
     for (start, question) in &questions {
