@@ -243,9 +243,11 @@ impl FileNames {
     #[cfg(feature = "sqlite")]
     pub(super) fn from_text(text: &[u8]) -> Option<Self> {
         let is_name = |name: &[u8]| !matches!(name, b"" | b"." | b"..");
-        let names = text.strip_suffix(b"/").map(|names| names.split(|byte| *byte == b'/'));
-        let is_plain = names.is_none_or(|mut names| names.all(is_name));
-        (is_plain && (text.is_empty() || text.ends_with(b"/"))).then(|| Self { text: text.to_vec() })
+        let is_plain = match text.strip_suffix(b"/") {
+            Some(names) => names.split(|byte| *byte == b'/').all(is_name),
+            None => text.is_empty(),
+        };
+        is_plain.then(|| Self { text: text.to_vec() })
     }
 }
 
