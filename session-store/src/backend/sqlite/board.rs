@@ -88,14 +88,14 @@ impl SqliteBoard {
     ///
     /// As [`SqliteBoard::open`].
     pub fn open_within(path: &Path, patience: Duration) -> Result<Self, Error> {
-        let open = || {
-            let connection = open(path, patience)?;
-            let generation =
-                connection.query_row("SELECT generation FROM board", [], |row| row.get::<_, i64>(0));
-            let generation = Generation(generation.map_err(sort)?.cast_unsigned());
-            Ok(Self { connection: Mutex::new(connection), generation, log: beside(path, "-wal") })
-        };
-        open().map_err(|error: Error| error.at(path))
+        let opened = open(path, patience).and_then(|connection| Self::around(connection, path));
+        opened.map_err(|error| error.at(path))
+    }
+
+    fn around(connection: Connection, path: &Path) -> Result<Self, Error> {
+        let generation = connection.query_row("SELECT generation FROM board", [], |row| row.get::<_, i64>(0));
+        let generation = Generation(generation.map_err(sort)?.cast_unsigned());
+        Ok(Self { connection: Mutex::new(connection), generation, log: beside(path, "-wal") })
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {

@@ -61,8 +61,7 @@ pub(super) fn cells(
     for_whole_quarters(connection, &range, cuts, |place, sum| {
         cells.push(Cell { key: names.key(place), sum });
     })?;
-    sort_quarters(&mut cells);
-    with_divided_quarters(cells, connection, &names, &range, cuts, |part| part)
+    Ok(in_order(cells, divided_cells(connection, &names, &range, cuts)?))
 }
 
 /// Reads the same with the sums of all conversations added up, before anything is made of them; their names are not read.
@@ -83,10 +82,8 @@ pub(super) fn cells_together(
     })?;
     let names =
         Names { conversations: vec![(0, ConversationId::from(""))], models: Names::models(connection)? };
-    let cells = sums.into_iter().map(|(place, sum)| Cell { key: names.key(place), sum });
-    let mut cells: Vec<Cell> = cells.collect();
-    sort_quarters(&mut cells);
-    with_divided_quarters(cells, connection, &names, &range, cuts, together)
+    let cells = sums.into_iter().map(|(place, sum)| Cell { key: names.key(place), sum }).collect();
+    Ok(in_order(cells, together(divided_cells(connection, &names, &range, cuts)?)))
 }
 
 fn for_whole_quarters(
@@ -114,38 +111,36 @@ fn for_whole_quarters(
     Ok(())
 }
 
-/// Puts cells in order that come by quarter already: conversations are numbered in another order than their names'.
-fn sort_quarters(cells: &mut [Cell]) {
-    for quarter in cells.chunk_by_mut(|a, b| a.key.start == b.key.start) {
-        quarter.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-    }
-}
-
-/// Adds the parts of divided quarters to cells that are in order.
-fn with_divided_quarters(
-    mut cells: Vec<Cell>,
+/// Reads the parts of the quarters that are divided.
+fn divided_cells(
     connection: &Connection,
     names: &Names,
     range: &Range<Timestamp>,
     cuts: &[Timestamp],
-    part_of: impl Fn(Vec<Cell>) -> Vec<Cell>,
 ) -> rusqlite::Result<Vec<Cell>> {
-    if range.is_empty() {
-        return Ok(cells);
-    }
-    let divided = divided_quarters(range, cuts);
-    for quarter in &divided {
+    let mut cells = Vec::new();
+    let divided = if range.is_empty() { Vec::new() } else { divided_quarters(range, cuts) };
+    for quarter in divided {
         let start = Timestamp::from_millis(quarter.saturating_mul(QUARTER_MS));
         let part = start.max(range.start)..start.after(CELL_WIDTH).min(range.end);
         let selection = Selection { range: part.clone(), ..Selection::all() };
         let turns = read_turns(connection, names, &selection)?;
-        cells.extend(part_of(fold_cells(&turns, part, cuts)));
-    }
-    if !divided.is_empty() {
-        // In order but for the parts at the end.
-        cells.sort_by(|a, b| a.key.cmp(&b.key));
+        cells.extend(fold_cells(&turns, part, cuts));
     }
     Ok(cells)
+}
+
+/// Puts cells in order: whole quarters, which come by quarter already, and parts of divided ones.
+fn in_order(mut cells: Vec<Cell>, parts: Vec<Cell>) -> Vec<Cell> {
+    // Conversations are numbered in another order than their names'.
+    for quarter in cells.chunk_by_mut(|a, b| a.key.start == b.key.start) {
+        quarter.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    }
+    if !parts.is_empty() {
+        cells.extend(parts);
+        cells.sort_by(|a, b| a.key.cmp(&b.key));
+    }
+    cells
 }
 
 /// Returns the quarters that an end of the range or a cut divides, each once, in order.

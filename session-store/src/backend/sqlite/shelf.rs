@@ -18,39 +18,24 @@ const ROWS_MAX: u32 = 256;
 /// two looks.
 pub(super) fn read(connection: &Connection) -> rusqlite::Result<Vec<Checkpoint>> {
     let rows = rows(connection)?;
-    let mut packed = Vec::new();
-    on_shelf(connection, |bytes| {
-        packed = unpack(bytes)?;
-        Some(())
-    })?;
-    Ok(merged(packed, rows))
+    Ok(merged(unpack(&shelf(connection)?).ok_or_else(damaged)?, rows))
 }
 
 /// The same for one who needs few of them.
 pub(super) fn read_packed(connection: &Connection) -> rusqlite::Result<Checkpoints> {
     let rows = rows(connection)?;
-    let mut packed = Vec::new();
-    on_shelf(connection, |bytes| {
-        packed = bytes.to_vec();
-        Some(())
-    })?;
-    Checkpoints::of_packed(packed, rows).ok_or_else(damaged)
+    Checkpoints::of_packed(shelf(connection)?, rows).ok_or_else(damaged)
 }
 
-/// Looks at what is on the shelf, if anything; `look` returns `None` where it is damaged.
-fn on_shelf(connection: &Connection, look: impl FnOnce(&[u8]) -> Option<()>) -> rusqlite::Result<()> {
-    // A store of an older format that may only be read has no shelf.
+/// Returns what is on the shelf, packed; nothing where there is none, as in a store of an older format that may only be read.
+fn shelf(connection: &Connection) -> rusqlite::Result<Vec<u8>> {
     let has_shelf =
         connection.prepare_cached("SELECT 1 FROM sqlite_schema WHERE name = 'shelf'")?.exists([])?;
     if !has_shelf {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let mut select = connection.prepare_cached("SELECT checkpoints FROM shelf")?;
-    let mut shelf = select.query([])?;
-    match shelf.next()? {
-        Some(row) => look(row.get_ref(0)?.as_blob()?).ok_or_else(damaged),
-        None => Ok(()),
-    }
+    Ok(select.query_row([], |row| row.get(0)).optional()?.unwrap_or_default())
 }
 
 /// Packs the rows where they have become many.
@@ -67,10 +52,7 @@ pub(super) fn tidy(connection: &mut Connection) -> rusqlite::Result<()> {
 }
 
 fn pack_rows(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-    let packed: Option<Vec<u8>> =
-        transaction.query_row("SELECT checkpoints FROM shelf", [], |row| row.get(0)).optional()?;
-    let packed = unpack(&packed.unwrap_or_default()).ok_or_else(damaged)?;
-    let all = pack(&merged(packed, rows(transaction)?));
+    let all = pack(&read(transaction)?);
     transaction.execute("INSERT OR REPLACE INTO shelf VALUES (1, ?1)", [all])?;
     transaction.execute("DELETE FROM source", [])?;
     Ok(())
