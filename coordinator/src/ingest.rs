@@ -3,27 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::hash::{DefaultHasher, Hasher};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use memchr::memchr;
 use session_store::{
     Batch, Change, Checkpoint, Checkpoints, ConversationId, Error, Event, EventBackend, Fact, Join,
-    LINE_BYTES_MAX, LimitCause, Listings, Position, ProblemKind, Reading, Selection, Source, SourceId,
-    SourceKind, Tail, Zone,
+    LimitCause, Listings, Position, ProblemKind, Reading, Selection, Source, SourceId, SourceKind, Tail,
+    Zone,
 };
 
+mod block;
+
+use self::block::{Block, fill};
 use crate::search::{Search, search};
 
-/// Bytes read at once: few enough that a block and its copy in the kernel stay in a core's own cache. At 256 KiB the
-/// same reading took twice the system time.
-const BLOCK_BYTES: usize = 128 << 10;
-/// What a block may keep of the room that a long line made it take.
-const BLOCK_KEPT_MAX: usize = 1 << 20;
 /// Events a reading thread gathers before it hands them over.
 const HAND_OVER: usize = 2 << 10;
 /// Events in one transaction, twice in memory while they are sorted. It bounds the memory of an import of any size.
@@ -424,7 +421,7 @@ impl Reader<'_> {
     /// Takes one job after the other; ends early when nobody wants the parcels any more.
     fn run(&self, parcels: &SyncSender<Parcel>) {
         let mut parcel = Parcel::default();
-        let mut block = vec![0; BLOCK_BYTES];
+        let mut block = Block::new();
         while let Some(job) = self.jobs.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             match self.read(job, &mut block, &mut parcel, parcels) {
                 Ok(true) => {}
@@ -446,7 +443,7 @@ impl Reader<'_> {
     fn read(
         &self,
         job: &Job,
-        block: &mut Vec<u8>,
+        block: &mut Block,
         parcel: &mut Parcel,
         parcels: &SyncSender<Parcel>,
     ) -> io::Result<bool> {
@@ -457,13 +454,12 @@ impl Reader<'_> {
             None => (Tail::new(kind, self.zone.clone()), BTreeMap::new()),
         };
         let mut reading = Reading::default();
-        let mut kept = 0;
+        block.clear();
         loop {
-            let bytes = read_block(&mut file, &mut block[kept..kept + BLOCK_BYTES])?;
+            let bytes = block.feed(&mut file, &mut tail, &mut reading)?;
             if bytes == 0 {
                 break;
             }
-            kept = take_lines(&mut tail, block, kept, bytes, &mut reading);
             for (kind, _) in reading.problems.drain(..) {
                 *problems.entry(kind).or_default() += 1;
             }
@@ -518,65 +514,14 @@ fn checkpoint(
     Ok(Checkpoint { source, kind, stamp, position, fingerprint, problems: problems.clone() })
 }
 
-/// Feeds the whole lines of a block and returns how many bytes of a begun line are kept at its front.
-///
-/// The block grows with a long line, so that its bytes are not copied again and again, and shrinks after it.
-fn take_lines(
-    tail: &mut Tail,
-    block: &mut Vec<u8>,
-    kept: usize,
-    bytes: usize,
-    reading: &mut Reading,
-) -> usize {
-    let filled = kept + bytes;
-    if memchr(b'\n', &block[kept..filled]).is_none() && filled <= LINE_BYTES_MAX {
-        make_room(block, filled);
-        return filled;
-    }
-    let mut used = tail.feed_lines(&block[..filled], reading);
-    if used == 0 {
-        tail.feed_into(&block[..filled], reading);
-        used = filled;
-    }
-    block.copy_within(used..filled, 0);
-    let kept = filled - used;
-    if block.len() > BLOCK_KEPT_MAX {
-        block.truncate(kept);
-        block.shrink_to(BLOCK_KEPT_MAX);
-    }
-    make_room(block, kept);
-    kept
-}
-
-/// Makes room for a block after what is kept; room that there is stays, because clearing it would take time.
-fn make_room(block: &mut Vec<u8>, kept: usize) {
-    if block.len() < kept + BLOCK_BYTES {
-        block.resize(kept + BLOCK_BYTES, 0);
-    }
-}
-
 /// Hashes the last bytes before a position.
 fn fingerprint(file: &mut File, position: Position) -> io::Result<u64> {
     let start = position.offset.saturating_sub(FINGERPRINT_BYTES);
     let mut bytes = [0; FINGERPRINT_BYTES as usize];
     let bytes = &mut bytes[..(position.offset - start) as usize];
     file.seek(SeekFrom::Start(start))?;
-    let length = read_block(file, bytes)?;
+    let length = fill(file, bytes)?;
     let mut hasher = DefaultHasher::new();
     hasher.write(&bytes[..length]);
     Ok(hasher.finish())
-}
-
-/// Fills a block as far as the file goes.
-fn read_block(file: &mut File, block: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < block.len() {
-        match file.read(&mut block[filled..]) {
-            Ok(0) => break,
-            Ok(bytes) => filled += bytes,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }

@@ -5,6 +5,7 @@
 //! level and no stack.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use memchr::{memchr, memchr2};
 
@@ -36,7 +37,7 @@ impl<'a> Json<'a> {
     pub(super) fn new(bytes: &'a [u8], known: &'a str) -> Option<Self> {
         let text = simdutf8::basic::from_utf8(bytes).ok()?;
         // Nearly always there are none: one pass by vectors spares a look at every text.
-        let has_controls = bytes.iter().fold(false, |any, &byte| any | is_control(byte));
+        let has_controls = bytes.iter().copied().min().is_some_and(is_control);
         Some(Self { text, at: 0, has_controls, closing: Vec::new(), known })
     }
 
@@ -51,7 +52,8 @@ impl<'a> Json<'a> {
     }
 
     fn take(&mut self, byte: u8) -> Option<()> {
-        (self.peek() == byte).then(|| self.at += 1)
+        // White space is rare.
+        (self.byte() == byte || self.peek() == byte).then(|| self.at += 1)
     }
 
     pub(super) fn end(&mut self) -> Option<()> {
@@ -93,22 +95,25 @@ impl<'a> Json<'a> {
     /// Reads a text, borrowed where nothing in it is escaped.
     pub(super) fn string(&mut self) -> Option<Cow<'a, str>> {
         match self.quoted()? {
-            (quoted, Escapes::None) => Some(Cow::Borrowed(&quoted[1..quoted.len() - 1])),
-            (quoted, Escapes::Some) => serde_json::from_str(quoted).ok().map(Cow::Owned),
+            (inner, Escapes::None) => self.text.get(inner).map(Cow::Borrowed),
+            (inner, Escapes::Some) => {
+                let quoted = self.text.get(inner.start - 1..inner.end + 1)?;
+                serde_json::from_str(quoted).ok().map(Cow::Owned)
+            }
         }
     }
 
-    /// Passes over a text and returns it as it is written, with its quotes.
-    fn quoted(&mut self) -> Option<(&'a str, Escapes)> {
+    /// Passes over a text and returns where it stands, without its quotes.
+    fn quoted(&mut self) -> Option<(Range<usize>, Escapes)> {
         self.take(b'"')?;
         let start = self.at;
         let escapes = self.find_quote()?;
-        let plain = self.text.get(start..self.at)?;
-        if self.has_controls && plain.bytes().any(is_control) {
+        let inner = start..self.at;
+        self.at += 1;
+        if self.has_controls && self.text.as_bytes()[inner.clone()].iter().copied().any(is_control) {
             return None;
         }
-        self.at += 1;
-        Some((self.text.get(start - 1..self.at)?, escapes))
+        Some((inner, escapes))
     }
 
     /// Goes to the quote that ends a text.

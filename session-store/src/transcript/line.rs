@@ -67,14 +67,14 @@ object! {
         "agentId" agent_id: Text<'a>,
         "message" message: Object<Message<'a>>,
         /// What a `progress` line reports.
-        "data" data: Object<Progress<'a>>,
+        "data" data: Object<Box<Progress<'a>>>,
 
         "isApiErrorMessage" is_api_error_message: Flag,
         "apiErrorIsTransient" api_error_is_transient: Flag,
         "error" error: Text<'a>,
-        "quotaLimits" quota_limits: Object<QuotaLimits<'a>>,
+        "quotaLimits" quota_limits: Object<Box<QuotaLimits<'a>>>,
 
-        "compactMetadata" compact_metadata: Object<CompactMetadata<'a>>,
+        "compactMetadata" compact_metadata: Object<Box<CompactMetadata<'a>>>,
 
         "totalCostUSD" total_cost_usd: Number,
         "totalDuration" total_duration: Number,
@@ -188,12 +188,12 @@ object! {
 }
 
 impl<'a> Line<'a> {
-    /// Reads one line; `None` where it is no JSON object in UTF-8. Usage written as `known_usage` is not read again.
-    pub(super) fn read(bytes: &'a [u8], known_usage: &'a str) -> Option<Self> {
+    /// Reads one line into the default, in its place; `None` where it is no JSON object in UTF-8. Usage written as
+    /// `known_usage` is not read again.
+    pub(super) fn read(&mut self, bytes: &'a [u8], known_usage: &'a str) -> Option<()> {
         let mut json = Json::new(bytes, known_usage)?;
-        let mut line = Self::default();
-        line.read_fields(&mut json)?;
-        json.end().map(|()| line)
+        self.read_fields(&mut json)?;
+        json.end()
     }
 }
 
@@ -387,6 +387,13 @@ impl<'a, T: Fields<'a>> Value<'a> for List<T> {
             self.0.push(item.0.unwrap_or_default());
             Some(())
         })
+    }
+}
+
+/// What few lines have, so that the others need not carry room for it.
+impl<'a, T: Fields<'a>> Fields<'a> for Box<T> {
+    fn field(&mut self, key: &str, seen: &mut u32, json: &mut Json<'a>) -> Option<()> {
+        (**self).field(key, seen, json)
     }
 }
 

@@ -94,10 +94,11 @@ impl Mapper {
     }
 
     fn read_knowing(&mut self, usage: &str, bytes: &[u8], line_at: u64, reading: &mut Reading) -> Mark {
-        let Some(line) = Line::read(bytes, usage) else {
+        let mut line = Line::default();
+        if line.read(bytes, usage).is_none() {
             reading.problems.push((ProblemKind::Damaged, line_at));
             return Mark::Other;
-        };
+        }
         let result = match line.kind.0.as_deref() {
             Some("assistant") => self.assistant(&line, bytes, line_at, reading),
             Some("progress") => self.progress(&line, line_at, reading),
@@ -116,7 +117,10 @@ impl Mapper {
     ///
     /// Such lines are not read otherwise, so one that cannot be understood is no problem.
     pub(super) fn interruption(&mut self, bytes: &[u8], line_at: u64, reading: &mut Reading) {
-        let Some(line) = Line::read(bytes, "").filter(|line| line.kind.is("user")) else { return };
+        let mut line = Line::default();
+        if line.read(bytes, "").is_none() || !line.kind.is("user") {
+            return;
+        }
         let Ok(at) = time_of(line.timestamp.within(64)) else { return };
         if !first_text(bytes).starts_with("[Request interrupted by user") {
             return;

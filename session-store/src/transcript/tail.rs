@@ -274,8 +274,10 @@ fn first_time(lines: &[u8]) -> Option<(usize, Timestamp)> {
     // Each line is parsed once, however many times stand in it.
     while let Some(at) = TIMESTAMP.find(&lines[from..]) {
         let line = line_around(lines, from + at);
-        let time = Line::read(&lines[line.clone()], "")
-            .and_then(|read| Timestamp::parse(read.timestamp.within(64)?).filter(|at| at.is_plausible()));
+        let mut read = Line::default();
+        let time = read
+            .read(&lines[line.clone()], "")
+            .and_then(|()| Timestamp::parse(read.timestamp.within(64)?).filter(|at| at.is_plausible()));
         if let Some(time) = time {
             return Some((line.start, time));
         }
