@@ -8,6 +8,7 @@
 pub(crate) mod board;
 mod connections;
 mod expire;
+mod log;
 mod open;
 mod read;
 pub(crate) mod row;
@@ -36,7 +37,8 @@ use crate::transcript::Listings;
 /// A store in an SQLite file.
 ///
 /// Opening costs about a millisecond. The file and its folder are made readable for their owner alone. Values are
-/// cheap to share between threads; reads run beside a write.
+/// cheap to share between threads; reads run beside a write. What was committed last may stand in a log beside the file
+/// (`-wal`): who copies a store copies both.
 #[derive(Debug)]
 pub struct Sqlite {
     connections: Arc<Connections>,

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
+use super::log;
 use super::open::{BASE_FLAGS, beside, lock_beside, make_file, sort, write_ahead};
 use super::row;
 use crate::board::{
@@ -30,10 +31,6 @@ const FORMAT: u32 = 1;
 const SCHEMA: &str = include_str!("../../../migrations/board-0001.sql");
 /// How long a writer waits for another one, who may be frozen: then the notice goes another way.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(250);
-/// What a log may hold that is left to the next who opens the board, in bytes: where nobody else has it open, the next one
-/// reads all of it first, and only then can it be begun anew.
-const LOG_LEFT_MAX: u64 = 64 * 4096;
-
 /// A board in an SQLite file.
 ///
 /// Opening costs about a millisecond, a look some ten microseconds, a post a tenth of a millisecond. The file must be in
@@ -58,13 +55,10 @@ pub struct SqliteBoard {
     log: PathBuf,
 }
 
-/// Writes a log back that has become long, if nobody else has the board open. Hooks and status lines come one by one where no
-/// monitor runs, and each would find what all before it wrote.
+/// Hooks and status lines come one by one where no monitor runs, and each would find what all before it wrote.
 impl Drop for SqliteBoard {
     fn drop(&mut self) {
-        if fs::metadata(&self.log).is_ok_and(|log| log.len() > LOG_LEFT_MAX) {
-            let _ = self.connection().set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
-        }
+        log::leave_if_short(&self.connection(), &self.log);
     }
 }
 
@@ -183,9 +177,7 @@ fn bare_connection(path: &Path, patience: Duration) -> Result<Connection, Error>
     connection.busy_timeout(patience).map_err(sort)?;
     connection.set_prepared_statement_cache_capacity(32);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false).map_err(sort)?;
-    // A short log stays as it is at the end, though nobody else may have the board open: writing it back costs more than all
-    // the rest of a call and keeps others out meanwhile. Who writes much does it now and then.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(sort)?;
+    log::leave(&connection).map_err(sort)?;
     // The log is kept small, because it stands in memory.
     let settings = "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -256; PRAGMA wal_autocheckpoint = 200;
          PRAGMA journal_size_limit = 1048576; PRAGMA temp_store = MEMORY;";

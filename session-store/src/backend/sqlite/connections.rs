@@ -1,11 +1,11 @@
 //! The connections of one store: one that is at hand, and more from a pool while several threads read at once.
 //!
 //! Most stores are used by one thread at a time. They get by with the connection that looked at the file when it was
-//! opened: no pool is made for them, no thread is asked, and the log stays, which closing that connection would clear away
-//! and the next one would have to make anew.
+//! opened: no pool is made for them and no thread is asked.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +13,9 @@ use r2d2::{Pool, PooledConnection};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 use scheduled_thread_pool::ScheduledThreadPool;
+
+use super::log;
+use super::open::beside;
 
 /// How long a writer waits for another one.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,6 +32,7 @@ pub(super) struct Connections {
     first: Mutex<Option<Connection>>,
     manager: Manager,
     others: OnceLock<Pool<SqliteConnectionManager>>,
+    log: PathBuf,
 }
 
 impl fmt::Debug for Connections {
@@ -47,13 +51,19 @@ enum Kind {
 }
 
 impl Connections {
-    /// Begins with one connection; the manager opens the others.
+    /// Begins with one connection to the file at a path; the manager opens the others.
     pub(super) fn new(
+        path: &Path,
         first: Connection,
         manager: impl Fn() -> SqliteConnectionManager + Send + Sync + 'static,
     ) -> Arc<Self> {
         let first = Mutex::new(Some(first));
-        Arc::new(Self { first, manager: Box::new(manager), others: OnceLock::new() })
+        Arc::new(Self {
+            first,
+            manager: Box::new(manager),
+            others: OnceLock::new(),
+            log: beside(path, "-wal"),
+        })
     }
 
     /// Returns a connection that nobody uses.
@@ -67,6 +77,16 @@ impl Connections {
 
     fn first(&self) -> MutexGuard<'_, Option<Connection>> {
         self.first.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        // The first is the last to be closed.
+        drop(self.others.take());
+        if let Some(first) = &*self.first() {
+            log::leave_if_short(first, &self.log);
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 
 use super::OpenMode;
 use super::connections::{BUSY_TIMEOUT, Connections};
+use super::log;
 use super::write::pack_days;
 use crate::error::{Error, ErrorKind};
 use crate::time::Timestamp;
@@ -42,9 +43,9 @@ pub(super) fn open(path: &Path, mode: OpenMode, missing: Missing) -> Result<Arc<
         OpenMode::ReadWrite => {
             let first = prepare(path, missing).map_err(|error| error.at(path))?;
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | BASE_FLAGS;
-            let path = path.to_owned();
-            let others = move || SqliteConnectionManager::file(&path).with_flags(flags).with_init(configure);
-            Ok(Connections::new(first, others))
+            let place = path.to_owned();
+            let others = move || SqliteConnectionManager::file(&place).with_flags(flags).with_init(configure);
+            Ok(Connections::new(path, first, others))
         }
         OpenMode::ReadOnly => read_only(path),
     }
@@ -55,6 +56,7 @@ pub(super) const BASE_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX.union(O
 fn configure(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(32);
+    log::leave(connection)?;
     // 8 MiB of pages; a log that grew in an import is cut back; nothing in a damaged schema is trusted.
     connection.execute_batch(
         "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192; PRAGMA journal_size_limit = 16777216;
@@ -219,7 +221,7 @@ fn read_only(path: &Path) -> Result<Arc<Connections>, Error> {
             Ok(first) => {
                 let others =
                     move || SqliteConnectionManager::file(&file).with_flags(flags).with_init(configure);
-                return Ok(Connections::new(first, others));
+                return Ok(Connections::new(path, first, others));
             }
             Err(error) => failure = Some(error),
         }
