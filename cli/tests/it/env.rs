@@ -99,6 +99,14 @@ impl Env {
         self.data().join("archive.db")
     }
 
+    /// Has the archive's file hold everything and leaves it no log, so that what is done to it is seen.
+    pub(crate) fn write_log_back(&self) {
+        let archive = rusqlite::Connection::open(self.archive()).unwrap();
+        archive.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        archive.close().unwrap();
+        assert!(!self.data().join("archive.db-wal").exists());
+    }
+
     /// The folder of configuration and prices, made if it is not there.
     pub(crate) fn config(&self) -> PathBuf {
         let folder = self.path("home/.config/claudewatch");

@@ -22,6 +22,7 @@ fn one_stored_one_new() -> Env {
     let env = Env::new();
     env.write("old", &[Reply::new("msg_1", "2026-11-20T10:00:00Z").of("old")]);
     env.run(&["report"]).ok();
+    env.write_log_back();
     fs::remove_file(env.transcript("old")).unwrap();
     env.write("new", &[Reply::new("msg_2", "2026-11-21T10:00:00Z").of("new")]);
     env
@@ -175,6 +176,7 @@ fn a_full_disk() {
     let Some(disk) = Disk::mount(&env.data(), 512) else { return };
     env.write("old", &[Reply::new("msg_1", "2026-11-20T10:00:00Z").of("old")]);
     env.run(&["report"]).ok();
+    env.write_log_back();
     fs::remove_file(env.transcript("old")).unwrap();
     env.write("new", &[Reply::new("msg_2", "2026-11-21T10:00:00Z").of("new")]);
     let filler = disk.fill();
@@ -268,6 +270,7 @@ fn an_archive_that_is_none_is_moved_aside() {
 fn filled() -> (Env, Truth) {
     let (env, truth) = Env::with_corpus(54, 100_000);
     env.run(&["report"]).ok();
+    env.write_log_back();
     (env, truth)
 }
 
