@@ -16,11 +16,11 @@ impl Endings {
         signal_hook::iterator::Signals::new(heeded).map(Self).map_err(cannot)
     }
 
-    /// Does something at the first signal, which then ends the program as if nobody had heeded it.
-    pub(crate) fn at_first(mut self, act: impl FnOnce() + Send + 'static) -> Result<(), CliError> {
+    /// Does something at the first signal, which is told, and then ends the program as if nobody had heeded it.
+    pub(crate) fn at_first(mut self, act: impl FnOnce(i32) + Send + 'static) -> Result<(), CliError> {
         let end = move || {
             if let Some(signal) = self.0.forever().next() {
-                act();
+                act(signal);
                 let _ = signal_hook::low_level::emulate_default_handler(signal);
             }
         };
@@ -55,7 +55,7 @@ impl Endings {
         Ok(Self)
     }
 
-    pub(crate) fn at_first(self, _: impl FnOnce() + Send + 'static) -> Result<(), CliError> {
+    pub(crate) fn at_first(self, _: impl FnOnce(i32) + Send + 'static) -> Result<(), CliError> {
         Ok(())
     }
 }

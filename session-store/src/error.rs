@@ -107,7 +107,7 @@ impl From<std::io::Error> for Error {
             Io::PermissionDenied | Io::ReadOnlyFilesystem | Io::AlreadyExists | Io::NotADirectory => {
                 ErrorKind::Unwritable
             }
-            Io::StorageFull | Io::QuotaExceeded => ErrorKind::Full,
+            Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => ErrorKind::Full,
             _ => ErrorKind::Other,
         };
         Self::new(kind).because(error)

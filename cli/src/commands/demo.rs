@@ -34,16 +34,16 @@ pub(crate) fn run(config: Config) -> Result<u8, CliError> {
     let ending = Arc::new(Mutex::new(()));
     if let Some(endings) = endings {
         let (path, ending) = (scratch.path().to_owned(), ending.clone());
-        endings.at_first(move || {
+        endings.at_first(move |signal| {
             // Held until the program is no more.
             std::mem::forget(ending.lock());
-            remove(&path);
+            remove_and_end(&path, signal);
         })?;
     }
     let result = shown(config, &scratch);
     // Where a signal has begun to remove the folder, it also ends the program.
     let _ended_here = ending.lock();
-    drop(scratch);
+    remove(&scratch.keep());
     result
 }
 
@@ -82,6 +82,23 @@ fn go_on_live(mut live: Live, mut account: Account) -> Result<(), CliError> {
     };
     thread::Builder::new().name("demo".into()).spawn(write_on).map_err(cannot)?;
     Ok(())
+}
+
+/// Removes the folder and ends by the signal, in a shell that takes this program's place: then no thread is left that
+/// could put files into it or make it anew.
+fn remove_and_end(path: &Path, signal: i32) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        use std::process::{Command, Stdio};
+        let script = r#"trap "" HUP INT TERM; rm -rf -- "$1"; trap - HUP INT TERM; kill -"$2" $$"#;
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", script, "sh"]).arg(path).arg(signal.to_string()).stderr(Stdio::null());
+        // It returns only where there is no such shell.
+        let _ = shell.exec();
+    }
+    let _ = signal;
+    remove(path);
 }
 
 /// Removes a folder that threads at work may put files into, or make anew.

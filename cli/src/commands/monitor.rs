@@ -45,7 +45,7 @@ pub(crate) fn run(context: &Context, mode: Mode) -> Result<(), CliError> {
     let seat = Seat::default();
     if mode == Mode::Watch {
         let seat = seat.clone();
-        Endings::heed()?.at_first(move || seat.leave())?;
+        Endings::heed()?.at_first(move |_| seat.leave())?;
     }
     let result = watch(context, book, scope, (hear, &heard), &mut printer, &seat);
     seat.leave();
