@@ -1,4 +1,4 @@
-//! Writes a corpus: `corpus FOLDER BYTES [SEED]`; its truth goes to `FOLDER/truth.json`.
+//! Writes a corpus and prints what is true of it: `corpus FOLDER BYTES [SEED]`.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().collect();

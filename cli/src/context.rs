@@ -205,7 +205,7 @@ impl Context {
             .hinted("to see the monitor over a generated history: claudewatch demo"))
     }
 
-    /// Says what keeps the archive from being written; the figures are right all the same.
+    /// Says what keeps the archive from being written, and whether the figures are complete all the same.
     pub(crate) fn tell_trouble(&self, store: &Stores) {
         if let Some(moved) = store.archive().quarantined() {
             self.remark(&format!("the archive was damaged; it was moved to {}", moved.display()));
@@ -217,7 +217,7 @@ impl Context {
             std::error::Error::source(&*trouble).map(|cause| format!(": {cause}")).unwrap_or_default();
         self.warn(&format!("{trouble}{cause}"));
         self.warn(match trouble.kind() {
-            ErrorKind::Unreadable => {
+            ErrorKind::Unreadable | ErrorKind::Corrupt => {
                 "what only the archive holds may be missing, and what is new was not kept"
             }
             _ => "the figures are complete, but what is new was not kept",

@@ -50,6 +50,8 @@ const ENDING: Duration = Duration::from_secs(2);
 const SURVEYING: Duration = Duration::from_secs(2);
 /// After how long a leader that could not publish tries again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How often a disk that refused is tried again.
+const RETRYING: Duration = Duration::from_secs(5);
 
 /// Makes views of the store.
 pub(crate) struct Feed<'c> {
@@ -269,6 +271,19 @@ impl<'c> Feed<'c> {
         if self.has_samples { SAMPLED_EVERY.saturating_sub(shown_at.elapsed()) } else { TIDYING }
     }
 
+    /// Returns how long it is until a disk that refused is tried again.
+    fn unreturned(&self) -> Duration {
+        if self.store.trouble().is_some() { RETRYING } else { TIDYING }
+    }
+
+    /// Writes what is in memory alone to a disk that refused; tells whether it is there now.
+    fn has_returned(&self) -> bool {
+        self.store.trouble().is_some() && {
+            self.store.retry();
+            self.store.trouble().is_none()
+        }
+    }
+
     fn reads(&self) -> bool {
         self.place.is_none_or(|place| place.duty() != Duty::Rest)
     }
@@ -321,7 +336,8 @@ impl<'c> Feed<'c> {
             let shown_at = Instant::now();
             loop {
                 let wait = wait.min(self.unsampled(shown_at));
-                match heard.recv_timeout(wait.min(self.untidied()).min(self.unsurveyed())) {
+                let chores = self.untidied().min(self.unsurveyed()).min(self.unreturned());
+                match heard.recv_timeout(wait.min(chores)) {
                     Ok(heard) => {
                         if self.take(heard, screen)? == Todo::View {
                             break;
@@ -329,6 +345,7 @@ impl<'c> Feed<'c> {
                     }
                     Err(RecvTimeoutError::Timeout) if self.unsampled(shown_at).is_zero() => break,
                     Err(RecvTimeoutError::Timeout) if self.unsurveyed().is_zero() => self.lay_out_stores(),
+                    Err(RecvTimeoutError::Timeout) if self.has_returned() => break,
                     Err(RecvTimeoutError::Timeout) if now() < turn => self.tidy(),
                     Err(RecvTimeoutError::Timeout) => break,
                     Err(RecvTimeoutError::Disconnected) => return Ok(()),

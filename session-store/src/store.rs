@@ -148,12 +148,17 @@ impl Store {
             Ok(disk) => state.disk = Some(Arc::new(disk)),
             Err(trouble) => {
                 state.disk = Sqlite::open(path, OpenMode::ReadOnly).ok().map(Arc::new);
-                // SQLite says that it cannot open what it can read but not write.
-                let trouble = match trouble.kind() {
-                    ErrorKind::Unreadable if state.disk.is_some() => {
+                let holds = || std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
+                let trouble = match (trouble.kind(), &state.disk) {
+                    // SQLite says that it cannot open what it can read but not write.
+                    (ErrorKind::Unreadable, Some(_)) => {
                         Error::new(ErrorKind::Unwritable).at(path).because(trouble)
                     }
-                    _ => trouble,
+                    (ErrorKind::Unreadable | ErrorKind::Corrupt | ErrorKind::Newer { .. }, _)
+                    | (_, Some(_)) => trouble,
+                    // That the history is missing is worse than that it cannot be added to.
+                    (_, None) if holds() => Error::new(ErrorKind::Unreadable).at(path).because(trouble),
+                    (_, None) => trouble,
                 };
                 state.take_refuge(trouble);
             }
@@ -228,6 +233,12 @@ impl Store {
     /// Returns why the disk is not written, while it is not.
     pub fn trouble(&self) -> Option<Arc<Error>> {
         self.state().refuge.as_ref().map(|refuge| refuge.trouble.clone())
+    }
+
+    /// Writes what is in memory alone to the disk, if it is time to try again.
+    pub(crate) fn retry(&self) {
+        // What comes of it is told by the trouble.
+        let _ = self.state().try_to_return(&self.path);
     }
 
     /// Returns where a damaged file was moved when the store was opened.

@@ -224,6 +224,15 @@ impl Stores {
         std::iter::once(&self.0.archive).chain(&open).find_map(|store| store.trouble())
     }
 
+    /// Writes what is in memory alone to the disk where it allows that again; [`Stores::trouble`] tells what came of it.
+    ///
+    /// Every commit does so, too: this is for whoever has nothing to commit for long. The disk is tried every five seconds at
+    /// most, and not at all while everything is kept.
+    pub fn retry(&self) {
+        let open = self.state().open.all();
+        std::iter::once(&self.0.archive).chain(&open).for_each(|store| store.retry());
+    }
+
     /// Returns when a session's store was last written to; `None` where there is none.
     pub fn written_at(&self, name: &str) -> Option<SystemTime> {
         let path = self.path(name);

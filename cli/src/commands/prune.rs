@@ -18,6 +18,7 @@ use crate::others::Place;
 use crate::owners;
 use crate::printable::{printable, printable_json};
 use crate::table::{Column, Table, terminal_width};
+use crate::words;
 
 /// After how long without a change the folder of another run of the system is left over; one of another host that shares the
 /// data folder changes every second.
@@ -70,7 +71,9 @@ pub(crate) fn run(context: &Context, args: &PruneArgs) -> Result<(), CliError> {
         return print(&json(context, &work, Some(pruned)));
     }
     let Pruned { records, stores, files } = pruned;
-    print(&format!("Deleted {records} records and {files} files, moved {stores} stores into the archive.\n"))
+    let [records, files, stores] =
+        [words::count(records, "record"), words::count(files, "file"), words::count(stores, "store")];
+    print(&format!("Deleted {records} and {files}, moved {stores} into the archive.\n"))
 }
 
 impl Work {

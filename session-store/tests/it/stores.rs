@@ -643,6 +643,30 @@ fn a_removed_data_folder_is_written_anew() {
     }
 }
 
+/// The file alone goes, and its log stays: it is still that of those who have the file open, and nothing of the next one.
+#[test]
+fn a_removed_archive_is_written_anew_whoever_comes_first() {
+    for another_comes_first in [false, true] {
+        let place = tempfile::tempdir().unwrap();
+        let open = || Stores::open(place.path(), NOW);
+        let stores = open();
+        for number in 0..40 {
+            let _ = stores.commit(batch("mine", &format!("msg_{number:02}"))).unwrap();
+        }
+        std::fs::remove_file(place.path().join("archive.db")).unwrap();
+        assert!(place.path().join("archive.db-wal").exists());
+        let another = another_comes_first.then(open);
+        if let Some(another) = &another {
+            assert_eq!(another.turn_ids().unwrap(), [] as [EventId; 0]);
+        }
+        let _ = stores.commit(batch("mine", "msg_40")).unwrap();
+        assert_eq!(stores.turn_ids().unwrap().len(), 41);
+        assert!(stores.were_removed() && stores.trouble().is_none());
+        drop((stores, another));
+        assert_eq!(open().turn_ids().unwrap().len(), 41);
+    }
+}
+
 /// Where no folder can be made again, everything goes on in memory, and comes back when one can.
 #[test]
 fn a_removed_data_folder_that_cannot_be_made_again_is_kept_in_memory() {

@@ -52,13 +52,13 @@ const BUSY_TIMEOUT: Duration = Duration::from_millis(250);
 pub struct SqliteBoard {
     connection: Mutex<Connection>,
     generation: Generation,
-    log: PathBuf,
+    path: PathBuf,
 }
 
 /// Hooks and status lines come one by one where no monitor runs, and each would find what all before it wrote.
 impl Drop for SqliteBoard {
     fn drop(&mut self) {
-        log::leave_if_short(&self.connection(), &self.log);
+        log::leave_up_to(log::LEFT_MAX, &self.connection(), &self.path);
     }
 }
 
@@ -89,7 +89,7 @@ impl SqliteBoard {
     fn around(connection: Connection, path: &Path) -> Result<Self, Error> {
         let generation = connection.query_row("SELECT generation FROM board", [], |row| row.get::<_, i64>(0));
         let generation = Generation(generation.map_err(sort)?.cast_unsigned());
-        Ok(Self { connection: Mutex::new(connection), generation, log: beside(path, "-wal") })
+        Ok(Self { connection: Mutex::new(connection), generation, path: path.to_owned() })
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {

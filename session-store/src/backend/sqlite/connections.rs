@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::log;
-use super::open::beside;
+use super::open::file_at;
 
 /// How long a writer waits for another one.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,7 +32,9 @@ pub(super) struct Connections {
     first: Mutex<Option<Connection>>,
     manager: Manager,
     others: OnceLock<Pool<SqliteConnectionManager>>,
-    log: PathBuf,
+    path: PathBuf,
+    /// Which file it is.
+    file: Option<(u64, u64)>,
 }
 
 impl fmt::Debug for Connections {
@@ -62,7 +64,8 @@ impl Connections {
             first,
             manager: Box::new(manager),
             others: OnceLock::new(),
-            log: beside(path, "-wal"),
+            path: path.to_owned(),
+            file: file_at(path),
         })
     }
 
@@ -84,8 +87,10 @@ impl Drop for Connections {
     fn drop(&mut self) {
         // The first is the last to be closed.
         drop(self.others.take());
-        if let Some(first) = &*self.first() {
-            log::leave_if_short(first, &self.log);
+        // Closing deletes the log by its name, which may be that of another file's by now.
+        if let Some(first) = self.first().as_ref().filter(|_| file_at(&self.path) == self.file) {
+            // A file that holds less than its log would be nothing without it.
+            log::leave_up_to(log::LEFT_MAX.min(log::length(&self.path)), first, &self.path);
         }
     }
 }

@@ -89,12 +89,12 @@ fn prepare(path: &Path, missing: Missing) -> Result<Connection, Error> {
         {
             make_folder(folder)?;
         }
+        if missing == Missing::Make && file_at(path).is_none() {
+            begin(path)?;
+        }
         // Nobody may move a damaged file aside between finding it and reading it: SQLite would read what belongs to the
         // fresh one in its place, a journal or a log, as a part of this one, and write it there.
         let stays = if missing == Missing::Make || path.exists() { stay(path) } else { None };
-        if missing == Missing::Make {
-            make_file(path)?;
-        }
         let file = file_at(path);
         let mut connection = connect(path)?;
         if is_current(&mut connection)? {
@@ -115,6 +115,18 @@ fn prepare(path: &Path, missing: Missing) -> Result<Connection, Error> {
         return Ok(connection);
     }
     Err(Error::new(ErrorKind::Busy))
+}
+
+/// Makes an empty file, without the log that may lie there of one that was deleted: who has that one open still needs its log,
+/// which SQLite would begin anew for this one.
+fn begin(path: &Path) -> Result<(), Error> {
+    let lock = lock_beside(path)?;
+    lock.lock()?;
+    if file_at(path).is_none() {
+        delete_log(path)?;
+        make_file(path)?;
+    }
+    Ok(())
 }
 
 /// Keeps others from moving the file aside; `None` where no lock can be had, or only by waiting long for one who is stopped.
@@ -204,13 +216,15 @@ fn migrate(connection: &mut Connection) -> Result<(), Error> {
 
 /// Chooses how to read a store that may not be written.
 ///
-/// Beside the file SQLite wants to keep an index of its log. Where the folder does not allow that, the file is
-/// read as it is: nobody who could write it can write it here either.
+/// Beside the file SQLite wants to keep an index of its log. Where the folder does not allow that, and there is no log, the
+/// file is read as it is: nobody who could write it can write it here either.
 fn read_only(path: &Path) -> Result<Arc<Connections>, Error> {
     let uri = |parameters: &str| format!("file:{}?{parameters}", percent_encoded(path));
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | BASE_FLAGS;
     let mut failure = None;
-    for parameters in ["mode=ro", "mode=ro&immutable=1"] {
+    let has_log = log::length(&beside(path, "-wal")) > 0;
+    let ways: &[&str] = if has_log { &["mode=ro"] } else { &["mode=ro", "mode=ro&immutable=1"] };
+    for parameters in ways {
         let file = uri(parameters);
         let opened = Connection::open_with_flags(&file, flags).map_err(sort).and_then(|mut connection| {
             configure(&mut connection).map_err(sort)?;
@@ -247,13 +261,21 @@ fn percent_encoded(path: &Path) -> String {
 pub(super) fn delete(path: &Path) -> Result<(), Error> {
     // The store itself comes after what belongs to it: while it exists, deleting can be tried again. Who opened it for
     // reading meanwhile may have made a log again.
-    for suffix in ["-wal", "-shm", ".lock", "", "-wal", "-shm"] {
-        match fs::remove_file(beside(path, suffix)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::from(error).at(path)),
-            _ => {}
-        }
+    delete_log(path)?;
+    remove_if_there(&beside(path, ".lock"))?;
+    remove_if_there(path)?;
+    delete_log(path)
+}
+
+fn delete_log(path: &Path) -> Result<(), Error> {
+    ["-wal", "-shm"].iter().try_for_each(|suffix| remove_if_there(&beside(path, suffix)))
+}
+
+fn remove_if_there(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::from(error).at(path)),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
