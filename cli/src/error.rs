@@ -84,9 +84,14 @@ impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "claudewatch: {}", self.message)?;
         let mut cause: Option<&(dyn StdError + 'static)> = self.source.as_deref().map(|source| source as _);
+        let mut before = String::new();
         while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
+            let text = error.to_string();
+            // The database's errors say the same again, with a number.
+            if before.is_empty() || !text.ends_with(&before) {
+                write!(f, ": {text}")?;
+            }
+            (before, cause) = (text, error.source());
         }
         for hint in &self.hints {
             write!(f, "\n  {hint}")?;
@@ -123,5 +128,19 @@ pub(crate) fn hint_for(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::Busy => Some("try again; if it stays, find the process that holds it"),
         ErrorKind::Corrupt => Some("move the file aside; the archive is filled again from the transcripts"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_repeats_the_one_before_is_said_once() {
+        let text = "attempt to write a readonly database";
+        let cause = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(8), Some(text.to_owned()));
+        assert_eq!(CliError::store("no").because(cause).to_string(), format!("claudewatch: no: {text}"));
+        let cause = io::Error::other(io::Error::other("why"));
+        assert_eq!(CliError::store("no").because(cause).to_string(), "claudewatch: no: why");
     }
 }

@@ -562,8 +562,8 @@ impl<'c> Feed<'c> {
 
     fn note(&self, scope_widened: bool) -> String {
         if let Some(trouble) = self.store.trouble() {
-            let hint = hint_for(trouble.kind()).unwrap_or_default();
-            return format!("{trouble}; going on in memory; {hint}");
+            let hint = hint_for(trouble.kind()).map(|hint| format!("; {hint}")).unwrap_or_default();
+            return format!("{trouble}; going on in memory{hint}");
         }
         if !self.degraded.is_empty() {
             return self.degraded.clone();

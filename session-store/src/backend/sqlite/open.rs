@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
 
 use super::OpenMode;
 use super::connections::{BUSY_TIMEOUT, Connections};
@@ -351,7 +351,10 @@ fn private_file() -> fs::OpenOptions {
 
 /// Sorts SQLite's errors by what can be done about them.
 pub(super) fn sort(error: rusqlite::Error) -> Error {
+    let extended = error.sqlite_error().map(|error| error.extended_code);
     let kind = match error.sqlite_error_code() {
+        // The index of the log cannot grow.
+        _ if extended == Some(ffi::SQLITE_IOERR_SHMSIZE) => ErrorKind::Full,
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => ErrorKind::Unwritable,
         Some(ErrorCode::CannotOpen) => ErrorKind::Unreadable,
         Some(ErrorCode::DiskFull) => ErrorKind::Full,
