@@ -44,8 +44,6 @@ pub struct Sqlite {
     connections: Arc<Connections>,
     path: PathBuf,
     mode: OpenMode,
-    /// Which file it is: one made later at the same path is another one.
-    file: Option<(u64, u64)>,
 }
 
 /// A store as it is at one moment, whatever is written to it meanwhile, and even if it is deleted.
@@ -86,12 +84,12 @@ impl Sqlite {
 
     fn open_or(path: &Path, mode: OpenMode, missing: Missing) -> Result<Self, Error> {
         let connections = open::open(path, mode, missing)?;
-        Ok(Self { connections, path: path.to_owned(), mode, file: open::file_at(path) })
+        Ok(Self { connections, path: path.to_owned(), mode })
     }
 
     /// Returns whether the path still leads to this store: it may have been deleted or moved aside.
     pub(crate) fn is_current(&self) -> bool {
-        self.file == open::file_at(&self.path)
+        self.connections.are_current()
     }
 
     /// Returns the store as it is now.

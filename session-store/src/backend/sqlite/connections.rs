@@ -33,7 +33,7 @@ pub(super) struct Connections {
     manager: Manager,
     others: OnceLock<Pool<SqliteConnectionManager>>,
     path: PathBuf,
-    /// Which file it is.
+    /// Which file it is: one made later at the same path is another one.
     file: Option<(u64, u64)>,
 }
 
@@ -78,6 +78,11 @@ impl Connections {
         }))
     }
 
+    /// Returns whether the path still leads to the file that they are connected to.
+    pub(super) fn are_current(&self) -> bool {
+        file_at(&self.path) == self.file
+    }
+
     fn first(&self) -> MutexGuard<'_, Option<Connection>> {
         self.first.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,7 +93,7 @@ impl Drop for Connections {
         // The first is the last to be closed.
         drop(self.others.take());
         // Closing deletes the log by its name, which may be that of another file's by now.
-        if let Some(first) = self.first().as_ref().filter(|_| file_at(&self.path) == self.file) {
+        if let Some(first) = self.first().as_ref().filter(|_| self.are_current()) {
             // A file that holds less than its log would be nothing without it.
             log::leave_up_to(log::LEFT_MAX.min(log::length(&self.path)), first, &self.path);
         }

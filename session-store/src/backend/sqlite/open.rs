@@ -95,6 +95,10 @@ fn prepare(path: &Path, missing: Missing) -> Result<Connection, Error> {
         // Nobody may move a damaged file aside between finding it and reading it: SQLite would read what belongs to the
         // fresh one in its place, a journal or a log, as a part of this one, and write it there.
         let stays = if missing == Missing::Make || path.exists() { stay(path) } else { None };
+        if missing == Missing::Make {
+            // It may have been moved aside in between, with its log.
+            make_file(path)?;
+        }
         let file = file_at(path);
         let mut connection = connect(path)?;
         if is_current(&mut connection)? {
