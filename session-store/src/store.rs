@@ -148,7 +148,6 @@ impl Store {
             Ok(disk) => state.disk = Some(Arc::new(disk)),
             Err(trouble) => {
                 state.disk = Sqlite::open(path, OpenMode::ReadOnly).ok().map(Arc::new);
-                let holds = || std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
                 let trouble = match (trouble.kind(), &state.disk) {
                     // SQLite says that it cannot open what it can read but not write.
                     (ErrorKind::Unreadable, Some(_)) => {
@@ -157,7 +156,9 @@ impl Store {
                     (ErrorKind::Unreadable | ErrorKind::Corrupt | ErrorKind::Newer { .. }, _)
                     | (_, Some(_)) => trouble,
                     // That the history is missing is worse than that it cannot be added to.
-                    (_, None) if holds() => Error::new(ErrorKind::Unreadable).at(path).because(trouble),
+                    (_, None) if std::fs::metadata(path).is_ok_and(|file| file.len() > 0) => {
+                        Error::new(ErrorKind::Unreadable).at(path).because(trouble)
+                    }
                     (_, None) => trouble,
                 };
                 state.take_refuge(trouble);

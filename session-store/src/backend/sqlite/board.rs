@@ -31,6 +31,7 @@ const FORMAT: u32 = 1;
 const SCHEMA: &str = include_str!("../../../migrations/board-0001.sql");
 /// How long a writer waits for another one, who may be frozen: then the notice goes another way.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(250);
+
 /// A board in an SQLite file.
 ///
 /// Opening costs about a millisecond, a look some ten microseconds, a post a tenth of a millisecond. The file must be in
